@@ -1,0 +1,60 @@
+/** What a board (the devices of a machine) is to whoever composes it. */
+import type { MmioBus } from "./bus/mmio.js";
+import type { PioBus } from "./bus/pio.js";
+import type { LocalInterrupts, MsrDevice } from "./core.js";
+import type { Clock } from "./handles/clock.js";
+import type { GuestMemory } from "./handles/guest-memory.js";
+import type { IrqLine, MsiSink } from "./handles/irq-line.js";
+import type { Vcpu } from "./handles/vcpu.js";
+import type { BlockStore, ByteStream, Entropy, WallClock } from "./host/resources.js";
+import type { Gsi } from "./units.js";
+
+export type PowerEvent = { kind: "poweroff" } | { kind: "reset" } | { kind: "exit"; status: number };
+
+/** A drive as configured: the store, and what the guest may do with it. */
+export interface BoardDrive {
+  readonly store: BlockStore;
+  readonly readOnly: boolean;
+}
+
+/** What a board is given. vCPUs and RAM come from the core later, through `connect`. */
+export interface BoardEnvironment {
+  readonly ramBytes: number;
+  readonly vcpus: number;
+  readonly pio: PioBus;
+  readonly mmio: MmioBus;
+  readonly clock: Clock;
+  readonly wallClock: WallClock;
+  readonly entropy: Entropy;
+  /** COM1: bytes from the host to the guest and back. */
+  readonly serial: ByteStream;
+  readonly drives: readonly BoardDrive[];
+  /** isa-debug-exit port, or undefined. */
+  readonly exitPort?: number;
+  /** The kernel test suites' device (ports 0xe0-0xeb, 0x2000+n, 64 KiB at 0xff000000). */
+  readonly testDevice?: boolean;
+  power(event: PowerEvent): void;
+  setA20(enabled: boolean): void;
+  readonly tscHz: number;
+}
+
+export interface Board {
+  readonly localInterrupts: LocalInterrupts;
+  readonly msrs: MsrDevice;
+  /** Second step of construction: the processor side exists now. */
+  connect(parts: { vcpus: readonly Vcpu[]; memory: GuestMemory }): void;
+  /** The wire of a global system interrupt. */
+  line(gsi: Gsi): IrqLine;
+  readonly msi: MsiSink;
+  /** Writes firmware tables (ACPI) into guest memory; returns what a boot protocol must pass on. */
+  installTables(): { rsdp: number; reserved: { base: number; length: number; kind: "acpi" | "nvs" | "reserved" }[] };
+  /** Adds an item to fw_cfg under a file name. */
+  addFirmwareFile(name: string, bytes: Uint8Array): void;
+  reset(): void;
+  close(): void;
+}
+
+export interface BoardDefinition {
+  readonly name: string;
+  create(environment: BoardEnvironment): Board;
+}

@@ -1,0 +1,56 @@
+/** What a CPU core is to whoever composes a machine. A core is a definition (a factory); the monitor creates the instance. */
+import type { GuestMemory } from "./handles/guest-memory.js";
+import type { Vcpu } from "./handles/vcpu.js";
+import type { MmioBus } from "./bus/mmio.js";
+import type { PioBus } from "./bus/pio.js";
+
+/** The processor's side of its interrupt controller: INTA cycles and the local APIC's registers that are not memory. */
+export interface LocalInterrupts {
+  /** INTA: the vector to deliver now, or -1 when the request went away. Called with interrupts enabled and INTR asserted. */
+  acknowledge(vcpu: number): number;
+  /** CR8 is the high nibble of the task priority (SDM Vol. 3A §11.8.6). */
+  readTaskPriority(vcpu: number): number;
+  writeTaskPriority(vcpu: number, cr8: number): void;
+}
+
+/** MSRs that the board owns (IA32_APIC_BASE, x2APIC 0x800-0x8ff, TSC deadline). `undefined`/false mean #GP. */
+export interface MsrDevice {
+  msrRead(vcpu: number, index: number): bigint | undefined;
+  msrWrite(vcpu: number, index: number, value: bigint): boolean;
+}
+
+/** What the core needs from the world around it. */
+export interface CoreEnvironment {
+  readonly memory: WebAssembly.Memory;
+  /** Bytes of guest RAM, a multiple of 1 MiB. */
+  readonly ramBytes: number;
+  readonly vcpus: number;
+  /** `--cpu` text: MODEL,+feature,-feature,vendor=V. */
+  readonly cpuModel?: string;
+  readonly pio: PioBus;
+  readonly mmio: MmioBus;
+  readonly localInterrupts: LocalInterrupts;
+  readonly msrs: MsrDevice;
+  /** Time-stamp counter now, in ticks of `tscHz`. A number: exact to 2^53. */
+  readTsc(vcpu: number): number;
+  readonly tscHz: number;
+  /** Fills the array with random bytes (RDRAND, RDSEED). */
+  random(bytes: Uint8Array): void;
+}
+
+export interface Core {
+  readonly vcpus: readonly Vcpu[];
+  readonly guestMemory: GuestMemory;
+  /** A20 gate: false makes bit 20 of every physical address zero. */
+  setA20(enabled: boolean): void;
+  /** Host-side counters for --stats: name to value. */
+  stats(): Record<string, number>;
+  close(): void;
+}
+
+export interface CoreDefinition {
+  readonly name: string;
+  /** Bytes of WebAssembly memory for this configuration. @throws HvError "core/memory-limit" when it does not fit into 4 GiB */
+  plan(config: { ramBytes: number; vcpus: number }): { memoryBytes: number };
+  create(environment: CoreEnvironment): Promise<Core>;
+}

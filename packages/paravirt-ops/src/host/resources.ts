@@ -1,0 +1,48 @@
+/**
+ * What a host lends to a machine. All asynchronous and cancellable, so that a file, an OPFS handle, a fetch with ranges
+ * or a worker can stand behind each.
+ */
+
+/** A random-access store of whole sectors. Requests may complete in any order. */
+export interface BlockStore {
+  /** Bytes; a multiple of `sectorSize`. */
+  readonly size: number;
+  readonly sectorSize: number;
+  readonly readOnly: boolean;
+  /** Fills `into` from byte `offset`. Rejects with HvError "block/io" on a host failure. */
+  read(offset: number, into: Uint8Array, signal?: AbortSignal): Promise<void>;
+  write(offset: number, bytes: Uint8Array, signal?: AbortSignal): Promise<void>;
+  /** Resolves when all completed writes are durable. */
+  flush(signal?: AbortSignal): Promise<void>;
+  discard?(offset: number, length: number, signal?: AbortSignal): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** A pair of byte directions with backpressure, as a serial port or console needs it. */
+export interface ByteStream {
+  /** Guest to host. False asks the guest to wait; `onDrain` then tells when to go on. */
+  write(bytes: Uint8Array): boolean;
+  onDrain(listener: () => void): void;
+  /** Host to guest: the listener takes what it can and returns how many bytes it took; the rest is offered again after `ready`. */
+  onData(listener: (bytes: Uint8Array) => number): void;
+  /** The guest can take more. */
+  ready(): void;
+}
+
+/** Ethernet frames without FCS, 14 to 65,535 bytes. */
+export interface PacketPort {
+  /** False when the frame was dropped because the host is behind. */
+  send(frame: Uint8Array): boolean;
+  onFrame(listener: (frame: Uint8Array) => void): void;
+  close(): void;
+}
+
+/** Cryptographic randomness, or a seeded stream under deterministic clocks. */
+export interface Entropy {
+  fill(bytes: Uint8Array): void;
+}
+
+/** Civil time of the host: milliseconds since 1970-01-01 UTC. */
+export interface WallClock {
+  nowMs(): number;
+}
