@@ -33,6 +33,8 @@ export interface BoardEnvironment {
   readonly exitPort?: number;
   /** The kernel test suites' device (ports 0xe0-0xeb, 0x2000+n, 64 KiB at 0xff000000). */
   readonly testDevice?: boolean;
+  /** Index of the vCPU whose access is on the bus: the one whose `run` is in progress. Local APICs share one address and differ by this. */
+  currentVcpu(): number;
   power(event: PowerEvent): void;
   setA20(enabled: boolean): void;
   readonly tscHz: number;
