@@ -1,0 +1,309 @@
+// Reading and writing guest memory by linear address. The fast path is one tag compare; everything else (TLB misses, accesses that
+// cross a page, devices, pages with decoded code, alignment checks, data breakpoints) goes through readPtr, writePtr and rmwPtr.
+import {
+  CONTEXT_NONE,
+  CTX,
+  DEBUG_PENDING,
+  DR,
+  LIN_MASK,
+  MODE,
+  MODE_LMA,
+  SCRATCH,
+  SCRATCH_LIN,
+  SCRATCH_PA0,
+  SCRATCH_PA1,
+  SCRATCH_SIZE,
+  SCRATCH_SPLIT,
+  TLB,
+  TLB_ADDEND,
+  TLB_BYTES,
+  TLB_ENTRIES,
+  TLB_OFFSET,
+  TLB_R,
+  TLB_SHIFT,
+  TLB_W,
+  TLB_X,
+  FRAME_CODE,
+  FRAME_ROM,
+  WATCH,
+} from "../../src/layout";
+import { AC, UD, raise, raiseError } from "../fault";
+import { frameInfoAt, physRead, physWrite } from "./physical";
+import { currentArray, foundHost, foundPa, translate } from "./tlb";
+import { ACCESS_I, ACCESS_W } from "./walk";
+
+const SUPERVISOR: u32 = 1;
+
+// @ts-ignore: decorator
+@inline
+function entryAt(table: usize, linear: u64): usize {
+  return table + ((<usize>(linear >> 12) & (TLB_ENTRIES - 1)) << TLB_SHIFT);
+}
+
+// @ts-ignore: decorator
+@inline
+function tagOf(cpu: usize, linear: u64, size: u32): u64 {
+  // of the last byte: an access that crosses into the next page cannot match the entry of the first page
+  return ((linear + <u64>(size - 1)) & ~0xfff) ^ load<u64>(cpu, CTX);
+}
+
+/** Linear address of the second page's first byte: explicit accesses wrap with the code's address size, implicit ones with the mode's. */
+function nextPage(cpu: usize, linear: u64, implicit: bool): u64 {
+  const next = (linear | 0xfff) + 1;
+  if (implicit) return load<u32>(cpu, MODE) & MODE_LMA ? next : next & 0xffffffff;
+  return next & load<u64>(cpu, LIN_MASK);
+}
+
+/** #AC(0) for a misaligned access while alignment checking is on (CPL 3, CR0.AM, EFLAGS.AC: SDM Vol. 3A §6.15). */
+function misaligned(cpu: usize, linear: u64, size: u32, implicit: bool): bool {
+  if (implicit || load<u32>(cpu, CTX) != CONTEXT_NONE) return false;
+  let alignment = size;
+  if (size == 6) alignment = 4;
+  else if (size == 10) alignment = 8;
+  else if (size > 16) alignment = 4;
+  if (alignment & (alignment - 1) || !(linear & <u64>(alignment - 1))) return false;
+  raiseError(cpu, AC, 0);
+  return true;
+}
+
+/** Notes data breakpoints that the access hits; the trap follows the instruction (SDM Vol. 3B §17.2.4-17.2.5). */
+function noteWatch(cpu: usize, linear: u64, size: u32, write: bool): void {
+  const dr7 = load<u32>(cpu, DR + 56);
+  const watch = load<u32>(cpu, WATCH);
+  for (let i: u32 = 0; i < 4; i++) {
+    if (!(watch & (1 << i))) continue;
+    const control = (dr7 >> (16 + i * 4)) & 15;
+    if ((control & 3) == 1 && !write) continue;
+    const length: u64 = control >> 2 == 2 ? 8 : (control >> 2) + 1;
+    const start = load<u64>(cpu + (<usize>i << 3), DR) & ~(length - 1);
+    if (linear < start + length && start < linear + <u64>size) store<u32>(cpu, load<u32>(cpu, DEBUG_PENDING) | (1 << i), DEBUG_PENDING);
+  }
+}
+
+/** Bytes of the access that lie in the first page. */
+// @ts-ignore: decorator
+@inline
+function firstPart(linear: u64, size: u32): u32 {
+  const room: u32 = 0x1000 - (<u32>linear & 0xfff);
+  return size < room ? size : room;
+}
+
+/** Translates for writing without touching memory; host address of plain RAM, or `cpu + SCRATCH` with the SCRATCH_* record made. */
+function prepareWrite(cpu: usize, linear: u64, size: u32, array: u32, implicit: bool): usize {
+  if (!translate(cpu, linear, ACCESS_W, array)) return 0;
+  const host = foundHost;
+  const pa = foundPa;
+  const split = firstPart(linear, size);
+  let pa1: u64 = 0;
+  if (split < size) {
+    if (!translate(cpu, nextPage(cpu, linear, implicit), ACCESS_W, array)) return 0;
+    pa1 = foundPa;
+  }
+  if (misaligned(cpu, linear, size, implicit)) return 0;
+  if (load<u32>(cpu, WATCH)) noteWatch(cpu, linear, size, true);
+  if (split == size && host && !(frameInfoAt(pa) & (FRAME_CODE | FRAME_ROM))) return host;
+  store<u64>(cpu, linear, SCRATCH_LIN);
+  store<u64>(cpu, pa, SCRATCH_PA0);
+  store<u64>(cpu, pa1, SCRATCH_PA1);
+  store<u32>(cpu, size, SCRATCH_SIZE);
+  store<u32>(cpu, split, SCRATCH_SPLIT);
+  return cpu + SCRATCH;
+}
+
+function read(cpu: usize, linear: u64, size: u32, array: u32, implicit: bool): usize {
+  if (!translate(cpu, linear, 0, array)) return 0;
+  const host = foundHost;
+  const pa = foundPa;
+  const split = firstPart(linear, size);
+  let pa1: u64 = 0;
+  if (split < size) {
+    if (!translate(cpu, nextPage(cpu, linear, implicit), 0, array)) return 0;
+    pa1 = foundPa;
+  }
+  if (misaligned(cpu, linear, size, implicit)) return 0;
+  if (load<u32>(cpu, WATCH)) noteWatch(cpu, linear, size, false);
+  if (split == size && host) return host;
+  physRead(cpu, pa, cpu + SCRATCH, split);
+  if (split < size) physRead(cpu, pa1, cpu + SCRATCH + split, size - split);
+  return cpu + SCRATCH;
+}
+
+/** Where `size` (at most 64) bytes can be read; `cpu + SCRATCH` holds a copy when they are not contiguous RAM. 0: fault. */
+export function readPtr(cpu: usize, linear: u64, size: u32): usize {
+  return read(cpu, linear, size, currentArray(cpu), false);
+}
+
+/** Where `size` bytes can be written; for `cpu + SCRATCH` call `commit` afterwards. 0: fault; nothing was written. */
+export function writePtr(cpu: usize, linear: u64, size: u32): usize {
+  return prepareWrite(cpu, linear, size, currentArray(cpu), false);
+}
+
+/** As writePtr, with the present contents there; faults are reported as writes. */
+export function rmwPtr(cpu: usize, linear: u64, size: u32): usize {
+  const at = prepareWrite(cpu, linear, size, currentArray(cpu), false);
+  if (at == cpu + SCRATCH) {
+    const split = load<u32>(cpu, SCRATCH_SPLIT);
+    physRead(cpu, load<u64>(cpu, SCRATCH_PA0), at, split);
+    if (split < size) physRead(cpu, load<u64>(cpu, SCRATCH_PA1), at + split, size - split);
+  }
+  return at;
+}
+
+/** Writes SCRATCH to where the last writePtr or rmwPtr led. */
+export function commit(cpu: usize): void {
+  const size = load<u32>(cpu, SCRATCH_SIZE);
+  const split = load<u32>(cpu, SCRATCH_SPLIT);
+  physWrite(cpu, load<u64>(cpu, SCRATCH_PA0), cpu + SCRATCH, split);
+  if (split < size) physWrite(cpu, load<u64>(cpu, SCRATCH_PA1), cpu + SCRATCH + split, size - split);
+}
+
+/** Host address of the code byte at `linear`, readable to the end of its page. 0: fault. Code in device memory is open bus: #UD. */
+export function fetchPtr(cpu: usize, linear: u64): usize {
+  const entry = entryAt(load<u32>(cpu, TLB), linear);
+  if (load<u64>(entry, TLB_X) == tagOf(cpu, linear, 1)) return load<u32>(entry, TLB_ADDEND) + <u32>linear;
+  if (!translate(cpu, linear, ACCESS_I, currentArray(cpu))) return 0;
+  if (!foundHost) raise(cpu, UD);
+  return foundHost;
+}
+
+/** Can `size` bytes be written at the current privilege? Faults as the write would; nothing is written. */
+export function probeWrite(cpu: usize, linear: u64, size: u32): bool {
+  return prepareWrite(cpu, linear, size, currentArray(cpu), false) != 0;
+}
+
+/** Likewise for an implicit supervisor write. */
+export function sysProbeWrite(cpu: usize, linear: u64, size: u32): bool {
+  return prepareWrite(cpu, linear, size, SUPERVISOR, true) != 0;
+}
+
+export function rd8(cpu: usize, linear: u64): u32 {
+  const entry = entryAt(load<u32>(cpu, TLB), linear);
+  if (load<u64>(entry, TLB_R) == tagOf(cpu, linear, 1)) return <u32>load<u8>(load<u32>(entry, TLB_ADDEND) + <u32>linear);
+  const at = read(cpu, linear, 1, currentArray(cpu), false);
+  return at ? <u32>load<u8>(at) : 0;
+}
+
+export function wr8(cpu: usize, linear: u64, value: u32): void {
+  const entry = entryAt(load<u32>(cpu, TLB), linear);
+  if (load<u64>(entry, TLB_W) == tagOf(cpu, linear, 1)) {
+    store<u8>(load<u32>(entry, TLB_ADDEND) + <u32>linear, <u8>value);
+    return;
+  }
+  const at = prepareWrite(cpu, linear, 1, currentArray(cpu), false);
+  if (!at) return;
+  store<u8>(at, <u8>value);
+  if (at == cpu + SCRATCH) commit(cpu);
+}
+
+export function sysRd8(cpu: usize, linear: u64): u32 {
+  const entry = entryAt(cpu + TLB_OFFSET + SUPERVISOR * TLB_BYTES, linear);
+  if (load<u64>(entry, TLB_R) == tagOf(cpu, linear, 1)) return <u32>load<u8>(load<u32>(entry, TLB_ADDEND) + <u32>linear);
+  const at = read(cpu, linear, 1, SUPERVISOR, true);
+  return at ? <u32>load<u8>(at) : 0;
+}
+
+export function sysWr8(cpu: usize, linear: u64, value: u32): void {
+  const at = prepareWrite(cpu, linear, 1, SUPERVISOR, true);
+  if (!at) return;
+  store<u8>(at, <u8>value);
+  if (at == cpu + SCRATCH) commit(cpu);
+}
+
+export function rd16(cpu: usize, linear: u64): u32 {
+  const entry = entryAt(load<u32>(cpu, TLB), linear);
+  if (load<u64>(entry, TLB_R) == tagOf(cpu, linear, 2)) return <u32>load<u16>(load<u32>(entry, TLB_ADDEND) + <u32>linear);
+  const at = read(cpu, linear, 2, currentArray(cpu), false);
+  return at ? <u32>load<u16>(at) : 0;
+}
+
+export function wr16(cpu: usize, linear: u64, value: u32): void {
+  const entry = entryAt(load<u32>(cpu, TLB), linear);
+  if (load<u64>(entry, TLB_W) == tagOf(cpu, linear, 2)) {
+    store<u16>(load<u32>(entry, TLB_ADDEND) + <u32>linear, <u16>value);
+    return;
+  }
+  const at = prepareWrite(cpu, linear, 2, currentArray(cpu), false);
+  if (!at) return;
+  store<u16>(at, <u16>value);
+  if (at == cpu + SCRATCH) commit(cpu);
+}
+
+export function sysRd16(cpu: usize, linear: u64): u32 {
+  const entry = entryAt(cpu + TLB_OFFSET + SUPERVISOR * TLB_BYTES, linear);
+  if (load<u64>(entry, TLB_R) == tagOf(cpu, linear, 2)) return <u32>load<u16>(load<u32>(entry, TLB_ADDEND) + <u32>linear);
+  const at = read(cpu, linear, 2, SUPERVISOR, true);
+  return at ? <u32>load<u16>(at) : 0;
+}
+
+export function sysWr16(cpu: usize, linear: u64, value: u32): void {
+  const at = prepareWrite(cpu, linear, 2, SUPERVISOR, true);
+  if (!at) return;
+  store<u16>(at, <u16>value);
+  if (at == cpu + SCRATCH) commit(cpu);
+}
+
+export function rd32(cpu: usize, linear: u64): u32 {
+  const entry = entryAt(load<u32>(cpu, TLB), linear);
+  if (load<u64>(entry, TLB_R) == tagOf(cpu, linear, 4)) return load<u32>(load<u32>(entry, TLB_ADDEND) + <u32>linear);
+  const at = read(cpu, linear, 4, currentArray(cpu), false);
+  return at ? load<u32>(at) : 0;
+}
+
+export function wr32(cpu: usize, linear: u64, value: u32): void {
+  const entry = entryAt(load<u32>(cpu, TLB), linear);
+  if (load<u64>(entry, TLB_W) == tagOf(cpu, linear, 4)) {
+    store<u32>(load<u32>(entry, TLB_ADDEND) + <u32>linear, value);
+    return;
+  }
+  const at = prepareWrite(cpu, linear, 4, currentArray(cpu), false);
+  if (!at) return;
+  store<u32>(at, value);
+  if (at == cpu + SCRATCH) commit(cpu);
+}
+
+export function sysRd32(cpu: usize, linear: u64): u32 {
+  const entry = entryAt(cpu + TLB_OFFSET + SUPERVISOR * TLB_BYTES, linear);
+  if (load<u64>(entry, TLB_R) == tagOf(cpu, linear, 4)) return load<u32>(load<u32>(entry, TLB_ADDEND) + <u32>linear);
+  const at = read(cpu, linear, 4, SUPERVISOR, true);
+  return at ? load<u32>(at) : 0;
+}
+
+export function sysWr32(cpu: usize, linear: u64, value: u32): void {
+  const at = prepareWrite(cpu, linear, 4, SUPERVISOR, true);
+  if (!at) return;
+  store<u32>(at, value);
+  if (at == cpu + SCRATCH) commit(cpu);
+}
+
+export function rd64(cpu: usize, linear: u64): u64 {
+  const entry = entryAt(load<u32>(cpu, TLB), linear);
+  if (load<u64>(entry, TLB_R) == tagOf(cpu, linear, 8)) return load<u64>(load<u32>(entry, TLB_ADDEND) + <u32>linear);
+  const at = read(cpu, linear, 8, currentArray(cpu), false);
+  return at ? load<u64>(at) : 0;
+}
+
+export function wr64(cpu: usize, linear: u64, value: u64): void {
+  const entry = entryAt(load<u32>(cpu, TLB), linear);
+  if (load<u64>(entry, TLB_W) == tagOf(cpu, linear, 8)) {
+    store<u64>(load<u32>(entry, TLB_ADDEND) + <u32>linear, value);
+    return;
+  }
+  const at = prepareWrite(cpu, linear, 8, currentArray(cpu), false);
+  if (!at) return;
+  store<u64>(at, value);
+  if (at == cpu + SCRATCH) commit(cpu);
+}
+
+export function sysRd64(cpu: usize, linear: u64): u64 {
+  const entry = entryAt(cpu + TLB_OFFSET + SUPERVISOR * TLB_BYTES, linear);
+  if (load<u64>(entry, TLB_R) == tagOf(cpu, linear, 8)) return load<u64>(load<u32>(entry, TLB_ADDEND) + <u32>linear);
+  const at = read(cpu, linear, 8, SUPERVISOR, true);
+  return at ? load<u64>(at) : 0;
+}
+
+export function sysWr64(cpu: usize, linear: u64, value: u64): void {
+  const at = prepareWrite(cpu, linear, 8, SUPERVISOR, true);
+  if (!at) return;
+  store<u64>(at, value);
+  if (at == cpu + SCRATCH) commit(cpu);
+}

@@ -1,0 +1,367 @@
+// The software TLB: what the layout's tags mean, how they are filled and dropped.
+//
+// A tag is (linear page) ^ (context number); comparing it with (linear page of the access) ^ CTX checks page, address space and
+// freshness at once. Dropping all non-global translations means taking a new context number (SDM Vol. 3A §4.10.4); each PCID keeps
+// its own. A global entry stays behind under the old number; the slow path finds it there and tags it anew. When the numbers are
+// used up everything is wiped. INVLPG of a large page drops all its pieces: LARGE_MAP and HUGE_MAP remember, by hash, where they are.
+import {
+  CONTEXT_NONE,
+  CPL,
+  CR0,
+  CR3,
+  CR4,
+  CTX,
+  EFER,
+  EFLAGS,
+  FRAME_CODE,
+  FRAME_DEVICE,
+  FRAME_INFO_PTR,
+  FRAME_PROTECTED,
+  FRAME_ROM,
+  FRAME_WRITTEN,
+  GLOBAL_GEN,
+  HUGE_MAP,
+  LARGE_MAP,
+  NEXT_CTX,
+  PCID_CONTEXT,
+  PCID_USED,
+  PHYS_MASK,
+  RAM_BASE_PTR,
+  RAM_SIZE_PTR,
+  RESTART,
+  A20_MASK_PTR,
+  TLB,
+  TLB_ADDEND,
+  TLB_BYTES,
+  TLB_ENTRIES,
+  TLB_INFO,
+  TLB_OFFSET,
+  TLB_R,
+  TLB_SHIFT,
+  TLB_W,
+  TLB_X,
+  VCPU_BASE,
+  VCPU_COUNT_PTR,
+  VCPU_STRIDE,
+  WATCH,
+  DR,
+} from "../../src/layout";
+import { GP, raiseError } from "../fault";
+import { frameInfoAt, ramAt } from "./physical";
+import {
+  ACCESS_AC,
+  ACCESS_I,
+  ACCESS_U,
+  ACCESS_W,
+  RIGHT_DIRTY,
+  RIGHT_FLAT,
+  RIGHT_GLOBAL,
+  RIGHT_HUGE,
+  RIGHT_LARGE,
+  RIGHT_X,
+  loadPdptes,
+  permitted,
+  walk,
+  walkPa,
+  walkRights,
+} from "./walk";
+
+const ABSENT: u64 = -1;
+const CR0_AM: u32 = 0x40000;
+const CR0_PG: u32 = 0x80000000;
+const CR4_PAE: u32 = 0x20;
+const CR4_PCIDE: u32 = 0x20000;
+const CR4_SMAP: u32 = 0x200000;
+const EFER_LMA: u32 = 0x400;
+const FLAG_AC: u32 = 0x40000;
+
+/** Number of the array in use: 0 user, 1 supervisor, 2 supervisor with EFLAGS.AC. */
+// @ts-ignore: decorator
+@inline
+export function currentArray(cpu: usize): u32 {
+  return (load<u32>(cpu, TLB) - <u32>(cpu + TLB_OFFSET)) / TLB_BYTES;
+}
+
+// @ts-ignore: decorator
+@inline
+function entryOf(cpu: usize, array: u32, linear: u64): usize {
+  return cpu + TLB_OFFSET + array * TLB_BYTES + ((<usize>(linear >> 12) & (TLB_ENTRIES - 1)) << TLB_SHIFT);
+}
+
+// @ts-ignore: decorator
+@inline
+function currentPcid(cpu: usize): u32 {
+  return load<u32>(cpu, CR4) & CR4_PCIDE ? load<u32>(cpu, CR3) & 0xfff : 0;
+}
+
+/** Forgets every translation of one vCPU, and starts the context numbers again. */
+export function tlbWipe(cpu: usize): void {
+  memory.fill(cpu + TLB_OFFSET, 0xff, 3 * TLB_BYTES);
+  memory.fill(cpu + PCID_CONTEXT, 0, 8192);
+  memory.fill(cpu + LARGE_MAP, 0, 512);
+  memory.fill(cpu + HUGE_MAP, 0, 64);
+  store<u32>(cpu, 1, NEXT_CTX);
+  store<u32>(cpu, 1, GLOBAL_GEN);
+  store<u32>(cpu, 0, PCID_USED);
+  freshContext(cpu, currentPcid(cpu));
+}
+
+/** A new context number for `pcid`. The caller selects it if that PCID is current. */
+function takeContext(cpu: usize, pcid: u32): void {
+  const number = load<u32>(cpu, NEXT_CTX);
+  store<u32>(cpu, number + 1, NEXT_CTX);
+  store<u16>(cpu + (<usize>pcid << 1), <u16>number, PCID_CONTEXT);
+  if (pcid) store<u32>(cpu, 1, PCID_USED);
+}
+
+function freshContext(cpu: usize, pcid: u32): void {
+  if (load<u32>(cpu, NEXT_CTX) >= <u32>CONTEXT_NONE) {
+    tlbWipe(cpu); // comes back here with numbers to spare
+    if (pcid == currentPcid(cpu)) return;
+  }
+  takeContext(cpu, pcid);
+  tlbSelect(cpu);
+  store<u32>(cpu, 1, RESTART);
+}
+
+/** Recomputes TLB and CTX; after every change of CPL, CR0.AM, CR4.SMAP, CR4.PCIDE, the PCID or EFLAGS.AC. */
+export function tlbSelect(cpu: usize): void {
+  const flags = load<u32>(cpu, EFLAGS);
+  let array: u32 = 0;
+  let context = <u32>load<u16>(cpu + (<usize>currentPcid(cpu) << 1), PCID_CONTEXT);
+  if (load<u32>(cpu, CPL) < 3) array = flags & FLAG_AC && load<u32>(cpu, CR4) & CR4_SMAP ? 2 : 1;
+  else if (flags & FLAG_AC && load<u32>(cpu, CR0) & CR0_AM) context = CONTEXT_NONE; // every access is checked for alignment
+  store<u32>(cpu, <u32>cpu + TLB_OFFSET + array * TLB_BYTES, TLB);
+  store<u64>(cpu, context, CTX);
+}
+
+/** Drops the non-global translations of the current PCID. */
+export function tlbFlushNonGlobal(cpu: usize): void {
+  freshContext(cpu, currentPcid(cpu));
+}
+
+/** Drops the non-global translations of one PCID (INVPCID type 1). */
+export function tlbFlushPcid(cpu: usize, pcid: u32): void {
+  if (pcid == currentPcid(cpu)) freshContext(cpu, pcid);
+  else store<u16>(cpu + (<usize>pcid << 1), 0, PCID_CONTEXT);
+}
+
+/** Drops the non-global translations of all PCIDs (INVPCID type 3). */
+export function tlbFlushAllPcids(cpu: usize): void {
+  if (load<u32>(cpu, PCID_USED)) {
+    memory.fill(cpu + PCID_CONTEXT, 0, 8192);
+    store<u32>(cpu, 0, PCID_USED);
+  }
+  freshContext(cpu, currentPcid(cpu));
+}
+
+/** Drops everything, global translations included. */
+export function tlbFlushAll(cpu: usize): void {
+  const generation = load<u32>(cpu, GLOBAL_GEN) + 1;
+  if (generation >= 0xfff) {
+    tlbWipe(cpu);
+    return;
+  }
+  store<u32>(cpu, generation, GLOBAL_GEN);
+  memory.fill(cpu + LARGE_MAP, 0, 512);
+  memory.fill(cpu + HUGE_MAP, 0, 64);
+  tlbFlushAllPcids(cpu);
+}
+
+// @ts-ignore: decorator
+@inline
+function dropEntry(entry: usize): void {
+  store<u64>(entry, ABSENT, TLB_R);
+  store<u64>(entry, ABSENT, TLB_W);
+  store<u64>(entry, ABSENT, TLB_X);
+  store<u32>(entry, 0, TLB_INFO);
+}
+
+/** The linear page an entry is for, or -1 (no page) when it is empty. */
+// @ts-ignore: decorator
+@inline
+function pageOf(entry: usize): u64 {
+  const context = <u64>(load<u32>(entry, TLB_INFO) >> 20);
+  let tag = load<u64>(entry, TLB_R);
+  if (tag == ABSENT) tag = load<u64>(entry, TLB_X);
+  if (tag == ABSENT) tag = load<u64>(entry, TLB_W);
+  return tag == ABSENT ? tag : tag ^ context;
+}
+
+// @ts-ignore: decorator
+@inline
+function largeHash(linear: u64): u32 {
+  return <u32>((linear >> 22) ^ (linear >> 34)) & 0xfff;
+}
+
+// @ts-ignore: decorator
+@inline
+function hugeHash(linear: u64): u32 {
+  return <u32>((linear >> 30) ^ (linear >> 39)) & 0x1ff;
+}
+
+/** INVLPG: drops the translation of `linear`, global or not, with every piece of the large page it may lie in (§4.10.4.1). */
+export function tlbFlushPage(cpu: usize, linear: u64): void {
+  store<u32>(cpu, 1, RESTART);
+  const huge = hugeHash(linear);
+  if (load<u8>(cpu + (huge >> 3), HUGE_MAP) & (1 << (huge & 7))) {
+    tlbFlushAll(cpu);
+    return;
+  }
+  const large = largeHash(linear);
+  if (load<u8>(cpu + (large >> 3), LARGE_MAP) & (1 << (large & 7))) {
+    const region = linear >> 22;
+    for (let array: u32 = 0; array < 3; array++) {
+      const first = entryOf(cpu, array, linear & ~0x3fffff);
+      for (let entry = first; entry < first + (1024 << TLB_SHIFT); entry += 1 << TLB_SHIFT) {
+        if (pageOf(entry) >> 22 == region) dropEntry(entry);
+      }
+    }
+    return;
+  }
+  for (let array: u32 = 0; array < 3; array++) dropEntry(entryOf(cpu, array, linear));
+}
+
+/** Loads CR3 (SDM Vol. 2B "MOV to CR", Vol. 3A §4.10.4.1). False: #GP(0) is pending and nothing has changed. */
+export function setCr3(cpu: usize, value: u64): bool {
+  const cr4 = load<u32>(cpu, CR4);
+  let keep = false;
+  if (cr4 & CR4_PCIDE) {
+    keep = <i64>value < 0;
+    value &= 0x7fffffffffffffff;
+  }
+  const paeOnly = load<u32>(cpu, CR0) & CR0_PG && cr4 & CR4_PAE && !(load<u32>(cpu, EFER) & EFER_LMA);
+  if (value & ~0xfff & ~load<u64>(cpu, PHYS_MASK) || (paeOnly && !loadPdptes(cpu, value))) {
+    raiseError(cpu, GP, 0);
+    return false;
+  }
+  store<u64>(cpu, value, CR3);
+  const pcid = currentPcid(cpu);
+  if (keep && load<u16>(cpu + (<usize>pcid << 1), PCID_CONTEXT)) {
+    tlbSelect(cpu);
+    store<u32>(cpu, 1, RESTART);
+  } else freshContext(cpu, pcid);
+  return true;
+}
+
+/** After CR3 or CR4.PCIDE was changed by other means: gives the current PCID a context if it has none, and selects it. */
+export function tlbRefresh(cpu: usize): void {
+  const pcid = currentPcid(cpu);
+  if (load<u16>(cpu + (<usize>pcid << 1), PCID_CONTEXT)) tlbSelect(cpu);
+  else freshContext(cpu, pcid);
+}
+
+/** A20: false makes bit 20 of every physical address zero. */
+export function setA20(enabled: bool): void {
+  store<u64>(A20_MASK_PTR, enabled ? -1 : ~0x100000);
+  const count = load<u32>(VCPU_COUNT_PTR);
+  for (let i: u32 = 0; i < count; i++) tlbWipe(VCPU_BASE + i * VCPU_STRIDE);
+}
+
+/** Takes the store tags for a RAM frame out of all TLBs: its code gets decoded, or a backend protects it. */
+export function tlbProtectFrame(frame: u32): void {
+  const info = load<u32>(FRAME_INFO_PTR) + frame;
+  if (!(load<u8>(info) & FRAME_WRITTEN)) return;
+  store<u8>(info, load<u8>(info) & ~FRAME_WRITTEN);
+  const host = load<u32>(RAM_BASE_PTR) + (frame << 12);
+  const count = load<u32>(VCPU_COUNT_PTR);
+  for (let i: u32 = 0; i < count; i++) {
+    const first: usize = VCPU_BASE + i * VCPU_STRIDE + TLB_OFFSET;
+    for (let entry: usize = first; entry < first + 3 * TLB_BYTES; entry += 1 << TLB_SHIFT) {
+      const tag = load<u64>(entry, TLB_W);
+      if (tag == ABSENT) continue;
+      if ((load<u32>(entry, TLB_ADDEND) + <u32>tag) >> 12 == host >> 12) store<u64>(entry, ABSENT, TLB_W);
+    }
+  }
+}
+
+/** Drops every vCPU's translations to a RAM frame. */
+export function tlbForgetFrame(frame: u32): void {
+  const host = load<u32>(RAM_BASE_PTR) + (frame << 12);
+  const count = load<u32>(VCPU_COUNT_PTR);
+  for (let i: u32 = 0; i < count; i++) {
+    const cpu: usize = VCPU_BASE + i * VCPU_STRIDE;
+    const first = cpu + TLB_OFFSET;
+    for (let entry: usize = first; entry < first + 3 * TLB_BYTES; entry += 1 << TLB_SHIFT) {
+      const page = pageOf(entry);
+      if (page != ABSENT && load<u32>(entry, TLB_ADDEND) + <u32>page == host) dropEntry(entry);
+    }
+    store<u32>(cpu, 1, RESTART);
+  }
+}
+
+/** Is any byte of this linear page watched by an enabled data breakpoint? */
+function watchedPage(cpu: usize, page: u64): bool {
+  const watch = load<u32>(cpu, WATCH);
+  for (let i: u32 = 0; i < 4; i++) {
+    if (watch & (1 << i) && (load<u64>(cpu + (<usize>i << 3), DR) & ~0xfff) == page) return true;
+  }
+  return false;
+}
+
+/** Physical address of the last translation, and its host address, or 0 for device memory. */
+export let foundPa: u64 = 0;
+export let foundHost: usize = 0;
+
+/**
+ * Translates one address for array `array` and fills the TLB. `access` is ACCESS_W and ACCESS_I as wanted; whose access it is follows
+ * from the array. False: a fault is pending.
+ */
+export function translate(cpu: usize, linear: u64, access: u32, array: u32): bool {
+  const page = linear & ~0xfff;
+  const entry = entryOf(cpu, array, linear);
+  const context = load<u32>(cpu, CTX);
+  const wanted: usize = access & ACCESS_W ? TLB_W : access & ACCESS_I ? TLB_X : TLB_R;
+  const info = load<u32>(entry, TLB_INFO);
+  if (info & 1 && ((info >> 8) & 0xfff) == load<u32>(cpu, GLOBAL_GEN) && context != CONTEXT_NONE && pageOf(entry) == page) {
+    // a global translation under an old context number
+    const change = <u64>((info >> 20) ^ context);
+    if (load<u64>(entry, TLB_R) != ABSENT) store<u64>(entry, load<u64>(entry, TLB_R) ^ change, TLB_R);
+    if (load<u64>(entry, TLB_W) != ABSENT) store<u64>(entry, load<u64>(entry, TLB_W) ^ change, TLB_W);
+    if (load<u64>(entry, TLB_X) != ABSENT) store<u64>(entry, load<u64>(entry, TLB_X) ^ change, TLB_X);
+    store<u32>(entry, (info & 0xfffff) | (context << 20), TLB_INFO);
+    if (load<u64>(entry + wanted) != ABSENT) {
+      foundHost = load<u32>(entry, TLB_ADDEND) + <u32>linear;
+      foundPa = <u64>(foundHost - load<u32>(RAM_BASE_PTR));
+      return true;
+    }
+  }
+
+  if (load<u32>(cpu, EFER) & EFER_LMA && (<i64>(linear << 16)) >> 16 != <i64>linear) {
+    raiseError(cpu, GP, 0);
+    return false;
+  }
+  const who: u32 = array == 0 ? ACCESS_U : array == 2 ? ACCESS_AC : 0;
+  if (!walk(cpu, linear, access | who)) return false;
+  const rights = walkRights;
+  const pa = walkPa;
+  const frame = frameInfoAt(pa);
+  foundPa = pa | (linear & 0xfff);
+  if (frame & FRAME_DEVICE) {
+    foundHost = 0;
+    return true;
+  }
+  const host = ramAt(pa);
+  foundHost = host + (<u32>linear & 0xfff);
+  if (context == CONTEXT_NONE) return true;
+
+  const tag = page ^ <u64>context;
+  const watched = load<u32>(cpu, WATCH) != 0 && watchedPage(cpu, page);
+  const writable =
+    rights & RIGHT_DIRTY && !(frame & (FRAME_CODE | FRAME_PROTECTED | FRAME_ROM)) && !watched && permitted(cpu, rights, who | ACCESS_W);
+  if (writable && !(frame & FRAME_WRITTEN)) {
+    store<u8>(load<u32>(FRAME_INFO_PTR) + <u32>(pa >> 12), <u8>(frame | FRAME_WRITTEN));
+  }
+  store<u64>(entry, !watched && permitted(cpu, rights, who) ? tag : ABSENT, TLB_R);
+  store<u64>(entry, writable ? tag : ABSENT, TLB_W);
+  store<u64>(entry, permitted(cpu, rights, who | ACCESS_I) ? tag : ABSENT, TLB_X);
+  store<u32>(entry, <u32>host - <u32>page, TLB_ADDEND);
+  const global: u32 = rights & RIGHT_GLOBAL ? 1 | (load<u32>(cpu, GLOBAL_GEN) << 8) : 0;
+  store<u32>(entry, global | (context << 20), TLB_INFO);
+  if (rights & (RIGHT_LARGE | RIGHT_HUGE)) {
+    const hash: u32 = rights & RIGHT_HUGE ? hugeHash(linear) : largeHash(linear);
+    const map: usize = cpu + (rights & RIGHT_HUGE ? HUGE_MAP : LARGE_MAP) + (hash >> 3);
+    store<u8>(map, load<u8>(map) | (<u8>1 << <u8>(hash & 7)));
+  }
+  return true;
+}
