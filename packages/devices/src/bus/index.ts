@@ -1,0 +1,4 @@
+/** The two buses of a PC, ready to be handed to a core and a board. */
+export { createMmioBus } from "./mmio-bus.js";
+export { createPioBus } from "./pio-bus.js";
+export type { BusTap } from "./taps.js";
