@@ -1,0 +1,318 @@
+// FLD, FST, FILD, FIST, FISTTP, FXCH, FCMOVcc and the constants (SDM Vol. 2A).
+import { C1, EXP, IE, INTEGER, NAN_M, NAN_SE, oM, oSe, RC_CHOP, RC_NEAREST, RC_UP, rM, roundingMode, rSe, setResult } from "./state";
+import {
+  begin1, begin2, beginPush, conclude, isEmpty, mOf, physical, pop, put, seOf, settlePush, settleStore, settleTagged, st,
+} from "./stack";
+import { classOf, nanOf } from "./classify";
+import { toDouble, toSigned, toSingle, widen32, widen64, widenInteger } from "./convert";
+import { FCW, FR, FSW, FTW, FV } from "../../src/layout";
+import { CF, PF, statusOf, ZF } from "../flags";
+
+/** FLD m32. */
+export function x87FldM32(cpu: usize, src: usize): void {
+  if (beginPush(cpu)) {
+    widen32(src);
+    loaded();
+  }
+  settlePush(cpu);
+}
+
+/** FLD m64. */
+export function x87FldM64(cpu: usize, src: usize): void {
+  if (beginPush(cpu)) {
+    widen64(src);
+    loaded();
+  }
+  settlePush(cpu);
+}
+
+/** The widened operand becomes the result; a signalling NaN becomes quiet with IE. */
+// @ts-ignore: decorator
+@inline
+function loaded(): void {
+  if ((oSe & EXP) == EXP && oM != INTEGER) nanOf(oSe, oM, classOf(oSe, oM));
+  else setResult(oSe, oM);
+}
+
+/** FLD m80: any pattern, unchanged. */
+export function x87FldM80(cpu: usize, src: usize): void {
+  if (beginPush(cpu)) setResult(load<u16>(src, 8), load<u64>(src));
+  settlePush(cpu);
+}
+
+/** FLD ST(i). */
+export function x87FldSti(cpu: usize, i: u32): void {
+  if (isEmpty(cpu, i)) begin1(cpu, i); // both faults at once count as underflow
+  else if (beginPush(cpu)) setResult(seOf(st(cpu, i)), mOf(st(cpu, i)));
+  settlePush(cpu);
+}
+
+/** FILD m16. */
+export function x87FildM16(cpu: usize, src: usize): void {
+  pushInteger(cpu, load<i16>(src));
+}
+
+/** FILD m32. */
+export function x87FildM32(cpu: usize, src: usize): void {
+  pushInteger(cpu, load<i32>(src));
+}
+
+/** FILD m64. */
+export function x87FildM64(cpu: usize, src: usize): void {
+  pushInteger(cpu, load<i64>(src));
+}
+
+function pushInteger(cpu: usize, value: i64): void {
+  if (beginPush(cpu)) {
+    widenInteger(value);
+    setResult(oSe, oM);
+  }
+  settlePush(cpu);
+}
+
+/** FST m32. */
+export function x87FstM32(cpu: usize, dst: usize): bool {
+  let bits: u32 = 0xffc00000;
+  if (begin1(cpu, 0)) bits = toSingle(seOf(st(cpu, 0)), mOf(st(cpu, 0)));
+  if (!settleStore(cpu)) return false;
+  store<u32>(dst, bits);
+  return true;
+}
+
+/** FST m64. */
+export function x87FstM64(cpu: usize, dst: usize): bool {
+  let bits: u64 = 0xfff8000000000000;
+  if (begin1(cpu, 0)) bits = toDouble(seOf(st(cpu, 0)), mOf(st(cpu, 0)));
+  if (!settleStore(cpu)) return false;
+  store<u64>(dst, bits);
+  return true;
+}
+
+/** FSTP m32. */
+export function x87FstpM32(cpu: usize, dst: usize): bool {
+  if (!x87FstM32(cpu, dst)) return false;
+  pop(cpu);
+  return true;
+}
+
+/** FSTP m64. */
+export function x87FstpM64(cpu: usize, dst: usize): bool {
+  if (!x87FstM64(cpu, dst)) return false;
+  pop(cpu);
+  return true;
+}
+
+/** FSTP m80. */
+export function x87FstpM80(cpu: usize, dst: usize): bool {
+  if (begin1(cpu, 0)) setResult(seOf(st(cpu, 0)), mOf(st(cpu, 0)));
+  if (!settleStore(cpu)) return false;
+  store<u64>(dst, rM);
+  store<u16>(dst, rSe, 8);
+  pop(cpu);
+  return true;
+}
+
+/** FST ST(i). */
+export function x87FstSti(cpu: usize, i: u32): void {
+  if (begin1(cpu, 0)) setResult(seOf(st(cpu, 0)), mOf(st(cpu, 0)));
+  settleTagged(cpu, i);
+}
+
+/** FSTP ST(i). */
+export function x87FstpSti(cpu: usize, i: u32): void {
+  if (begin1(cpu, 0)) setResult(seOf(st(cpu, 0)), mOf(st(cpu, 0)));
+  if (settleTagged(cpu, i)) pop(cpu);
+}
+
+/** ST(0) as an integer of `bits` bits; settles the exceptions, and the caller stores when the second answer, `storable`, is set. */
+function integerOf(cpu: usize, bits: u32, rc: u32): i64 {
+  let value = <i64>(~(<u64>0) << (bits - 1));
+  if (begin1(cpu, 0)) value = toSigned(seOf(st(cpu, 0)), mOf(st(cpu, 0)), bits, rc);
+  storable = settleStore(cpu);
+  return value;
+}
+
+let storable: bool = false;
+
+/** FIST m16. */
+export function x87FistM16(cpu: usize, dst: usize): bool {
+  return store16(cpu, dst, integerOf(cpu, 16, currentRounding(cpu)));
+}
+
+/** FIST m32. */
+export function x87FistM32(cpu: usize, dst: usize): bool {
+  return store32(cpu, dst, integerOf(cpu, 32, currentRounding(cpu)));
+}
+
+/** FISTP m16. */
+export function x87FistpM16(cpu: usize, dst: usize): bool {
+  return popped(cpu, store16(cpu, dst, integerOf(cpu, 16, currentRounding(cpu))));
+}
+
+/** FISTP m32. */
+export function x87FistpM32(cpu: usize, dst: usize): bool {
+  return popped(cpu, store32(cpu, dst, integerOf(cpu, 32, currentRounding(cpu))));
+}
+
+/** FISTP m64. */
+export function x87FistpM64(cpu: usize, dst: usize): bool {
+  return popped(cpu, store64(cpu, dst, integerOf(cpu, 64, currentRounding(cpu))));
+}
+
+/** FISTTP m16. */
+export function x87FisttpM16(cpu: usize, dst: usize): bool {
+  return popped(cpu, store16(cpu, dst, integerOf(cpu, 16, RC_CHOP)));
+}
+
+/** FISTTP m32. */
+export function x87FisttpM32(cpu: usize, dst: usize): bool {
+  return popped(cpu, store32(cpu, dst, integerOf(cpu, 32, RC_CHOP)));
+}
+
+/** FISTTP m64. */
+export function x87FisttpM64(cpu: usize, dst: usize): bool {
+  return popped(cpu, store64(cpu, dst, integerOf(cpu, 64, RC_CHOP)));
+}
+
+function currentRounding(cpu: usize): u32 {
+  return (load<u32>(cpu, FCW) >> 10) & 3;
+}
+
+function store16(cpu: usize, dst: usize, value: i64): bool {
+  if (storable) store<u16>(dst, <u16>value);
+  return storable;
+}
+
+function store32(cpu: usize, dst: usize, value: i64): bool {
+  if (storable) store<u32>(dst, <u32>value);
+  return storable;
+}
+
+function store64(cpu: usize, dst: usize, value: i64): bool {
+  if (storable) store<i64>(dst, value);
+  return storable;
+}
+
+function popped(cpu: usize, stored: bool): bool {
+  if (stored) pop(cpu);
+  return stored;
+}
+
+/** FXCH: an empty register counts as the default NaN when the stack fault is masked. */
+export function x87Fxch(cpu: usize, i: u32): void {
+  const a = st(cpu, 0);
+  const b = st(cpu, i);
+  if (begin2(cpu, i)) {
+    store<u32>(cpu, load<u32>(cpu, FSW) & ~C1, FSW);
+  } else {
+    if (!conclude(cpu, IE)) return;
+    if (isEmpty(cpu, 0)) put(a, NAN_SE, NAN_M);
+    if (isEmpty(cpu, i)) put(b, NAN_SE, NAN_M);
+    store<u32>(cpu, load<u32>(cpu, FTW) | (1 << physical(cpu, 0)) | (1 << physical(cpu, i)), FTW);
+  }
+  const se = seOf(a);
+  const m = mOf(a);
+  put(a, seOf(b), mOf(b));
+  put(b, se, m);
+}
+
+/** FCMOVcc once its condition is known; C1 changes only with a stack fault. */
+function conditionalMove(cpu: usize, i: u32, condition: bool): void {
+  if (!begin2(cpu, i)) {
+    settleTagged(cpu, 0);
+    return;
+  }
+  if (!condition) return;
+  const src = st(cpu, i);
+  put(st(cpu, 0), seOf(src), mOf(src));
+}
+
+function status(cpu: usize): u32 {
+  return statusOf(load<i64>(cpu, FR), load<i64>(cpu, FV));
+}
+
+/** FCMOVB. */
+export function x87Fcmovb(cpu: usize, i: u32): void {
+  conditionalMove(cpu, i, (status(cpu) & CF) != 0);
+}
+
+/** FCMOVE. */
+export function x87Fcmove(cpu: usize, i: u32): void {
+  conditionalMove(cpu, i, (status(cpu) & ZF) != 0);
+}
+
+/** FCMOVBE. */
+export function x87Fcmovbe(cpu: usize, i: u32): void {
+  conditionalMove(cpu, i, (status(cpu) & (CF | ZF)) != 0);
+}
+
+/** FCMOVU. */
+export function x87Fcmovu(cpu: usize, i: u32): void {
+  conditionalMove(cpu, i, (status(cpu) & PF) != 0);
+}
+
+/** FCMOVNB. */
+export function x87Fcmovnb(cpu: usize, i: u32): void {
+  conditionalMove(cpu, i, (status(cpu) & CF) == 0);
+}
+
+/** FCMOVNE. */
+export function x87Fcmovne(cpu: usize, i: u32): void {
+  conditionalMove(cpu, i, (status(cpu) & ZF) == 0);
+}
+
+/** FCMOVNBE. */
+export function x87Fcmovnbe(cpu: usize, i: u32): void {
+  conditionalMove(cpu, i, (status(cpu) & (CF | ZF)) == 0);
+}
+
+/** FCMOVNU. */
+export function x87Fcmovnu(cpu: usize, i: u32): void {
+  conditionalMove(cpu, i, (status(cpu) & PF) == 0);
+}
+
+/** A constant, kept to more than 64 bits and rounded by RC: `floor` is its significand cut off, `near` whether the rest is over one half. */
+function pushConstant(cpu: usize, e: u32, floor: u64, near: u64): void {
+  if (beginPush(cpu)) {
+    const rc = roundingMode();
+    setResult(e, floor + (rc == RC_NEAREST ? near : rc == RC_UP ? 1 : 0));
+  }
+  settlePush(cpu);
+}
+
+/** FLD1. */
+export function x87Fld1(cpu: usize, i: u32): void {
+  if (beginPush(cpu)) setResult(0x3fff, INTEGER);
+  settlePush(cpu);
+}
+
+/** FLDZ. */
+export function x87Fldz(cpu: usize, i: u32): void {
+  if (beginPush(cpu)) setResult(0, 0);
+  settlePush(cpu);
+}
+
+/** FLDL2T. */
+export function x87Fldl2t(cpu: usize, i: u32): void {
+  pushConstant(cpu, 0x4000, 0xd49a784bcd1b8afe, 0);
+}
+
+/** FLDL2E. */
+export function x87Fldl2e(cpu: usize, i: u32): void {
+  pushConstant(cpu, 0x3fff, 0xb8aa3b295c17f0bb, 1);
+}
+
+/** FLDPI. */
+export function x87Fldpi(cpu: usize, i: u32): void {
+  pushConstant(cpu, 0x4000, 0xc90fdaa22168c234, 1);
+}
+
+/** FLDLG2. */
+export function x87Fldlg2(cpu: usize, i: u32): void {
+  pushConstant(cpu, 0x3ffd, 0x9a209a84fbcff798, 1);
+}
+
+/** FLDLN2. */
+export function x87Fldln2(cpu: usize, i: u32): void {
+  pushConstant(cpu, 0x3ffe, 0xb17217f7d1cf79ab, 1);
+}
