@@ -1,6 +1,7 @@
 /** What a board (the devices of a machine) is to whoever composes it. */
 import type { MmioBus } from "./bus/mmio.js";
 import type { PioBus } from "./bus/pio.js";
+import type { BusTap } from "./bus/tap.js";
 import type { LocalInterrupts, MsrDevice } from "./core.js";
 import type { Clock } from "./handles/clock.js";
 import type { GuestMemory } from "./handles/guest-memory.js";
@@ -9,6 +10,7 @@ import type { Vcpu } from "./handles/vcpu.js";
 import type { BlockStore, ByteStream, Entropy, WallClock } from "./host/resources.js";
 import type { Gsi } from "./units.js";
 
+/** What the guest did to its machine. `status` is a process status: isa-debug-exit gives (value << 1) | 1. */
 export type PowerEvent = { kind: "poweroff" } | { kind: "reset" } | { kind: "exit"; status: number };
 
 /** A drive as configured: the store, and what the guest may do with it. */
@@ -40,6 +42,7 @@ export interface BoardEnvironment {
   readonly tscHz: number;
 }
 
+/** The devices of one machine, in the state in which firmware leaves them (LINT0 of the boot processor is ExtINT, LINT1 NMI). */
 export interface Board {
   readonly localInterrupts: LocalInterrupts;
   readonly msrs: MsrDevice;
@@ -56,7 +59,10 @@ export interface Board {
   close(): void;
 }
 
+/** A board as a part: the monitor makes the buses, hands them to the core and to the board, and connects the two. */
 export interface BoardDefinition {
   readonly name: string;
+  /** The two buses, empty. */
+  createBuses(tap?: BusTap): { pio: PioBus; mmio: MmioBus };
   create(environment: BoardEnvironment): Board;
 }

@@ -13,6 +13,7 @@ export type { HvErrorOptions } from "./errors.js";
 // Buses: what a device implements and what a bus offers.
 export type { PioBus, PioDevice } from "./bus/pio.js";
 export type { MmioBus, MmioDevice } from "./bus/mmio.js";
+export type { BusTap } from "./bus/tap.js";
 
 // Handles: what a core and a board lend.
 export type { Alarm, Clock } from "./handles/clock.js";
@@ -31,6 +32,9 @@ export type {
 
 // Host resources.
 export type { BlockStore, ByteStream, Entropy, PacketPort, WallClock } from "./host/resources.js";
+
+// Guest images, parsed once.
+export type { BootProtocol, ElfImage, GuestImage, GuestNote, GuestSegment, GuestSymbol, LinuxSetup, MultibootHeader } from "./image.js";
 
 // Parts: definitions that the monitor makes instances of.
 export type { Core, CoreDefinition, CoreEnvironment, LocalInterrupts, MsrDevice } from "./core.js";
