@@ -176,6 +176,23 @@ export function sysProbeWrite(cpu: usize, linear: u64, size: u32): bool {
   return prepareWrite(cpu, linear, size, SUPERVISOR, true) != 0;
 }
 
+/** Reads 2, 4 or 8 bytes with the rights of array `array` (a stack of another privilege). */
+export function readAs(cpu: usize, linear: u64, size: u32, array: u32): u64 {
+  const at = read(cpu, linear, size, array, true);
+  if (!at) return 0;
+  return size == 8 ? load<u64>(at) : size == 4 ? <u64>load<u32>(at) : <u64>load<u16>(at);
+}
+
+/** Writes 2, 4 or 8 bytes with the rights of array `array`. */
+export function writeAs(cpu: usize, linear: u64, value: u64, size: u32, array: u32): void {
+  const at = prepareWrite(cpu, linear, size, array, true);
+  if (!at) return;
+  if (size == 8) store<u64>(at, value);
+  else if (size == 4) store<u32>(at, <u32>value);
+  else store<u16>(at, <u16>value);
+  if (at == cpu + SCRATCH) commit(cpu);
+}
+
 export function rd8(cpu: usize, linear: u64): u32 {
   const entry = entryAt(load<u32>(cpu, TLB), linear);
   if (load<u64>(entry, TLB_R) == tagOf(cpu, linear, 1)) return <u32>load<u8>(load<u32>(entry, TLB_ADDEND) + <u32>linear);

@@ -1,0 +1,96 @@
+// Debug registers and traps, SDM Vol. 3B chapter 17: what DR7 enables, single step, and when a #DB is due. Watched pages get no TLB
+// tags, so that data breakpoints cost nothing elsewhere (memory/access). Not modelled: branch records, DR7.RTM.
+import {
+  CS,
+  CR4,
+  DEBUG_PENDING,
+  DR,
+  EFLAGS,
+  FETCH_WATCH,
+  LIN_MASK,
+  RIP,
+  SEG_BASE,
+  SHADOW,
+  SHADOW_MOV_SS,
+  STEP_SHADOW,
+  STEP_TF,
+  WATCH,
+} from "../../src/layout";
+import { DB, raise } from "../fault";
+import { RF, TF } from "../flags";
+import { tlbFlushAll } from "../memory/tlb";
+import { segmentAt } from "./descriptor";
+import { updateMode } from "./mode";
+
+const CR4_DE: u32 = 8;
+const DR6 = DR + 48;
+const DR7 = DR + 56;
+const DR6_BS: u32 = 0x4000;
+
+/** After every change of DR0-DR3, DR7 or CR4.DE: finds the enabled breakpoints. */
+export function updateDebug(cpu: usize): void {
+  const dr7 = load<u32>(cpu, DR7);
+  let watch: u32 = 0;
+  let fetch: u32 = 0;
+  for (let i: u32 = 0; i < 4; i++) {
+    if (!((dr7 >> (i * 2)) & 3)) continue;
+    const type = (dr7 >> (16 + i * 4)) & 3;
+    if (type == 0) fetch |= 1 << i;
+    else if (type != 2) watch |= 1 << i; // 2: I/O, see ioWatch
+  }
+  const had = load<u32>(cpu, WATCH) | load<u32>(cpu, FETCH_WATCH);
+  if (watch | load<u32>(cpu, WATCH)) tlbFlushAll(cpu);
+  store<u32>(cpu, watch, WATCH);
+  store<u32>(cpu, fetch, FETCH_WATCH);
+  if (had | watch | fetch) updateMode(cpu);
+}
+
+/** Notes I/O breakpoints (CR4.DE and type 2) on `size` ports from `port`; IN and OUT call it. */
+export function ioWatch(cpu: usize, port: u32, size: u32): void {
+  const dr7 = load<u32>(cpu, DR7);
+  if (!(dr7 & 0xff) || !(load<u32>(cpu, CR4) & CR4_DE)) return;
+  for (let i: u32 = 0; i < 4; i++) {
+    const control = (dr7 >> (16 + i * 4)) & 15;
+    if (!((dr7 >> (i * 2)) & 3) || (control & 3) != 2) continue;
+    const length: u32 = control >> 2 == 2 ? 8 : (control >> 2) + 1;
+    const start = load<u32>(cpu + (<usize>i << 3), DR) & ~(length - 1);
+    if (port < start + length && start < port + size) store<u32>(cpu, load<u32>(cpu, DEBUG_PENDING) | (1 << i), DEBUG_PENDING);
+  }
+}
+
+/** An instruction breakpoint matches the next instruction (and RF does not hide it): its DR6 bits, else 0. */
+export function fetchWatch(cpu: usize): u32 {
+  const fetch = load<u32>(cpu, FETCH_WATCH);
+  if (!fetch || load<u32>(cpu, EFLAGS) & RF) return 0;
+  const linear = (load<u64>(segmentAt(cpu, CS), SEG_BASE) + load<u64>(cpu, RIP)) & load<u64>(cpu, LIN_MASK);
+  let hit: u32 = 0;
+  for (let i: u32 = 0; i < 4; i++) {
+    if (fetch & (1 << i) && load<u64>(cpu + (<usize>i << 3), DR) == linear) hit |= 1 << i;
+  }
+  return hit;
+}
+
+/** Raises #DB with the given DR6 bits; conditions of breakpoints that match but are not enabled are not reported. */
+export function raiseDebug(cpu: usize, bits: u32): void {
+  store<u64>(cpu, (load<u64>(cpu, DR6) & ~0xf) | <u64>bits, DR6);
+  raise(cpu, DB);
+}
+
+/** Before each instruction of a MODE_SINGLE block. */
+export function beforeInstruction(cpu: usize): void {
+  store<u32>(cpu, load<u32>(cpu, EFLAGS) & TF, STEP_TF);
+  store<u32>(cpu, load<u32>(cpu, SHADOW), STEP_SHADOW);
+}
+
+/** After each completed instruction of a MODE_SINGLE block: ends the shadow it ran in, ends RF, notes the single-step trap. */
+export function afterInstruction(cpu: usize): void {
+  const step = load<u32>(cpu, STEP_TF);
+  const shadow = load<u32>(cpu, SHADOW);
+  if (load<u32>(cpu, STEP_SHADOW)) store<u32>(cpu, 0, SHADOW);
+  else if (shadow & SHADOW_MOV_SS) {
+    store<u32>(cpu, step & ~TF, STEP_TF);
+    return; // MOV SS and POP SS: their own single-step trap is lost
+  }
+  if (!(step & RF)) store<u32>(cpu, load<u32>(cpu, EFLAGS) & ~RF, EFLAGS);
+  if (step & TF) store<u32>(cpu, load<u32>(cpu, DEBUG_PENDING) | DR6_BS, DEBUG_PENDING);
+}

@@ -1,0 +1,8 @@
+// The system side of the engine: exceptions, control transfers, segments, tasks, debugging.
+export { updateMode } from "./mode";
+export { loadSegment } from "./segment-load";
+export { pushSlow, popSlow } from "./stack";
+export { deliverException, interrupt } from "./exceptions";
+export { pendingWork, takeInterrupt } from "./pending";
+export { afterInstruction, beforeInstruction, ioWatch, updateDebug } from "./debug";
+export { iret } from "./iret";

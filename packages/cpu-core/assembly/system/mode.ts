@@ -1,0 +1,89 @@
+// The mode key: what decoding and the fast paths depend on, recomputed after every change of segments, control registers, CPL, VM or TF.
+import {
+  CPL,
+  CR0,
+  CR4,
+  CS,
+  DS,
+  EFER,
+  EFLAGS,
+  ES,
+  FETCH_WATCH,
+  LIN_MASK,
+  MODE,
+  MODE_64,
+  MODE_CPL0,
+  MODE_CPL3,
+  MODE_CS32,
+  MODE_FLAT,
+  MODE_LMA,
+  MODE_NO_FPU,
+  MODE_NO_SSE,
+  MODE_PE,
+  MODE_PG,
+  MODE_SINGLE,
+  MODE_SS32,
+  MODE_V86,
+  RESTART,
+  SEG,
+  SEG_ACCESS,
+  SEG_BASE,
+  SEG_LIMIT,
+  SEG_SIZE,
+  SS,
+  WATCH,
+} from "../../src/layout";
+import { TF, VM } from "../flags";
+import { tlbSelect } from "../memory/tlb";
+import { ACC_CODE, ACC_CONFORMING, ACC_DB, ACC_L, ACC_P, ACC_RW, CR0_EM, CR0_PE, CR0_PG, CR0_TS, CR4_OSFXSR, EFER_LMA } from "./bits";
+
+/** Base 0, limit 4 GiB, and of a kind that never faults on what the fast path does with it. */
+function flat(cpu: usize, seg: u32, protectedMode: bool): bool {
+  const segment = cpu + SEG + seg * SEG_SIZE;
+  if (load<u64>(segment, SEG_BASE) || load<u32>(segment, SEG_LIMIT) != 0xffffffff) return false;
+  const access = load<u32>(segment, SEG_ACCESS);
+  if (!(access & ACC_CODE) && access & ACC_CONFORMING) return false;
+  if (!protectedMode) return true;
+  if ((access & (ACC_P | ACC_RW)) != (ACC_P | ACC_RW)) return false;
+  return seg == CS || !(access & ACC_CODE);
+}
+
+/** Recomputes MODE, LIN_MASK, the CPL of modes that fix it, and the TLB in use. RESTART is set when the key changed. */
+export function updateMode(cpu: usize): void {
+  const cr0 = load<u32>(cpu, CR0);
+  const flags = load<u32>(cpu, EFLAGS);
+  const old = load<u32>(cpu, MODE);
+  const cs = load<u32>(cpu + CS * SEG_SIZE, SEG + SEG_ACCESS);
+  let mode: u32 = 0;
+  let mask: u64 = 0xffffffff;
+  if (!(cr0 & CR0_PE)) store<u32>(cpu, 0, CPL);
+  else if (flags & VM) {
+    mode = MODE_V86;
+    store<u32>(cpu, 3, CPL);
+  } else mode = MODE_PE;
+  if (load<u32>(cpu, EFER) & EFER_LMA) {
+    mode |= MODE_LMA;
+    if (cs & ACC_L && mode & MODE_PE) {
+      mode |= MODE_64 | MODE_FLAT;
+      mask = -1;
+    }
+  }
+  if (!(mode & MODE_64)) {
+    const pe = (mode & MODE_PE) != 0;
+    if (cs & ACC_DB) mode |= MODE_CS32;
+    if (load<u32>(cpu + SS * SEG_SIZE, SEG + SEG_ACCESS) & ACC_DB) mode |= MODE_SS32;
+    if (flat(cpu, CS, pe) && flat(cpu, DS, pe) && flat(cpu, ES, pe) && flat(cpu, SS, pe)) mode |= MODE_FLAT;
+  }
+  const cpl = load<u32>(cpu, CPL);
+  if (cpl == 0) mode |= MODE_CPL0;
+  else if (cpl == 3) mode |= MODE_CPL3;
+  if (cr0 & CR0_PG) mode |= MODE_PG;
+  if (cr0 & (CR0_EM | CR0_TS)) mode |= MODE_NO_FPU;
+  if (cr0 & CR0_EM || !(load<u32>(cpu, CR4) & CR4_OSFXSR)) mode |= MODE_NO_SSE;
+  if (flags & TF || load<u32>(cpu, WATCH) | load<u32>(cpu, FETCH_WATCH)) mode |= MODE_SINGLE;
+  mode |= old & 0xffff0000;
+  store<u64>(cpu, mask, LIN_MASK);
+  store<u32>(cpu, mode, MODE);
+  if (mode != old) store<u32>(cpu, 1, RESTART);
+  tlbSelect(cpu);
+}

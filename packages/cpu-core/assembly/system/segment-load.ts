@@ -1,0 +1,170 @@
+// Loading ES, SS, DS, FS, GS (SDM Vol. 2B "MOV", Vol. 2A "LDS"), LDTR ("LLDT") and TR ("LTR"). CS changes only by control transfers.
+import {
+  CPL,
+  LDTR,
+  MODE,
+  MODE_64,
+  MODE_LMA,
+  MODE_PE,
+  MODE_V86,
+  SEG_ACCESS,
+  SEG_BASE,
+  SEG_LIMIT,
+  SEG_SELECTOR,
+  SS,
+  TR,
+} from "../../src/layout";
+import { GP, NP, SS_, faulted, raiseError } from "../fault";
+import { sysWr8 } from "../memory/access";
+import { canonical } from "../memory/segmentation";
+import { ACC_CODE, ACC_CONFORMING, ACC_P, ACC_RW, ACC_S, TSS_BUSY, TYPE_LDT, TYPE_TSS16, TYPE_TSS32 } from "./bits";
+import {
+  baseOf,
+  descAccess,
+  descAt,
+  descHigh,
+  descLow,
+  dplOf,
+  limitOf,
+  markAccessed,
+  raiseSelector,
+  readDescriptor,
+  readHighBase,
+  segmentAt,
+  setNullSegment,
+  setRealSegment,
+  setSegment,
+  setV86Segment,
+} from "./descriptor";
+import { updateMode } from "./mode";
+
+function loadStackSegment(cpu: usize, selector: u32): bool {
+  const cpl = load<u32>(cpu, CPL);
+  if (!(selector & 0xfffc)) {
+    if (!(load<u32>(cpu, MODE) & MODE_64) || cpl == 3 || (selector & 3) != cpl) {
+      raiseError(cpu, GP, 0);
+      return false;
+    }
+    setNullSegment(cpu, SS, selector);
+    store<u32>(segmentAt(cpu, SS), cpl << 5, SEG_ACCESS);
+    return true;
+  }
+  if (!readDescriptor(cpu, selector, GP)) return false;
+  const access = descAccess;
+  if ((selector & 3) != cpl || (access & (ACC_S | ACC_CODE | ACC_RW)) != (ACC_S | ACC_RW) || dplOf(access) != cpl) {
+    raiseSelector(cpu, GP, selector);
+    return false;
+  }
+  if (!(access & ACC_P)) {
+    raiseSelector(cpu, SS_, selector);
+    return false;
+  }
+  if (!markAccessed(cpu)) return false;
+  setSegment(cpu, SS, selector, descLow, descHigh);
+  return true;
+}
+
+function loadDataSegment(cpu: usize, seg: u32, selector: u32): bool {
+  if (!(selector & 0xfffc)) {
+    setNullSegment(cpu, seg, selector);
+    return true;
+  }
+  if (!readDescriptor(cpu, selector, GP)) return false;
+  const access = descAccess;
+  const code = (access & ACC_CODE) != 0;
+  const checked = !code || !(access & ACC_CONFORMING);
+  const dpl = dplOf(access);
+  if (!(access & ACC_S) || (code && !(access & ACC_RW)) || (checked && ((selector & 3) > dpl || load<u32>(cpu, CPL) > dpl))) {
+    raiseSelector(cpu, GP, selector);
+    return false;
+  }
+  if (!(access & ACC_P)) {
+    raiseSelector(cpu, NP, selector);
+    return false;
+  }
+  if (!markAccessed(cpu)) return false;
+  setSegment(cpu, seg, selector, descLow, descHigh);
+  return true;
+}
+
+/** Loads a data or stack segment register with all checks of the current mode. False: a fault is pending, nothing has changed. */
+export function loadSegment(cpu: usize, seg: u32, selector: u32): bool {
+  const mode = load<u32>(cpu, MODE);
+  selector &= 0xffff;
+  if (!(mode & MODE_PE)) {
+    if (mode & MODE_V86) setV86Segment(cpu, seg, selector);
+    else setRealSegment(cpu, seg, selector);
+  } else if (!(seg == SS ? loadStackSegment(cpu, selector) : loadDataSegment(cpu, seg, selector))) return false;
+  updateMode(cpu);
+  return true;
+}
+
+/** Puts the present descriptor, a system segment, into LDTR or TR. */
+function setSystemSegment(cpu: usize, seg: u32, selector: u32, highBase: u64, access: u32): void {
+  const segment = segmentAt(cpu, seg);
+  store<u64>(segment, highBase | <u64>baseOf(descLow, descHigh), SEG_BASE);
+  store<u32>(segment, limitOf(descLow, descHigh), SEG_LIMIT);
+  store<u32>(segment, access, SEG_ACCESS);
+  store<u32>(segment, selector, SEG_SELECTOR);
+}
+
+/** LDTR from a selector in the GDT; the errors are of class `vector` (#GP for LLDT, #TS in a task switch). */
+export function loadLdtr(cpu: usize, selector: u32, vector: i32, absent: i32): bool {
+  if (!(selector & 0xfffc)) {
+    setNullSegment(cpu, LDTR, selector);
+    return true;
+  }
+  if (selector & 4) {
+    raiseSelector(cpu, vector, selector);
+    return false;
+  }
+  if (!readDescriptor(cpu, selector, vector)) return false;
+  if ((descAccess & 0x1f) != TYPE_LDT) {
+    raiseSelector(cpu, vector, selector);
+    return false;
+  }
+  if (!(descAccess & ACC_P)) {
+    raiseSelector(cpu, absent, selector);
+    return false;
+  }
+  const high = readHighBase(cpu, selector, vector);
+  if (faulted(cpu)) return false;
+  if (!canonical(high | <u64>baseOf(descLow, descHigh))) {
+    raiseSelector(cpu, vector, selector);
+    return false;
+  }
+  setSystemSegment(cpu, LDTR, selector, high, descAccess);
+  return true;
+}
+
+/** LTR: an available TSS, marked busy. */
+export function loadTaskRegister(cpu: usize, selector: u32): bool {
+  if (!(selector & 0xfffc)) {
+    raiseError(cpu, GP, 0);
+    return false;
+  }
+  if (selector & 4) {
+    raiseSelector(cpu, GP, selector);
+    return false;
+  }
+  if (!readDescriptor(cpu, selector, GP)) return false;
+  const type = descAccess & 0x1f;
+  if (type != TYPE_TSS32 && (type != TYPE_TSS16 || load<u32>(cpu, MODE) & MODE_LMA)) {
+    raiseSelector(cpu, GP, selector);
+    return false;
+  }
+  if (!(descAccess & ACC_P)) {
+    raiseSelector(cpu, NP, selector);
+    return false;
+  }
+  const high = readHighBase(cpu, selector, GP);
+  if (faulted(cpu)) return false;
+  if (!canonical(high | <u64>baseOf(descLow, descHigh))) {
+    raiseSelector(cpu, GP, selector);
+    return false;
+  }
+  sysWr8(cpu, descAt + 5, (descAccess & 0xff) | TSS_BUSY);
+  if (faulted(cpu)) return false;
+  setSystemSegment(cpu, TR, selector, high, descAccess | TSS_BUSY);
+  return true;
+}
