@@ -45,6 +45,7 @@ export interface VirtioBlockState {
 interface Slot {
   busy: boolean;
   buffer: Uint8Array;
+  cancel: AbortController;
 }
 
 /** A disk. */
@@ -59,14 +60,17 @@ export class VirtioBlock implements VirtioDevice<VirtioBlockState> {
   readonly #readOnly: boolean;
   readonly #id = new Uint8Array(ID_LENGTH);
   readonly #onHostError: (error: unknown) => void;
-  readonly #slots: readonly Slot[] = Array.from({ length: IN_FLIGHT }, () => ({ busy: false, buffer: new Uint8Array(0) }));
+  readonly #slots: readonly Slot[] = Array.from({ length: IN_FLIGHT }, () => ({
+    busy: false,
+    buffer: new Uint8Array(0),
+    cancel: new AbortController(),
+  }));
   readonly #header = new Uint8Array(HEADER);
   readonly #headerView = new DataView(this.#header.buffer);
   readonly #status = new Uint8Array(1);
   /** Chains that a snapshot brought back and no slot has taken up yet. */
   #resumed: VirtqChain[] = [];
   #link: VirtioLink | undefined;
-  #cancel = new AbortController();
 
   /** @throws HvError "block/sector-size" when the store's sectors are not a power of two of at least 512 bytes */
   constructor(options: VirtioBlockOptions) {
@@ -100,8 +104,11 @@ export class VirtioBlock implements VirtioDevice<VirtioBlockState> {
   stop(): void {
     this.#link = undefined;
     this.#resumed = [];
-    this.#cancel.abort();
-    this.#cancel = new AbortController();
+    for (const slot of this.#slots) {
+      if (!slot.busy) continue;
+      slot.cancel.abort();
+      slot.cancel = new AbortController();
+    }
   }
   save(): VirtioBlockState {
     return { schema: "virtio-block@1" };
@@ -130,7 +137,7 @@ export class VirtioBlock implements VirtioDevice<VirtioBlockState> {
   async #serve(link: VirtioLink, slot: Slot, chain: VirtqChain): Promise<void> {
     let status = S_IOERR;
     try {
-      status = await this.#execute(link, slot, chain, this.#cancel.signal);
+      status = await this.#execute(link, slot, chain, slot.cancel.signal);
     } catch (error) {
       if (link.holds(0, chain)) this.#onHostError(error);
     }
