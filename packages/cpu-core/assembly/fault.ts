@@ -1,0 +1,45 @@
+// Raising exceptions. A slow path records the fault and returns; whoever called it tests `faulted` and abandons the instruction.
+// Delivery happens once, in system/exceptions, with RIP at the faulting instruction.
+import { CR2, FAULT, FAULT_ERROR, FAULT_HAS_ERROR } from "../src/layout";
+
+export const DE: i32 = 0;
+export const DB: i32 = 1;
+export const BP: i32 = 3;
+export const OF_: i32 = 4;
+export const BR: i32 = 5;
+export const UD: i32 = 6;
+export const NM: i32 = 7;
+export const DF: i32 = 8;
+export const TS: i32 = 10;
+export const NP: i32 = 11;
+export const SS_: i32 = 12;
+export const GP: i32 = 13;
+export const PF: i32 = 14;
+export const MF: i32 = 16;
+export const AC: i32 = 17;
+export const XM: i32 = 19;
+
+/** An exception without an error code. */
+export function raise(cpu: usize, vector: i32): void {
+  store<i32>(cpu, vector, FAULT);
+  store<u32>(cpu, 0, FAULT_HAS_ERROR);
+}
+
+/** An exception that pushes `error`. */
+export function raiseError(cpu: usize, vector: i32, error: u32): void {
+  store<i32>(cpu, vector, FAULT);
+  store<u32>(cpu, 1, FAULT_HAS_ERROR);
+  store<u32>(cpu, error, FAULT_ERROR);
+}
+
+/** #PF at `linear` with error code bits P, W, U, RSVD, I (SDM Vol. 3A Figure 4-12). */
+export function raisePageFault(cpu: usize, linear: u64, error: u32): void {
+  store<u64>(cpu, linear, CR2);
+  raiseError(cpu, PF, error);
+}
+
+// @ts-ignore: decorator
+@inline
+export function faulted(cpu: usize): bool {
+  return load<i32>(cpu, FAULT) >= 0;
+}

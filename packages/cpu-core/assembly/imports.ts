@@ -1,0 +1,38 @@
+// What the WebAssembly side asks of the host. Every import is a cold path: ports, devices, MSRs of the board, intercepts.
+// 64-bit results come back through the vCPU's EXIT_ARG slot, so that no call carries a bigint.
+
+/** Port read of 1, 2 or 4 bytes. */
+@external("host", "pioRead")
+export declare function hostPioRead(cpu: usize, port: u32, size: u32): u32;
+@external("host", "pioWrite")
+export declare function hostPioWrite(cpu: usize, port: u32, size: u32, value: u32): void;
+/** Device memory, `size` 1, 2 or 4; the physical address in two halves. */
+@external("host", "mmioRead")
+export declare function hostMmioRead(cpu: usize, low: u32, high: u32, size: u32): u32;
+@external("host", "mmioWrite")
+export declare function hostMmioWrite(cpu: usize, low: u32, high: u32, size: u32, value: u32): void;
+/** MSRs that the board owns. 1: done (a read's value is in EXIT_ARG; a write's value is taken from there), 0: #GP. */
+@external("host", "msrRead")
+export declare function hostMsrRead(cpu: usize, index: u32): u32;
+@external("host", "msrWrite")
+export declare function hostMsrWrite(cpu: usize, index: u32): u32;
+/** CR8 as the local APIC has it. */
+@external("host", "readTaskPriority")
+export declare function hostReadTaskPriority(cpu: usize): u32;
+@external("host", "writeTaskPriority")
+export declare function hostWriteTaskPriority(cpu: usize, cr8: u32): void;
+/** INTA cycle: a vector, or -1 when the request went away. */
+@external("host", "acknowledge")
+export declare function hostAcknowledge(cpu: usize): i32;
+/** Puts the raw time-stamp counter (before TSC_OFFSET) into EXIT_ARG. */
+@external("host", "readTsc")
+export declare function hostReadTsc(cpu: usize): void;
+/** Puts 64 random bits into EXIT_ARG. */
+@external("host", "random")
+export declare function hostRandom(cpu: usize): void;
+/** Decodes the block at host address `host` for mode key `mode`; `linear` is its address; returns the block header or 0. */
+@external("host", "decode")
+export declare function hostDecode(cpu: usize, host: u32, mode: u32): u32;
+/** An intercepted instruction, exception or call; see the contract's intercept set. 1: handled, 0: go on architecturally. */
+@external("host", "intercept")
+export declare function hostIntercept(cpu: usize, kind: u32, argument: u32): u32;

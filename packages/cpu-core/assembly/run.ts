@@ -1,0 +1,62 @@
+// The run loop of one vCPU: interrupts and exceptions between blocks, single steps where one instruction must stand alone, and the budget.
+import {
+  COUNT, EFLAGS, EXIT, EXIT_BUDGET, EXIT_HALT, EXIT_NONE, EXIT_SHUTDOWN, EXIT_STOP, FAULT, FETCH_WATCH, HALTED, MODE, MODE_SINGLE, RESTART, RETIRED, SHADOW, STOP,
+} from "../src/layout";
+import { TF } from "./flags";
+import { BUDGET } from "./interp-exits";
+import { interpret } from "./generated/interpreter";
+import { afterInstruction, beforeInstruction, deliverException, pendingWork, takeInterrupt } from "./tmp-stubs";
+
+const SHUT_DOWN: u32 = 3;
+
+/** Runs at most `budget` instructions of vCPU `cpu`; returns an EXIT_* reason. */
+export function run(cpu: usize, budget: u32): u32 {
+  store<i64>(cpu, <i64>budget, COUNT);
+  store<u32>(cpu, EXIT_NONE, EXIT);
+  const reason = loop(cpu);
+  store<u64>(cpu, load<u64>(cpu, RETIRED) + <u64>(<i64>budget - load<i64>(cpu, COUNT)), RETIRED);
+  store<i64>(cpu, 0, COUNT);
+  return reason;
+}
+
+function loop(cpu: usize): u32 {
+  while (true) {
+    if (load<i32>(cpu, FAULT) >= 0) {
+      deliverException(cpu);
+      continue;
+    }
+    if (load<u32>(cpu, HALTED) == SHUT_DOWN) return EXIT_SHUTDOWN;
+    if (load<u32>(cpu, EXIT)) return load<u32>(cpu, EXIT);
+    if (load<u32>(cpu, STOP)) {
+      store<u32>(cpu, 0, STOP);
+      return EXIT_STOP;
+    }
+    if (pendingWork(cpu)) {
+      takeInterrupt(cpu);
+      continue;
+    }
+    if (load<u32>(cpu, HALTED)) return EXIT_HALT;
+    const left = load<i64>(cpu, COUNT);
+    if (left <= 0) return EXIT_BUDGET;
+    store<u32>(cpu, 0, RESTART);
+    const shadow = load<u32>(cpu, SHADOW);
+    const stepping = load<u32>(cpu, EFLAGS) & TF;
+    if (shadow | stepping | load<u32>(cpu, FETCH_WATCH)) {
+      if (!beforeInstruction(cpu)) continue;
+      single(cpu, 1);
+      if (shadow) store<u32>(cpu, load<u32>(cpu, SHADOW) & ~shadow, SHADOW);
+      afterInstruction(cpu, stepping != 0);
+    } else if (interpret(cpu, load<u32>(cpu, MODE)) == BUDGET) {
+      single(cpu, load<i64>(cpu, COUNT));
+    }
+  }
+}
+
+/** Runs `count` instructions, one to a block. */
+function single(cpu: usize, count: i64): void {
+  const rest = load<i64>(cpu, COUNT) - count;
+  store<i64>(cpu, count, COUNT);
+  const mode = load<u32>(cpu, MODE) | MODE_SINGLE;
+  interpret(cpu, mode);
+  store<i64>(cpu, load<i64>(cpu, COUNT) + rest, COUNT);
+}

@@ -1,0 +1,251 @@
+/**
+ * Decodes a block into the code cache: pre-decoded operations for the interpreter, up to a branch, a page's end or a limit.
+ * Instructions that cross into another page stand in blocks of their own, with a copy of their bytes (assembly/code-cache.ts).
+ */
+import * as L from "../layout.js";
+import { handlerIndex, SPECIAL_HANDLERS, type StackKind, type TableRow } from "../interp/handlers.js";
+import type { Entry } from "../isa/define.js";
+import { createInstruction, decodeInstruction, type Instruction, OpcodeIndex, OutOfBytes } from "./instruction.js";
+import type { Operand } from "./pattern.js";
+
+const NEXT = SPECIAL_HANDLERS.indexOf("next");
+const INVALID = SPECIAL_HANDLERS.indexOf("invalid");
+const NO_DEVICE = SPECIAL_HANDLERS.indexOf("noDevice");
+
+/** The engine's side of the code cache, and the fetch of a second page. */
+export interface BlockHost {
+  readonly buffer: ArrayBufferLike;
+  reserve(bytes: number): number;
+  insert(header: number, end: number): void;
+  /** Host address of the page after `linear`'s, or 0 with a fault pending. */
+  fetchNextPage(): number;
+}
+
+const PAGE = 0x1000;
+const LARGEST = L.HEADER_SIZE + (L.BLOCK_INSTRUCTIONS + 1) * L.UOP_SIZE;
+
+/** Is the feature of an entry advertised? */
+export type FeatureTest = (feature: string) => boolean;
+
+export class BlockDecoder {
+  readonly #index: OpcodeIndex;
+  readonly #instruction = createInstruction();
+  readonly #u8: Uint8Array;
+  readonly #view: DataView;
+  #pageStart = 0;
+  #start = 0;
+  #second = 0;
+  #crossed = false;
+
+  constructor(
+    rows: readonly TableRow[],
+    readonly host: BlockHost,
+    readonly hasFeature: FeatureTest,
+  ) {
+    this.#index = new OpcodeIndex(rows.filter((r) => r.entry.options.feature === undefined || hasFeature(r.entry.options.feature)));
+    this.#u8 = new Uint8Array(host.buffer);
+    this.#view = new DataView(host.buffer);
+  }
+
+  readonly #read = (position: number): number => {
+    const at = this.#start + position;
+    if (at < this.#pageStart + PAGE) return this.#u8[at]!;
+    this.#crossed = true;
+    if (this.#second === 0) this.#second = this.host.fetchNextPage();
+    if (this.#second === 0) throw new OutOfBytes();
+    return this.#u8[this.#second + at - this.#pageStart - PAGE]!;
+  };
+
+  /** Decodes the block at host address `at`; returns its header, or 0 when the first instruction's bytes cannot be fetched. */
+  decode(at: number, mode: number): number {
+    const bits = mode & L.MODE_64 ? 64 : mode & L.MODE_CS32 ? 32 : 16;
+    const limit = mode & L.MODE_SINGLE ? 1 : L.BLOCK_INSTRUCTIONS;
+    const header = this.host.reserve(LARGEST);
+    this.#pageStart = at - (at % PAGE);
+    this.#second = 0;
+    let u = header + L.HEADER_SIZE;
+    let position = at;
+    let count = 0;
+    let crossing = false;
+    let ended = false;
+    while (count < limit && !ended) {
+      this.#start = position;
+      this.#crossed = false;
+      let instruction: Instruction;
+      try {
+        instruction = decodeInstruction(this.#index, this.#read, bits, this.#instruction);
+      } catch (error) {
+        if (!(error instanceof OutOfBytes)) throw error;
+        if (count === 0) return 0;
+        break;
+      }
+      if (this.#crossed && count > 0) break;
+      crossing = this.#crossed;
+      this.#clear(u);
+      ended = this.#lower(instruction, u, position - at, mode) || crossing;
+      this.#u8[u + L.U_LEN] = instruction.length;
+      this.#view.setUint16(u + L.U_DELTA, position - at, true);
+      position += instruction.length;
+      count++;
+      u += L.UOP_SIZE;
+      if (position >= this.#pageStart + PAGE) break;
+    }
+    return this.#finish(header, u, at, position, count, mode, crossing);
+  }
+
+  #finish(header: number, end: number, at: number, position: number, count: number, mode: number, crossing: boolean): number {
+    const v = this.#view;
+    this.#clear(end);
+    v.setUint16(end + L.U_OP, NEXT, true);
+    v.setUint16(end + L.U_DELTA, position - at, true);
+    for (let i = 0; i < count; i++) this.#u8[header + L.HEADER_SIZE + i * L.UOP_SIZE + L.U_LEFT] = count - i;
+    v.setUint32(header + L.H_HOST, at, true);
+    v.setUint32(header + L.H_MODE, mode, true);
+    v.setUint32(header + L.H_COUNT, crossing ? L.HEADER_SPECIAL : count, true);
+    v.setUint32(header + L.H_REAL, count, true);
+    v.setUint32(header + L.H_PAGE_NEXT, 0, true);
+    v.setUint32(header + L.H_STATE, crossing ? L.BLOCK_CROSSING : 0, true);
+    v.setUint32(header + L.H_BYTES, position - at, true);
+    let used = end + L.UOP_SIZE;
+    if (crossing) {
+      this.#start = at;
+      for (let i = 0; i < position - at; i++) this.#u8[header + L.CROSSING_BYTES + i] = this.#read(i);
+      used = header + L.CROSSING_BYTES + L.UOP_SIZE;
+    }
+    this.host.insert(header, used);
+    return header;
+  }
+
+  #clear(u: number): void {
+    this.#u8.fill(0, u, u + L.UOP_SIZE);
+    this.#view.setUint16(u + L.U_BASE, L.ZERO, true);
+    this.#view.setUint16(u + L.U_INDEX, L.ZERO, true);
+  }
+
+  #set(u: number, op: number): void {
+    this.#view.setUint16(u + L.U_OP, op, true);
+  }
+
+  /** Fills the operation at `u`; true when the block must end after it. */
+  #lower(i: Instruction, u: number, delta: number, mode: number): boolean {
+    const row = i.row;
+    const v = this.#view;
+    const memory = i.hasModrm && i.mod !== 3;
+    if (row === undefined || (i.lock && !(memory && row.entry.options.lock === true))) {
+      this.#set(u, INVALID);
+      return true;
+    }
+    const { entry, operands } = row;
+    const blocked = unitBlocked(entry, operands, mode);
+    if (blocked !== undefined) {
+      this.#set(u, blocked.handler);
+      v.setUint32(u + L.U_AUX, blocked.aux, true);
+      return true;
+    }
+    const offset = operands.find((o) => o.place === "offset");
+    const isMemory = memory || offset !== undefined;
+    const stack: StackKind = mode & L.MODE_64 ? "s64" : mode & L.MODE_SS32 && mode & L.MODE_FLAT ? "s32" : "slow";
+    const handler = row.handlers[handlerIndex(i.opsize, memory, stack)]!;
+    if (handler < 0) {
+      this.#set(u, INVALID);
+      return true;
+    }
+    this.#set(u, handler);
+    if (isMemory) this.#address(i, u, delta, mode, offset !== undefined);
+    else v.setUint8(u + L.U_SEG, sizeCode(i.addressSize) << 4);
+    this.#registers(i, u, operands, memory);
+    v.setInt32(u + L.U_IMM, i.immediate, true);
+    v.setInt32(u + L.U_IMM + 4, operandsWithTwoImmediates(operands) ? i.immediate2 : i.immediateHigh, true);
+    if (entry.type === "branch" || operands.some((o) => o.place === "relative")) this.#relative(i, u, delta, operands);
+    if (operands.some((o) => o.place === "one")) v.setInt32(u + L.U_IMM, 1, true);
+    const isSys = (entry.type === "outlined" && (entry.kind === "sys" || entry.kind === "sysMem")) || ((entry.type === "stack" || entry.type === "branch") && stack === "slow");
+    if (isSys) v.setUint32(u + L.U_AUX, auxOf(i, memory, operands), true);
+    else if (entry.type === "outlined" && entry.kind.startsWith("fpu")) v.setInt32(u + L.U_IMM, fpuOpcode(i, memory), true);
+    return entry.type === "branch" || isSys;
+  }
+
+  #relative(i: Instruction, u: number, delta: number, operands: readonly Operand[]): void {
+    if (!operands.some((o) => o.place === "relative")) return;
+    const target = BigInt(i.immediate) + BigInt(delta + i.length);
+    this.#view.setBigInt64(u + L.U_IMM, target, true);
+  }
+
+  #address(i: Instruction, u: number, delta: number, mode: number, absolute: boolean): void {
+    const v = this.#view;
+    let base = i.base;
+    let displacement = i.displacement;
+    if (absolute) {
+      base = -1;
+      if (i.addressSize === 16) displacement &= 0xffff;
+    } else if (base === -2) displacement += delta + i.length;
+    v.setUint16(u + L.U_BASE, base === -2 ? L.RIP_BASE : base < 0 ? L.ZERO : L.GPR + base * 8, true);
+    if (!absolute && i.index >= 0) {
+      v.setUint16(u + L.U_INDEX, L.GPR + i.index * 8, true);
+      v.setUint8(u + L.U_SCALE, i.scale);
+    }
+    v.setInt32(u + L.U_DISP, displacement, true);
+    const segment = i.segment >= 0 ? i.segment : base === 4 || base === 5 ? L.SS : L.DS;
+    v.setUint8(u + L.U_SEG, segment | segmentPath(i.addressSize, segment, mode) | (sizeCode(i.addressSize) << 4));
+  }
+
+  #registers(i: Instruction, u: number, operands: readonly Operand[], memory: boolean): void {
+    const slots = [L.U_DST, L.U_SRC, L.U_AUX];
+    let slot = 0;
+    for (const operand of operands) {
+      const at = registerOffset(operand, i, memory);
+      if (at >= 0) this.#view.setUint16(u + slots[slot++]!, at, true);
+    }
+  }
+}
+
+const sizeCode = (size: number): number => (size === 64 ? 2 : size === 32 ? 1 : 0);
+const operandsWithTwoImmediates = (operands: readonly Operand[]): boolean => operands.filter((o) => o.place === "imm").length > 1;
+
+/** 0 for a plain operand, 0x40 for FS or GS in 64-bit code, 8 for everything that needs checks or another width. */
+function segmentPath(addressSize: number, segment: number, mode: number): number {
+  if (mode & L.MODE_64) return addressSize !== 64 ? 8 : segment >= L.FS ? 0x40 : 0;
+  return addressSize === 32 && mode & L.MODE_FLAT && segment !== L.CS && segment < L.FS ? 0 : 8;
+}
+
+/** Byte offset in the vCPU block of a register operand, or -1. */
+function registerOffset(operand: Operand, i: Instruction, memory: boolean): number {
+  let number: number;
+  switch (operand.place) {
+    case "rm": if (memory) return -1; number = i.rm; break;
+    case "reg": number = i.reg; break;
+    case "opcode": number = (i.opcode & 7) | ((i.rex & 1) << 3); break;
+    case "vex": number = i.vvvv; break;
+    case "fixed": number = operand.register; break;
+    default: return -1;
+  }
+  if (operand.file === "xmm") return L.XMM + number * 16;
+  if (operand.file === "mmx") return L.FPR + (number & 7) * 16;
+  // Without REX, byte registers 4-7 are AH CH DH BH.
+  if (operand.width === 8 && operand.place !== "fixed" && i.rex === 0 && number >= 4 && number < 8) return L.GPR + (number - 4) * 8 + 1;
+  return L.GPR + number * 8;
+}
+
+/** The 11 bits of FOP, whose low three are ST(i), and bit 15 for a memory operand. */
+function fpuOpcode(i: Instruction, memory: boolean): number {
+  return ((i.opcode & 7) << 8) | (i.mod << 6) | ((i.reg & 7) << 3) | (i.rm & 7) | (memory ? 0x8000 : 0);
+}
+
+function auxOf(i: Instruction, memory: boolean, operands: readonly Operand[]): number {
+  return (
+    (i.rep ? L.AUX_REP : 0) | (i.repne ? L.AUX_REPNE : 0) | (i.lock ? L.AUX_LOCK : 0) |
+    (i.opsize === 16 ? L.AUX_OP16 : i.opsize === 32 ? L.AUX_OP32 : L.AUX_OP64) |
+    (i.addressSize === 16 ? L.AUX_AD16 : i.addressSize === 32 ? L.AUX_AD32 : L.AUX_AD64) |
+    (memory ? L.AUX_MEM : 0) | (operands.some((o) => o.place === "imm") ? L.AUX_IMM : 0) | (i.reg << L.AUX_REG_SHIFT)
+  );
+}
+
+/** x87, MMX and SSE instructions under CR0.TS, CR0.EM or without CR4.OSFXSR. */
+function unitBlocked(entry: Entry, operands: readonly Operand[], mode: number): { handler: number; aux: number } | undefined {
+  if (entry.type !== "outlined" || (mode & (L.MODE_NO_FPU | L.MODE_NO_SSE)) === 0) return undefined;
+  const sse = entry.options.unit === "sse" || operands.some((o) => o.file === "xmm");
+  const mmx = operands.some((o) => o.file === "mmx") || entry.options.unit === "mmx";
+  const fpu = entry.kind.startsWith("fpu");
+  if (sse && mode & L.MODE_NO_SSE) return { handler: INVALID, aux: 0 };
+  if (mode & L.MODE_NO_FPU && (sse || mmx || fpu)) return { handler: NO_DEVICE, aux: fpu ? 0 : 1 };
+  return undefined;
+}

@@ -1,0 +1,458 @@
+/**
+ * Writes the interpreter: AssemblyScript text with one `switch` case per handler. The hand-written frame (block entry, exits) is in
+ * assembly/run.ts; here are operand fetch, the TLB probe, write-back and fault order, once per operand shape.
+ */
+import * as L from "../layout.js";
+import { condition } from "../isa/conditions.js";
+import type { BranchEntry, FamilyEntry, OutlinedEntry, StackEntry } from "../isa/define.js";
+import { RSP, type Width } from "../isa/sem.js";
+import { type Handler, type Shape, slowBranch } from "./handlers.js";
+import { type FlagHome, localFlags, memoryFlags, TextSem } from "./text-sem.js";
+
+type Access = "R" | "W" | "RW";
+/** How a handler leaves: what to say after a fault, at the end, and when code or mode may have changed under it. */
+interface Frame {
+  readonly home: FlagHome;
+  readonly abandon: string;
+  readonly done: string;
+  readonly restart: string;
+  /** TLB probe written out, or a call. */
+  readonly inlineProbe: boolean;
+}
+const LOOP: Frame = {
+  home: localFlags,
+  abandon: "return abandon(cpu, u, fr, fv, cnt);",
+  done: `u += ${L.UOP_SIZE}; continue;`,
+  restart: "return finish(cpu, u, fr, fv, cnt);",
+  inlineProbe: true,
+};
+const COLD: Frame = { home: memoryFlags, abandon: "return ABANDON;", done: "return GO_ON;", restart: "return RESTARTED;", inlineProbe: false };
+
+const SLOTS = [`load<u16>(u, ${L.U_DST})`, `load<u16>(u, ${L.U_SRC})`, `load<u16>(u, ${L.U_AUX})`];
+const slotAddress = (slot: number): string => `cpu + ${SLOTS[slot]}`;
+const IMM = `<u64>load<i64>(u, ${L.U_IMM})`;
+
+class HandlerText {
+  readonly sem: TextSem;
+  /** Statement that takes back what was already written, before a fault leaves. */
+  undo = "";
+  #pointers = 0;
+  readonly #scratchChecks: string[] = [];
+  constructor(readonly frame: Frame) {
+    this.sem = new TextSem(frame.home, frame.abandon);
+  }
+  emit(line: string): void {
+    this.sem.emit(line);
+  }
+  /** Leaves after a fault was raised; an access through the stack segment turns #GP of a non-canonical address into #SS. */
+  fail(through: "plain" | "operand" | "stack" = "plain"): string {
+    const { inlineProbe, abandon } = this.frame;
+    if (inlineProbe) return `{ ${this.undo} ${through === "plain" ? abandon : `return abandon${through === "operand" ? "Operand" : "Stack"}(cpu, u, fr, fv, cnt);`} }`;
+    return `{ ${this.undo} ${through === "operand" ? "operandFault(cpu, u); " : ""}${abandon} }`;
+  }
+  /** Linear address of the memory operand; `bytes` and `write` matter on the slow (segmented) path only. */
+  address(bytes: number, write: boolean, bitString = false): string {
+    const plain = `((load<u64>(cpu + load<u16>(u, ${L.U_BASE})) + (load<u64>(cpu + load<u16>(u, ${L.U_INDEX})) << load<u8>(u, ${L.U_SCALE})) + <u64><i64>load<i32>(u, ${L.U_DISP}))`;
+    const name = `a${this.#pointers}`;
+    if (bitString) {
+      this.emit(`const ${name}: u64 = bitAddress(cpu, u, ${bytes}, ${write}); if (faulted(cpu)) ${this.fail()}`);
+    } else if (this.frame.inlineProbe) {
+      this.emit(`let ${name}: u64 = ${plain} & linMask);`);
+      this.emit(`if (load<u8>(u, ${L.U_SEG}) & 0x48) { ${name} = segmented(cpu, u, ${name}, ${bytes}, ${write}); if (faulted(cpu)) ${this.fail()} }`);
+    } else {
+      this.emit(`const ${name}: u64 = operandAddress(cpu, u, ${bytes}, ${write}); if (faulted(cpu)) ${this.fail()}`);
+    }
+    return name;
+  }
+  /** Host pointer for `bytes` at linear address `linear`. */
+  pointer(linear: string, bytes: number, access: Access, through: "operand" | "stack" = "operand"): string {
+    const name = `p${this.#pointers++}`;
+    const fill = access === "R" ? "readPtr" : access === "W" ? "writePtr" : "rmwPtr";
+    if (this.frame.inlineProbe) {
+      const end = bytes === 1 ? linear : `(${linear} + ${bytes - 1})`;
+      this.emit(`const t${name}: usize = tlb + ((<usize>(${linear} >> 12) & ${L.TLB_ENTRIES - 1}) << ${L.TLB_SHIFT}); let ${name}: usize;`);
+      this.emit(`if (load<u64>(t${name}, ${access === "R" ? L.TLB_R : L.TLB_W}) == ((${end} & ~0xfff) ^ ctx)) ${name} = <usize>load<u32>(t${name}, ${L.TLB_ADDEND}) + <usize>${linear};`);
+      this.emit(`else { ${name} = ${fill}(cpu, ${linear}, ${bytes}); if (!${name}) ${this.fail(through)} }`);
+    } else {
+      const probe = access === "R" ? "readAt" : access === "W" ? "writeAt" : "modifyAt";
+      this.emit(`const ${name} = ${probe}(cpu, ${linear}, ${bytes}); if (!${name}) ${this.fail(through)}`);
+    }
+    if (access !== "R") this.#scratchChecks.push(name);
+    return name;
+  }
+  /** Must follow all writes: commits what went to the scratch buffer; `restart` leaves when code or mode may have changed. */
+  leave(restart = this.frame.restart, done = this.frame.done): void {
+    for (const p of this.#scratchChecks) this.emit(`if (${p} == cpu + ${L.SCRATCH}) { commit(cpu); if (load<u32>(cpu, ${L.RESTART})) ${restart} }`);
+    this.emit(done);
+  }
+  readRegister(slot: number, bits: number): string {
+    return `<u64>load<u${bits}>(${slotAddress(slot)})`;
+  }
+  writeRegister(slot: number, bits: number, value: string): void {
+    this.emit(bits === 32 ? `store<u64>(${slotAddress(slot)}, <u64><u32>(${value}));` : `store<u${bits}>(${slotAddress(slot)}, <u${bits}>(${value}));`);
+  }
+}
+
+/** Text of `case id: { … }` for a handler inside the loop or in the cold function. */
+export function emitHandler(handler: Handler): string {
+  const text = new HandlerText(handler.class === "inline" ? LOOP : COLD);
+  switch (handler.entry.type) {
+    case "family": emitFamily(text, handler, handler.entry); break;
+    case "stack": emitStack(text, handler, handler.entry); break;
+    case "branch": emitBranch(text, handler, handler.entry); break;
+    case "outlined": emitOutlined(text, handler, handler.entry); break;
+  }
+  return `case ${handler.id}: { // ${handler.key}\n  ${text.sem.lines.join("\n  ")}\n}`;
+}
+
+function emitFamily(text: HandlerText, handler: Handler, entry: FamilyEntry): void {
+  const { sem } = text;
+  let pointer = "";
+  const operands = handler.shapes.map((shape, i): string => {
+    const role = entry.roles[i];
+    if (role === undefined) return "";
+    if (shape.kind === "i") return sem.let(sem.trunc(IMM, immediateWidth(handler, shape)));
+    if (shape.kind === "r") return role === "w" ? "" : sem.let(text.readRegister(shape.slot, shape.bits));
+    if (role === "a") return sem.let(`effectiveAddress(cpu, u)`);
+    const access: Access = role === "r" ? "R" : role === "w" ? "W" : "RW";
+    pointer = text.pointer(text.address(shape.bits / 8, role !== "r", shape.operand.bitString), shape.bits / 8, access);
+    return role === "w" ? "" : sem.let(`<u64>load<u${shape.bits}>(${pointer})`);
+  });
+  const bits = (handler.shapes[0]?.bits ?? 64) as Width;
+  const effect = entry.meaning(sem, operands, bits, handler.shapes.map((s) => s.bits as Width));
+  for (const i of [3, 2, 1, 0]) {
+    const value = effect.out?.[i];
+    const shape = handler.shapes[i];
+    if (value === undefined || shape === undefined) continue;
+    if (shape.kind === "m") text.emit(`store<u${shape.bits}>(${pointer}, <u${shape.bits}>(${value}));`);
+    else text.writeRegister(shape.slot, shape.bits, value);
+  }
+  if (effect.flags) {
+    if (effect.flagsIf) text.emit(`if ((${effect.flagsIf}) != 0) {`);
+    sem.setFlags(effect.flags, bits);
+    if (effect.flagsIf) text.emit("}");
+  }
+  text.leave();
+}
+
+/** Immediates are kept sign-extended to 64 bits; an operation sees them at the width of its first operand. */
+function immediateWidth(handler: Handler, shape: Shape): Width {
+  const first = handler.shapes[0];
+  return (shape.operand.signed && first !== undefined && first !== shape ? first.bits : Math.max(shape.bits, 8)) as Width;
+}
+
+const SP = L.GPR + RSP * 8;
+
+/** Stack pointer arithmetic wraps at the stack's width. */
+const wrap = (handler: Handler, text: string): string => (handler.stack === "s32" ? `(<u64><u32>(${text}))` : `(${text})`);
+
+function emitPush(text: HandlerText, handler: Handler, value: string): void {
+  const bytes = handler.opsize / 8;
+  text.emit(`const sp: u64 = ${wrap(handler, `load<u64>(cpu, ${SP}) - ${bytes}`)};`);
+  const p = text.pointer("sp", bytes, "W", "stack");
+  text.emit(`store<u${handler.opsize}>(${p}, <u${handler.opsize}>(${value}));`);
+  text.emit(`store<u64>(cpu, sp, ${SP});`);
+}
+function emitStack(text: HandlerText, handler: Handler, entry: StackEntry): void {
+  const shape = handler.shapes[0];
+  const bytes = handler.opsize / 8;
+  if (entry.kind === "push") {
+    let value = IMM;
+    if (shape?.kind === "r") value = text.readRegister(shape.slot, handler.opsize);
+    else if (shape?.kind === "m") value = `load<u${handler.opsize}>(${text.pointer(text.address(bytes, false), bytes, "R")})`;
+    text.emit(`const value: u64 = <u64>${value};`);
+    emitPush(text, handler, "value");
+  } else {
+    // LEAVE is MOV RSP, RBP; POP RBP.
+    const from = entry.kind === "leave" ? L.GPR + 5 * 8 : SP;
+    text.emit(`const sp: u64 = ${wrap(handler, `load<u64>(cpu, ${from})`)};`);
+    const source = text.pointer("sp", bytes, "R", "stack");
+    text.emit(`const value: u64 = <u64>load<u${handler.opsize}>(${source});`);
+    if (shape?.kind === "m") {
+      // The address of POP r/m is computed with the stack pointer already moved (SDM Vol. 2B "POP").
+      text.emit(`store<u64>(cpu, ${wrap(handler, `sp + ${bytes}`)}, ${SP});`);
+      text.undo = `store<u64>(cpu, sp, ${SP});`;
+      const p = text.pointer(text.address(bytes, true), bytes, "W");
+      text.emit(`store<u${handler.opsize}>(${p}, <u${handler.opsize}>(value));`);
+    } else {
+      text.emit(`store<u64>(cpu, ${wrap(handler, `sp + ${bytes}`)}, ${SP});`);
+      if (entry.kind === "leave") text.emit(handler.opsize === 32 ? `store<u64>(cpu, <u64><u32>value, ${L.GPR + 40});` : `store<u${handler.opsize}>(cpu, <u${handler.opsize}>value, ${L.GPR + 40});`);
+      else text.writeRegister(shape!.slot, handler.opsize, "value");
+    }
+  }
+  text.leave();
+}
+
+/** Target of a relative branch, truncated to the operand size. */
+const relativeTarget = (handler: Handler): string => truncateRip(handler, `load<u64>(cpu, ${L.RIP_BASE}) + ${IMM}`);
+const truncateRip = (handler: Handler, text: string): string => (handler.opsize === 64 ? text : `<u64><u${handler.opsize}>(${text})`);
+const NEXT_RIP = `((load<u64>(cpu, ${L.RIP_BASE}) + <u64>load<u16>(u, ${L.U_DELTA}) + <u64>load<u8>(u, ${L.U_LEN})) & linMask)`;
+const TAKE_LINK = `h = load<u32>(u, ${L.U_AUX}); link = u + ${L.U_AUX};`;
+const FALL_LINK = `h = load<u32>(u, ${L.U_DISP}); link = u + ${L.U_DISP};`;
+
+function emitBranch(text: HandlerText, handler: Handler, entry: BranchEntry): void {
+  const bytes = handler.opsize / 8;
+  const leaveBlock = (link: string): void => {
+    text.emit(link);
+    text.leave(`{ store<u64>(cpu, rip, ${L.RIP}); return leaveAt(cpu, fr, fv, cnt); }`, "break;");
+  };
+  const conditional = (test: string): void => {
+    text.emit(`if (${test}) { rip = ${relativeTarget(handler)}; ${TAKE_LINK} } else { rip = ${NEXT_RIP}; ${FALL_LINK} }`);
+    text.emit("break;");
+  };
+  switch (entry.kind) {
+    case "jmp":
+      text.emit(`rip = ${relativeTarget(handler)};`);
+      leaveBlock(TAKE_LINK);
+      return;
+    case "jcc":
+      conditional(`(${condition(text.sem, entry.condition)}) != 0`);
+      return;
+    case "call":
+      text.emit(`const back: u64 = ${NEXT_RIP};`);
+      emitPush(text, handler, "back");
+      text.emit(`rip = ${relativeTarget(handler)};`);
+      leaveBlock(TAKE_LINK);
+      return;
+    case "jmpIndirect":
+    case "callIndirect": {
+      const shape = handler.shapes[0]!;
+      const value = shape.kind === "r" ? text.readRegister(shape.slot, handler.opsize) : `<u64>load<u${handler.opsize}>(${text.pointer(text.address(bytes, false), bytes, "R")})`;
+      text.emit(`const target: u64 = ${value};`);
+      if (entry.kind === "callIndirect") {
+        text.emit(`const back: u64 = ${NEXT_RIP};`);
+        emitPush(text, handler, "back");
+      }
+      text.emit("rip = target;");
+      leaveBlock("h = 0; link = 0;");
+      return;
+    }
+    case "ret":
+    case "retImm": {
+      text.emit(`const sp: u64 = ${wrap(handler, `load<u64>(cpu, ${SP})`)};`);
+      const p = text.pointer("sp", bytes, "R", "stack");
+      text.emit(`rip = <u64>load<u${handler.opsize}>(${p});`);
+      text.emit(`store<u64>(cpu, ${wrap(handler, `sp + ${bytes}${entry.kind === "retImm" ? ` + <u64>load<u16>(u, ${L.U_IMM})` : ""}`)}, ${SP});`);
+      leaveBlock("h = 0; link = 0;");
+      return;
+    }
+    case "loop": case "loope": case "loopne": {
+      text.emit(`const left: u64 = countDown(cpu, u);`);
+      const zf = text.sem.flag("ZF");
+      conditional(`left != 0${entry.kind === "loope" ? ` && ${zf} != 0` : entry.kind === "loopne" ? ` && ${zf} == 0` : ""}`);
+      return;
+    }
+    case "jcxz":
+      conditional("countOf(cpu, u) == 0");
+      return;
+  }
+}
+
+function emitOutlined(text: HandlerText, handler: Handler, entry: OutlinedEntry): void {
+  const memory = handler.shapes.find((s) => s.kind === "m");
+  const registers = handler.shapes.filter((s) => s.kind === "r");
+  const usesMmx = handler.shapes.some((s) => s.operand.file === "mmx");
+  const imm = `<u32>load<i64>(u, ${L.U_IMM})`;
+  const faultCheck = `if (faulted(cpu)) ${text.frame.abandon}`;
+  const access = (kind: Access): string => {
+    const bytes = memory!.bits / 8;
+    const a = text.address(bytes, kind !== "R");
+    if (memory!.operand.aligned || entry.options.aligned) text.emit(`if (${a} & ${bytes - 1}) { raiseError(cpu, 13, 0); ${text.frame.abandon} }`);
+    return text.pointer(a, bytes, kind);
+  };
+  if (entry.kind.startsWith("fpu")) {
+    const enter = entry.options.control ? undefined : `if (!fpuEnter(cpu, u)) ${text.frame.abandon}`;
+    if (enter) text.emit(enter);
+    if (entry.kind === "fpu") text.emit(`${entry.fn}(cpu, ${imm} & 7);`);
+    else if (entry.kind === "fpuLoad") text.emit(`${entry.fn}(cpu, ${access("R")});`);
+    else {
+      const p = access("W");
+      text.emit(`if (!${entry.fn}(cpu, ${p})) { ${faultCheck} ${text.frame.done} }`);
+    }
+    text.emit(faultCheck);
+    text.leave();
+    return;
+  }
+  if (usesMmx) text.emit(`if (!mmxCheck(cpu)) ${text.frame.abandon}`);
+  let dst: string, src: string;
+  if (entry.kind === "vec") {
+    dst = registers.length > 0 ? slotAddress(registers[0]!.slot) : "0";
+    src = memory ? access("R") : registers.length > 1 ? slotAddress(registers[1]!.slot) : "0";
+  } else {
+    dst = memory ? access("W") : slotAddress(registers[0]!.slot);
+    src = registers.length > 0 ? slotAddress(registers[registers.length - 1]!.slot) : "0";
+  }
+  if (usesMmx) text.emit("mmxEnter(cpu);");
+  text.emit(`${entry.fn}(cpu, ${dst}, ${src}, ${imm});`);
+  text.emit(faultCheck);
+  text.leave();
+}
+
+/** The engine function of a sys handler. */
+function sysFunction(handler: Handler): string {
+  const { entry } = handler;
+  if (entry.type === "outlined") return entry.fn;
+  if (entry.type === "stack") return entry.slow;
+  return slowBranch(entry as BranchEntry);
+}
+
+/** Names that the generated text uses from the hand-written engine, beside the operand helpers. */
+function importedFunctions(handlers: readonly Handler[]): string[] {
+  const names = handlers.flatMap((h) => (h.class === "sys" ? [sysFunction(h)] : h.entry.type === "outlined" ? [h.entry.fn] : []));
+  return [...new Set(names)].sort();
+}
+
+/** The whole generated module; `sourceOf` names the assembly file that exports a function. */
+export function emitInterpreter(handlers: readonly Handler[], sourceOf: (name: string) => string): string {
+  const of = (c: Handler["class"]): Handler[] => handlers.filter((h) => h.class === c);
+  const cold = of("cold");
+  const sys = of("sys");
+  const firstSys = sys[0]?.id ?? 0;
+  const bySource = new Map<string, string[]>();
+  for (const name of importedFunctions(handlers)) bySource.set(sourceOf(name), [...(bySource.get(sourceOf(name)) ?? []), name]);
+  const imports = [...bySource].map(([source, names]) => `import { ${names.join(", ")} } from "${source}";`);
+  return `// Generated from the instruction tables by scripts/build-engine; not to be edited.
+import { hostDecode } from "../imports";
+import { codeCrossingValid, codeFind } from "../code-cache";
+import { faulted, raise, raiseError } from "../fault";
+import { frOf, fvOf } from "../flags";
+import { mulHighU, mulHighS, divU128, divFitsS128, divS128, crc32c, pdep, pext } from "../leaf";
+import { commit, fetchPtr, readPtr, rmwPtr, writePtr } from "../memory/access";
+import { withinLimit } from "../memory/segmentation";
+import { bitAddress, countDown, countOf, effectiveAddress, modifyAt, operandAddress, operandFault, readAt, segmented, stackFault, writeAt } from "../operand";
+import { fpuEnter, mmxCheck, mmxEnter } from "../x87/index";
+import { abandon, abandonOperand, abandonStack, finish, leaveAt, noDevice, BUDGET, FAULTED, RAN } from "../interp-exits";
+${imports.join("\n")}
+
+const GO_ON: i32 = 0;
+const ABANDON: i32 = 1;
+const RESTARTED: i32 = 2;
+
+/** Rare handlers: the loop calls them and goes on. */
+function cold(cpu: usize, u: usize, op: u32): i32 {
+  switch (op) {
+${cold.map(emitHandler).join("\n")}
+default: return ABANDON;
+  }
+}
+
+/** Handlers after which the run loop looks at the whole machine again. */
+function sys(cpu: usize, u: usize, op: u32): void {
+  switch (op) {
+${sys.map((h) => `case ${h.id}: ${sysFunction(h)}(cpu, u); return;`).join("\n")}
+  }
+}
+
+/** Runs blocks under mode key \`mode\` until something needs the run loop. State is in memory before and after. */
+export function interpret(cpu: usize, mode: u32): i32 {
+  let fr: i64 = load<i64>(cpu, ${L.FR});
+  let fv: i64 = load<i64>(cpu, ${L.FV});
+  let cnt: i64 = load<i64>(cpu, ${L.COUNT});
+  let rip: u64 = load<u64>(cpu, ${L.RIP});
+  const tlb: usize = load<u32>(cpu, ${L.TLB});
+  const ctx: u64 = load<u64>(cpu, ${L.CTX});
+  const linMask: u64 = load<u64>(cpu, ${L.LIN_MASK});
+  const codeBase: u64 = mode & ${L.MODE_64} ? 0 : load<u64>(cpu, ${L.SEG + L.CS * L.SEG_SIZE + L.SEG_BASE});
+  let page: u64 = 1;
+  let h: usize = 0;
+  let link: usize = 0;
+  while (true) {
+    if (h == 0) {
+      const linear = (rip + codeBase) & linMask;
+      const entry: usize = tlb + ((<usize>(linear >> 12) & ${L.TLB_ENTRIES - 1}) << ${L.TLB_SHIFT});
+      let host: usize;
+      if (!(mode & ${L.MODE_FLAT}) && !withinLimit(load<u32>(cpu, ${L.SEG + L.CS * L.SEG_SIZE + L.SEG_LIMIT}), 0, rip, 1)) {
+        raiseError(cpu, 13, 0);
+        store<u64>(cpu, rip, ${L.RIP});
+        leaveAt(cpu, fr, fv, cnt);
+        return FAULTED;
+      }
+      if (load<u64>(entry, ${L.TLB_X}) == ((linear & ~0xfff) ^ ctx)) host = <usize>load<u32>(entry, ${L.TLB_ADDEND}) + <usize>linear;
+      else {
+        host = fetchPtr(cpu, linear);
+        if (!host) {
+          store<u64>(cpu, rip, ${L.RIP});
+          leaveAt(cpu, fr, fv, cnt);
+          return FAULTED;
+        }
+      }
+      h = codeFind(host, mode);
+      if (!h) {
+        store<u64>(cpu, rip, ${L.RIP});
+        h = hostDecode(cpu, <u32>host, mode);
+        if (!h) {
+          leaveAt(cpu, fr, fv, cnt);
+          return FAULTED;
+        }
+        link = 0;
+      }
+      if (link && (linear & ~0xfff) == page && load<u32>(h, ${L.H_STATE}) == 0) store<u32>(link, <u32>h);
+      page = linear & ~0xfff;
+    }
+    const n: i64 = <i64>load<u32>(h, ${L.H_COUNT});
+    if (cnt < n) {
+      const state = load<u32>(h, ${L.H_STATE});
+      if (state & ${L.BLOCK_STALE}) {
+        h = 0;
+        continue;
+      }
+      if (state & ${L.BLOCK_CROSSING} && cnt > 0) {
+        if (!codeCrossingValid(cpu, h, (rip + codeBase) & linMask)) {
+          store<u64>(cpu, rip, ${L.RIP});
+          if (faulted(cpu)) {
+            leaveAt(cpu, fr, fv, cnt);
+            return FAULTED;
+          }
+          h = 0;
+          continue;
+        }
+        cnt--;
+      } else {
+        store<u64>(cpu, rip, ${L.RIP});
+        leaveAt(cpu, fr, fv, cnt);
+        return BUDGET;
+      }
+    } else cnt -= n;
+    store<u64>(cpu, rip, ${L.RIP_BASE});
+    let u: usize = h + ${L.HEADER_SIZE};
+    h = 0;
+    do {
+      const op: u32 = load<u16>(u);
+      switch (op) {
+case 0: { // the block ends without a branch
+  rip = (load<u64>(cpu, ${L.RIP_BASE}) + <u64>load<u16>(u, ${L.U_DELTA})) & linMask;
+  ${TAKE_LINK}
+  break;
+}
+case 1: { raise(cpu, 6); ${LOOP.abandon} }
+case 2: { noDevice(cpu, u); ${LOOP.abandon} }
+${of("inline").map(emitHandler).join("\n")}
+default: {
+  store<i64>(cpu, fr, ${L.FR});
+  store<i64>(cpu, fv, ${L.FV});
+  if (op < ${firstSys}) {
+    const r = cold(cpu, u, op);
+    fr = load<i64>(cpu, ${L.FR});
+    fv = load<i64>(cpu, ${L.FV});
+    if (r == GO_ON) {
+      u += ${L.UOP_SIZE};
+      continue;
+    }
+    if (r == RESTARTED) return finish(cpu, u, fr, fv, cnt);
+    ${LOOP.abandon}
+  }
+  store<i64>(cpu, cnt, ${L.COUNT});
+  store<u64>(cpu, ${NEXT_RIP}, ${L.RIP});
+  sys(cpu, u, op);
+  if (!faulted(cpu)) return RAN;
+  fr = load<i64>(cpu, ${L.FR});
+  fv = load<i64>(cpu, ${L.FV});
+  ${LOOP.abandon}
+}
+      }
+      break;
+    } while (true);
+  }
+}
+`;
+}

@@ -1,0 +1,125 @@
+/**
+ * The interpreter's handlers: one for each meaning and operand shape that the decode table can produce. Enumerated in the table's order, so
+ * that the generator (build time) and the decoder (run time) number them alike.
+ */
+import type { BranchEntry, EncodingSpec, Entry } from "../isa/define.js";
+import { classOf, type HandlerClass } from "./tuning.js";
+import { type Operand, type Pattern, parseEncoding } from "../decode/pattern.js";
+
+export type OperandSize = 16 | 32 | 64;
+/** The stack as the mode key has it: flat 64-bit, flat 32-bit, or anything else (16-bit, segmented), which takes slow functions. */
+export type StackKind = "s64" | "s32" | "slow";
+export const OPERAND_SIZES: readonly OperandSize[] = [16, 32, 64];
+export const STACK_KINDS: readonly StackKind[] = ["s64", "s32", "slow"];
+
+/** An operand as a handler sees it: register slot 0-2, memory, immediate, or nothing to fetch. */
+export interface Shape {
+  readonly kind: "r" | "m" | "i" | "n";
+  readonly bits: number;
+  /** Register shapes: U_DST, U_SRC or the low half of U_AUX. */
+  readonly slot: number;
+  readonly operand: Operand;
+}
+
+export interface Handler {
+  readonly id: number;
+  readonly class: HandlerClass;
+  readonly key: string;
+  readonly entry: Entry;
+  readonly shapes: readonly Shape[];
+  readonly opsize: OperandSize;
+  readonly stack: StackKind;
+}
+
+export interface TableRow {
+  readonly entry: Entry;
+  readonly pattern: Pattern;
+  readonly operands: readonly Operand[];
+  readonly spec: EncodingSpec;
+  /** Handler numbers by handlerIndex(); -1 where the combination does not exist. */
+  readonly handlers: Int16Array;
+}
+
+/** Handlers without a table entry, in the order of their numbers. */
+export const SPECIAL_HANDLERS = ["next", "invalid", "noDevice"] as const;
+
+export function handlerIndex(opsize: OperandSize, memory: boolean, stack: StackKind): number {
+  return (OPERAND_SIZES.indexOf(opsize) * 2 + (memory ? 1 : 0)) * 3 + STACK_KINDS.indexOf(stack);
+}
+
+/** Bits of an operand under an operand size. */
+export function widthOf(operand: Operand, opsize: OperandSize): number {
+  switch (operand.width) {
+    case "v": return opsize;
+    case "z": return operand.place === "imm" ? opsize : Math.min(opsize, 32);
+    case "y": return opsize === 64 ? 64 : 32;
+    case "a": return 64;
+    default: return operand.width;
+  }
+}
+
+export function shapesOf(operands: readonly Operand[], opsize: OperandSize, memory: boolean): Shape[] {
+  let slot = 0;
+  return operands.map((operand): Shape => {
+    const bits = widthOf(operand, opsize);
+    switch (operand.place) {
+      case "imm": case "one": return { kind: "i", bits, slot: -1, operand };
+      case "offset": return { kind: "m", bits, slot: -1, operand };
+      case "relative": case "far": case "sti": case "number": return { kind: "n", bits, slot: -1, operand };
+      case "rm": if (memory) return { kind: "m", bits, slot: -1, operand };
+    }
+    return { kind: "r", bits, slot: slot++, operand };
+  });
+}
+
+const isStackUser = (entry: Entry): boolean =>
+  entry.type === "stack" || (entry.type === "branch" && ["call", "callIndirect", "ret", "retImm"].includes(entry.kind));
+const dependsOnSize = (entry: Entry, operands: readonly Operand[]): boolean =>
+  entry.type === "branch" || entry.type === "stack" || operands.some((o) => o.width === "v" || o.width === "y" || o.width === "z");
+
+/** Engine function of a near branch on a stack that is not flat. */
+export const slowBranch = (entry: BranchEntry): string => `${entry.kind}Slow`;
+
+function keyOf(entry: Entry, shapes: readonly Shape[], opsize: OperandSize, stack: StackKind): string {
+  const shape = shapes.map((s) => (s.kind === "n" ? "" : `.${s.kind === "i" ? "i" : s.kind + s.bits}${s.operand.bitString ? "b" : ""}${s.operand.aligned && s.kind === "m" ? "a" : ""}`)).join("");
+  switch (entry.type) {
+    case "family": return `${entry.mnemonic}${shape}`;
+    case "outlined": return entry.kind === "sys" || entry.kind === "sysMem" ? `sys:${entry.fn}` : `${entry.kind}:${entry.fn}${shape}${entry.options.aligned ? "!" : ""}`;
+    case "branch": return stack === "slow" && isStackUser(entry) ? `sys:${slowBranch(entry)}` : `${entry.kind}${entry.kind === "jcc" ? entry.condition : ""}.${opsize}.${stack}${shape}`;
+    case "stack": return stack === "slow" ? `sys:${entry.slow}` : `${entry.kind}.${opsize}.${stack}${shape}`;
+  }
+}
+
+/** Parses all entries and numbers their handlers: inline ones first, then cold ones, then sys. */
+export function buildTable(entries: readonly Entry[]): { rows: TableRow[]; handlers: Handler[] } {
+  const byKey = new Map<string, Omit<Handler, "id">>();
+  const uses: { row: TableRow; index: number; key: string }[] = [];
+  const rows: TableRow[] = [];
+  for (const entry of entries) {
+    for (const spec of entry.encodings) {
+      const { pattern, operands } = parseEncoding(spec);
+      const row: TableRow = { entry, pattern, operands, spec, handlers: new Int16Array(18).fill(-1) };
+      const sizes = dependsOnSize(entry, operands) ? OPERAND_SIZES : ([32] as const);
+      const hasRm = operands.some((o) => o.place === "rm");
+      const forms = !hasRm ? [false] : pattern.mod === "mem" ? [true] : pattern.mod === "reg" ? [false] : [false, true];
+      const stacks = isStackUser(entry) ? STACK_KINDS : (["s64"] as const);
+      for (const opsize of sizes)
+        for (const memory of forms)
+          for (const stack of stacks) {
+            const shapes = shapesOf(operands, opsize, memory);
+            const key = keyOf(entry, shapes, opsize, stack);
+            if (!byKey.has(key)) byKey.set(key, { class: classOf(entry, stack === "slow"), key, entry, shapes, opsize, stack });
+            for (const s of sizes.length === 1 ? OPERAND_SIZES : [opsize])
+              for (const m of hasRm ? [memory] : [false, true])
+                for (const k of stacks.length === 1 ? STACK_KINDS : [stack]) uses.push({ row, index: handlerIndex(s, m, k), key });
+          }
+      rows.push(row);
+    }
+  }
+  const order: HandlerClass[] = ["inline", "cold", "sys"];
+  const sorted = order.flatMap((c) => [...byKey.values()].filter((h) => h.class === c));
+  const handlers = sorted.map((h, i): Handler => ({ ...h, id: SPECIAL_HANDLERS.length + i }));
+  const numbers = new Map(handlers.map((h) => [h.key, h.id]));
+  for (const { row, index, key } of uses) row.handlers[index] = numbers.get(key)!;
+  return { rows, handlers };
+}

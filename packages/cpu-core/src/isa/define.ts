@@ -1,0 +1,83 @@
+/**
+ * How an instruction is written down: its encodings in the SDM's notation, and either its meaning in the Sem vocabulary (`family`), or the
+ * name of the engine function that carries it out (`outlined`), or the kind of near branch it is (`branch`).
+ */
+import type { Effect, Sem, Width } from "./sem.js";
+
+/** Pattern ("NP 0F 58 /r") and operands in Appendix A codes ("Vx,Wx"). */
+export type EncodingSpec = readonly [pattern: string, operands?: string];
+
+export type OutlinedKind = "sys" | "sysMem" | "vec" | "vecStore" | "fpu" | "fpuLoad" | "fpuStore";
+export type BranchKind = "jmp" | "jcc" | "call" | "jmpIndirect" | "callIndirect" | "ret" | "retImm" | "loop" | "loope" | "loopne" | "jcxz";
+
+export interface EntryOptions {
+  /** CPUID feature without which the encoding is #UD. */
+  feature?: string;
+  /** An outlined function reads or writes the status flags. */
+  flags?: boolean;
+  /** LOCK is allowed with a memory destination. */
+  lock?: boolean;
+  /** An x87 control instruction: no check for pending exceptions. */
+  control?: boolean;
+  /** Memory operands must be aligned to their size (#GP otherwise). Implied by Wx. */
+  aligned?: boolean;
+  /** The unit whose availability (CR0.EM, CR0.TS, CR4.OSFXSR) gates it, where the operands do not tell. */
+  unit?: "sse" | "mmx";
+}
+
+interface EntryBase {
+  readonly mnemonic: string;
+  readonly encodings: readonly EncodingSpec[];
+  readonly options: EntryOptions;
+}
+/** Role of an operand: read, written, both, or only its address is used. */
+export type Role = "r" | "w" | "rw" | "a";
+export interface FamilyEntry extends EntryBase {
+  readonly type: "family";
+  readonly roles: readonly Role[];
+  /** `ops[i]` is operand i's value (its address for role "a"; undefined for role "w"); `bits` the width of operand 0. */
+  readonly meaning: <V>(b: Sem<V>, ops: V[], bits: Width, widths: readonly Width[]) => Effect<V>;
+}
+export interface OutlinedEntry extends EntryBase {
+  readonly type: "outlined";
+  readonly kind: OutlinedKind;
+  readonly fn: string;
+}
+export interface BranchEntry extends EntryBase {
+  readonly type: "branch";
+  readonly kind: BranchKind;
+  readonly condition: number;
+}
+/** Pushes and pops of one operand on a flat 32- or 64-bit stack; other stacks take the `slow` engine function. */
+export interface StackEntry extends EntryBase {
+  readonly type: "stack";
+  readonly kind: "push" | "pop" | "leave";
+  readonly slow: string;
+}
+export type Entry = FamilyEntry | OutlinedEntry | BranchEntry | StackEntry;
+
+export function family(
+  mnemonic: string,
+  definition: { encodings: readonly EncodingSpec[]; roles: string; meaning: FamilyEntry["meaning"] } & EntryOptions,
+): FamilyEntry {
+  const { encodings, roles, meaning, ...options } = definition;
+  return { type: "family", mnemonic, encodings, roles: roles === "" ? [] : (roles.split(",") as Role[]), meaning, options };
+}
+
+export function outlined(
+  mnemonic: string,
+  kind: OutlinedKind,
+  fn: string,
+  encodings: readonly EncodingSpec[],
+  options: EntryOptions = {},
+): OutlinedEntry {
+  return { type: "outlined", mnemonic, kind, fn, encodings, options };
+}
+
+export function branch(mnemonic: string, kind: BranchKind, encodings: readonly EncodingSpec[], condition = 0): BranchEntry {
+  return { type: "branch", mnemonic, kind, condition, encodings, options: {} };
+}
+
+export function stack(mnemonic: string, kind: StackEntry["kind"], slow: string, encodings: readonly EncodingSpec[]): StackEntry {
+  return { type: "stack", mnemonic, kind, slow, encodings, options: {} };
+}

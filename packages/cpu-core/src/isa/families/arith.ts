@@ -1,0 +1,126 @@
+/** ADD ADC SUB SBB CMP INC DEC NEG XADD CMPXCHG ADCX ADOX. SDM Vol. 2A/2B; flags by carry vectors (Vol. 1 Appendix A). */
+import { type EncodingSpec, type FamilyEntry, family } from "../define.js";
+import { type Effect, RAX, type Sem } from "../sem.js";
+
+/** The six encodings that the eight classic operations share; `op` is their number. */
+export function classicEncodings(op: number): EncodingSpec[] {
+  const hex = (n: number): string => (op * 8 + n).toString(16).toUpperCase().padStart(2, "0");
+  return [
+    [`${hex(0)} /r`, "Eb,Gb"],
+    [`${hex(1)} /r`, "Ev,Gv"],
+    [`${hex(2)} /r`, "Gb,Eb"],
+    [`${hex(3)} /r`, "Gv,Ev"],
+    [hex(4), "AL,Ib"],
+    [hex(5), "rAX,Iz"],
+    [`80 /${op}`, "Eb,Ib"],
+    [`81 /${op}`, "Ev,Iz"],
+    [`82 /${op} i64`, "Eb,Ib"],
+    [`83 /${op}`, "Ev,Ibs"],
+  ];
+}
+
+/** Carry-out of each bit of a + b (+ carry-in) = result. */
+export function carriesOfAdd<V>(b: Sem<V>, x: V, y: V, result: V): V {
+  return b.or(b.and(x, y), b.and(b.or(x, y), b.not(result)));
+}
+/** Borrow-out of each bit of a - b (- borrow-in) = result. */
+export function carriesOfSub<V>(b: Sem<V>, x: V, y: V, result: V): V {
+  return b.or(b.and(b.not(x), y), b.and(b.not(b.xor(x, y)), result));
+}
+
+function addition<V>(b: Sem<V>, x: V, y: V, carry?: V): { result: V; carries: V } {
+  const sum = b.add(x, y);
+  const result = b.let(carry === undefined ? sum : b.add(sum, carry));
+  return { result, carries: carriesOfAdd(b, x, y, result) };
+}
+function subtraction<V>(b: Sem<V>, x: V, y: V, borrow?: V): { result: V; carries: V } {
+  const difference = b.sub(x, y);
+  const result = b.let(borrow === undefined ? difference : b.sub(difference, borrow));
+  return { result, carries: carriesOfSub(b, x, y, result) };
+}
+
+const binary = (mnemonic: string, op: number, roles: string, meaning: FamilyEntry["meaning"]): FamilyEntry =>
+  family(mnemonic, { encodings: classicEncodings(op), roles, lock: roles.startsWith("rw"), meaning });
+
+const wrote = <V>(r: { result: V; carries: V }): Effect<V> => ({ out: { 0: r.result }, flags: { kind: "arith", ...r } });
+
+export const arith: FamilyEntry[] = [
+  binary("ADD", 0, "rw,r", (b, [x, y]) => wrote(addition(b, x!, y!))),
+  binary("ADC", 2, "rw,r", (b, [x, y]) => wrote(addition(b, x!, y!, b.flag("CF")))),
+  binary("SBB", 3, "rw,r", (b, [x, y]) => wrote(subtraction(b, x!, y!, b.flag("CF")))),
+  binary("SUB", 5, "rw,r", (b, [x, y]) => wrote(subtraction(b, x!, y!))),
+  binary("CMP", 7, "r,r", (b, [x, y]) => ({ flags: { kind: "arith", ...subtraction(b, x!, y!) } })),
+  family("INC", {
+    encodings: [["FE /0", "Eb"], ["FF /0", "Ev"], ["40+r i64", "Zv"]],
+    roles: "rw",
+    lock: true,
+    meaning: (b, [x]) => {
+      const r = addition(b, x!, b.imm(1));
+      return { out: { 0: r.result }, flags: { kind: "arithKeepCf", ...r } };
+    },
+  }),
+  family("DEC", {
+    encodings: [["FE /1", "Eb"], ["FF /1", "Ev"], ["48+r i64", "Zv"]],
+    roles: "rw",
+    lock: true,
+    meaning: (b, [x]) => {
+      const r = subtraction(b, x!, b.imm(1));
+      return { out: { 0: r.result }, flags: { kind: "arithKeepCf", ...r } };
+    },
+  }),
+  family("NEG", {
+    encodings: [["F6 /3", "Eb"], ["F7 /3", "Ev"]],
+    roles: "rw",
+    lock: true,
+    meaning: (b, [x]) => wrote(subtraction(b, b.imm(0), x!)),
+  }),
+  family("XADD", {
+    encodings: [["0F C0 /r", "Eb,Gb"], ["0F C1 /r", "Ev,Gv"]],
+    roles: "rw,rw",
+    lock: true,
+    // The register is written first, so that XADD of a register with itself leaves the sum.
+    meaning: (b, [x, y]) => {
+      const r = addition(b, x!, y!);
+      return { out: { 1: x!, 0: r.result }, flags: { kind: "arith", ...r } };
+    },
+  }),
+  family("CMPXCHG", {
+    encodings: [["0F B0 /r", "Eb,Gb"], ["0F B1 /r", "Ev,Gv"]],
+    roles: "rw,r",
+    lock: true,
+    // The destination is written in either case (SDM: "the destination operand is written back"); the accumulator only on a mismatch,
+    // so that a 32-bit match keeps the upper half of RAX.
+    meaning: (b, [x, y], bits) => {
+      const accumulator = b.gpr(RAX, bits);
+      const r = subtraction(b, accumulator, x!);
+      const equal = b.let(b.eq(accumulator, x!));
+      const whole = b.let(b.gpr(RAX, 64));
+      const mask = bits === 64 ? -1n : (1n << BigInt(bits)) - 1n;
+      const merged = bits === 32 || bits === 64 ? x! : b.or(b.and(whole, b.imm(~mask)), x!);
+      b.setGpr(RAX, 64, b.select(equal, whole, merged));
+      return { out: { 0: b.select(equal, y!, x!) }, flags: { kind: "arith", ...r } };
+    },
+  }),
+  family("ADCX", {
+    encodings: [["66 0F 38 F6 /r", "Gy,Ey"]],
+    roles: "rw,r",
+    feature: "adx",
+    meaning: (b, [x, y], bits) => {
+      const r = addition(b, x!, y!, b.flag("CF"));
+      return { out: { 0: r.result }, flags: { kind: "cf", cf: topBit(b, r.carries, bits) } };
+    },
+  }),
+  family("ADOX", {
+    encodings: [["F3 0F 38 F6 /r", "Gy,Ey"]],
+    roles: "rw,r",
+    feature: "adx",
+    meaning: (b, [x, y], bits) => {
+      const r = addition(b, x!, y!, b.flag("OF"));
+      return { out: { 0: r.result }, flags: { kind: "of", of: topBit(b, r.carries, bits) } };
+    },
+  }),
+];
+
+function topBit<V>(b: Sem<V>, vector: V, bits: number): V {
+  return b.and(b.shr(vector, b.imm(bits - 1)), b.imm(1));
+}

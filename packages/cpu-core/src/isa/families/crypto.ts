@@ -1,0 +1,19 @@
+/** AES-NI, PCLMULQDQ and the SHA extensions. SDM Vol. 2; functions in assembly/sse/{aes,sha}.ts. */
+import { type Entry, type OutlinedEntry, outlined } from "../define.js";
+import { packedInteger } from "./sse-integer.js";
+
+const sha = (mnemonic: string, opcode: string, immediate = ""): OutlinedEntry =>
+  outlined(mnemonic, "vec", mnemonic.toLowerCase(), [[`NP 0F ${opcode} /r`, `Vx,Wx${immediate}`]], { feature: "sha" });
+
+export const crypto: readonly Entry[] = [
+  ...packedInteger("aes", "AESIMC 38 DB, AESENC 38 DC, AESENCLAST 38 DD, AESDEC 38 DE, AESDECLAST 38 DF"),
+  outlined("AESKEYGENASSIST", "vec", "aeskeygenassist", [["66 0F 3A DF /r", "Vx,Wx,Ib"]], { feature: "aes" }),
+  outlined("PCLMULQDQ", "vec", "pclmulqdq", [["66 0F 3A 44 /r", "Vx,Wx,Ib"]], { feature: "pclmulqdq" }),
+  sha("SHA1NEXTE", "38 C8"),
+  sha("SHA1MSG1", "38 C9"),
+  sha("SHA1MSG2", "38 CA"),
+  sha("SHA256RNDS2", "38 CB"),
+  sha("SHA256MSG1", "38 CC"),
+  sha("SHA256MSG2", "38 CD"),
+  sha("SHA1RNDS4", "3A CC", ",Ib"),
+];

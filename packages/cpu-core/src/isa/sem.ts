@@ -1,0 +1,83 @@
+/**
+ * The vocabulary in which an instruction's meaning is written, once. Every value is 64 bits wide; operands arrive zero-extended from their
+ * width, and results may carry garbage above it: whoever stores them truncates.
+ * Readings: text of the interpreter (interp/text-sem.ts), bigint evaluator (reference/), and later the translator's locals.
+ */
+
+export type Width = 8 | 16 | 32 | 64;
+export type Flag = "CF" | "PF" | "AF" | "ZF" | "SF" | "OF";
+
+/** Leaf functions too large to spell in the vocabulary; implemented once per reading (assembly/leaf.ts, reference/leaf.ts). */
+export type Leaf =
+  | "mulHighU" // high 64 bits of an unsigned product
+  | "mulHighS"
+  | "divU128" // quotient of (hi, lo) / d, hi < d
+  | "divFitsS128" // 1 when signed (hi, lo) / d fits 64 bits and d is not 0
+  | "divS128"
+  | "crc32c" // (crc, data, bits)
+  | "pdep"
+  | "pext";
+
+export interface Sem<V> {
+  imm(value: number | bigint): V;
+  add(a: V, b: V): V;
+  sub(a: V, b: V): V;
+  mul(a: V, b: V): V;
+  and(a: V, b: V): V;
+  or(a: V, b: V): V;
+  xor(a: V, b: V): V;
+  not(a: V): V;
+  /** Shift counts are taken modulo 64. */
+  shl(a: V, count: V): V;
+  shr(a: V, count: V): V;
+  sar(a: V, count: V): V;
+  rotl(a: V, count: V): V;
+  rotr(a: V, count: V): V;
+  /** Comparisons give 0 or 1. */
+  eq(a: V, b: V): V;
+  ne(a: V, b: V): V;
+  ltu(a: V, b: V): V;
+  lts(a: V, b: V): V;
+  select(condition: V, ifTrue: V, ifFalse: V): V;
+  /** Sign-extends from `bits`. */
+  sext(a: V, bits: Width): V;
+  /** Zeroes everything above `bits`. */
+  trunc(a: V, bits: Width): V;
+  clz(a: V): V;
+  ctz(a: V): V;
+  popcnt(a: V): V;
+  divU(a: V, b: V): V;
+  remU(a: V, b: V): V;
+  divS(a: V, b: V): V;
+  remS(a: V, b: V): V;
+  /** Names a value that is used more than once. */
+  let(a: V): V;
+  flag(name: Flag): V;
+  leaf(name: Leaf, ...args: V[]): V;
+  /** A general register by its number, as 64 bits or its low part. */
+  gpr(register: number, bits: Width): V;
+  setGpr(register: number, bits: Width, value: V): void;
+  /** Raises the exception (no error code) when `condition` is not zero; nothing may have been written before. */
+  guard(condition: V, vector: number): void;
+}
+
+/** What an instruction does to the status flags. `result` and `carries` may have garbage above the operand's width. */
+export type FlagEffect<V> =
+  | { kind: "arith"; result: V; carries: V } // all six; carries = vector of carry-outs per bit
+  | { kind: "arithKeepCf"; result: V; carries: V }
+  | { kind: "logic"; result: V } // CF = OF = AF = 0
+  | { kind: "resultCfOf"; result: V; cf: V; of: V; af?: V } // ZF SF PF from the result
+  | { kind: "cf"; cf: V } // the others stay
+  | { kind: "cfOf"; cf: V; of: V }
+  | { kind: "of"; of: V }
+  | { kind: "bits"; flags: V }; // all six at their EFLAGS places
+
+/** What an instruction's meaning returns: values for its written operands, by operand index, and its flags. */
+export interface Effect<V> {
+  out?: Partial<Record<number, V>>;
+  flags?: FlagEffect<V>;
+  /** Flags change only when this is not zero (shifts by zero). */
+  flagsIf?: V;
+}
+
+export const RAX = 0, RCX = 1, RDX = 2, RBX = 3, RSP = 4, RBP = 5, RSI = 6, RDI = 7;

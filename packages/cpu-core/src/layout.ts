@@ -1,0 +1,288 @@
+// Where the core's state lies inside the WebAssembly memory. This file is read both as TypeScript and as AssemblyScript, so it holds
+// plain integer constants only. Offsets named without a prefix are relative to a vCPU's block, `cpu`.
+
+// -- memory map (bytes from the start of the WebAssembly memory) ---------------------------------------------------------------
+export const STATIC_BASE = 0x400; // AssemblyScript's static data
+export const VCPU_BASE = 0x40000; // first vCPU block
+export const VCPU_STRIDE = 0x60000; // one vCPU: state, then its software TLBs
+export const TLB_OFFSET = 0x4000; // within a vCPU block
+export const MAX_VCPUS = 8;
+
+// -- the machine: one block for all vCPUs, absolute addresses (memory/physical.ts) ----------------------------------------------
+export const RAM_BASE_PTR = 0x38000; // u32: where guest RAM [0, RAM_SIZE) lies in the WebAssembly memory
+export const RAM_SIZE_PTR = 0x38004; // u32
+export const A20_MASK_PTR = 0x38008; // u64: ANDed with every physical address
+export const FRAME_INFO_PTR = 0x38010; // u32: address of one byte of FRAME_* bits for each RAM frame
+export const CODE_MAP_PTR = 0x38014; // u32: address of one u64 for each RAM frame; bit n = bytes 64n..64n+63 contain decoded code
+export const VCPU_COUNT_PTR = 0x38018; // u32
+export const BLOCK_HASH_PTR = 0x38020; // u32: BLOCK_HASH_ENTRIES x u32, heads of chains of block headers
+export const PAGE_BLOCKS_PTR = 0x38024; // u32: one u32 for each RAM frame, head of the list of its blocks
+export const CODE_POOL_PTR = 0x38028; // u32: first byte of the pool of decoded blocks
+export const CODE_END_PTR = 0x3802c; // u32: its end
+export const CODE_NEXT_PTR = 0x38030; // u32: where the next block goes
+export const CODE_FLUSHES_PTR = 0x38034; // u32: times the pool was full, for statistics
+export const CODE_BLOCKS_PTR = 0x38038; // u32: blocks decoded, for statistics
+export const CODE_STALE_PTR = 0x3803c; // u32: blocks dropped by stores, for statistics
+export const BLOCK_HASH_ENTRIES = 0x10000;
+export const FRAME_CODE = 1; // contains decoded code: stores take the slow path
+export const FRAME_PROTECTED = 2; // a backend protects it: stores raise #PF
+export const FRAME_DEVICE = 4; // not RAM (0xa0000-0xbffff)
+export const FRAME_ROM = 8; // writes are ignored
+export const FRAME_WRITTEN = 16; // some TLB holds, or held, a tag for stores to it
+
+// -- software TLB: three arrays (user; supervisor; supervisor with EFLAGS.AC under SMAP) of TLB_ENTRIES entries -----------------
+export const TLB_ENTRIES = 2048;
+export const TLB_ENTRY_SIZE = 32;
+export const TLB_SHIFT = 5;
+export const TLB_BYTES = 0x10000; // one array
+export const TLB_R = 0; // u64 tag: linear page ^ context, or -1
+export const TLB_W = 8; // u64 tag for stores; absent for clean pages, code pages, read-only pages
+export const TLB_X = 16; // u64 tag for fetches
+export const TLB_ADDEND = 24; // u32: host address = addend + (u32)linear, mod 2^32
+export const TLB_INFO = 28; // u32: bit 0 global; bits 8-19 global generation; bits 20-31 context the tags were made with
+
+// -- general state --------------------------------------------------------------------------------------------------------------
+export const GPR = 0x000; // 16 x u64: rax rcx rdx rbx rsp rbp rsi rdi r8-r15
+export const ZERO = 0x080; // u64, always 0: the slot of an absent base or index
+export const RIP_BASE = 0x088; // u64: rip (not linear) of the running block's first byte
+export const RIP = 0x090; // u64: architectural rip, exact whenever compiled code has returned to a slow path
+export const FR = 0x098; // i64: flag result  (assembly/flags.ts: ZF, SF, PF derive from it)
+export const FV = 0x0a0; // i64: flag vector: CF = bit 63, OF = bit 63 ^ bit 62, bit 0 = AF, bit 1 inverts SF, bit 2 inverts PF
+export const EFLAGS = 0x0a8; // u32: every bit but CF PF AF ZF SF OF (those six are in FR and FV and zero here); bit 1 set
+export const CPL = 0x0ac; // u32
+export const MODE = 0x0b0; // u32: the mode key, see MODE_*
+export const LIN_MASK = 0x0b8; // u64: 0xffffffff outside 64-bit code, else all ones
+export const COUNT = 0x0c0; // i64: instructions left in this run
+export const CTX = 0x0c8; // u64: value to XOR into TLB tags for the current address space and privilege array
+export const TLB = 0x0d0; // u32: address of the TLB array in use
+export const GLOBAL_GEN = 0x0d4; // u32: generation of global translations
+export const NEXT_CTX = 0x0d8; // u32: next unused 12-bit context number
+export const RETIRED = 0x0e0; // u64: instructions retired before this run
+export const ID = 0x0e8; // u32: vCPU number
+
+// -- faults: set by any slow path; the interpreter then abandons the instruction ------------------------------------------------
+export const FAULT = 0x0f0; // i32: vector of the pending exception, -1 for none
+export const FAULT_ERROR = 0x0f4; // u32: error code
+export const FAULT_HAS_ERROR = 0x0f8; // u32: 1 when the vector pushes one
+export const FAULT_SHADOW = 0x0fc; // u32: 1 while delivering an exception (for double-fault rules), see system/exceptions
+
+// -- segments: es cs ss ds fs gs ldtr tr, 32 bytes each ---------------------------------------------------------------------------
+export const SEG = 0x100;
+export const SEG_SIZE = 32;
+export const SEG_BASE = 0; // u64
+export const SEG_LIMIT = 8; // u32, byte granular
+export const SEG_ACCESS = 12; // u32: descriptor bytes 5-6: type/S/DPL/P in 0-7, AVL/L/DB/G in 12-15
+export const SEG_SELECTOR = 16; // u32
+export const ES = 0;
+export const CS = 1;
+export const SS = 2;
+export const DS = 3;
+export const FS = 4;
+export const GS = 5;
+export const LDTR = 6;
+export const TR = 7;
+
+export const GDTR_BASE = 0x200; // u64
+export const GDTR_LIMIT = 0x208; // u32
+export const IDTR_BASE = 0x210; // u64
+export const IDTR_LIMIT = 0x218; // u32
+export const CR0 = 0x220; // u64 each
+export const CR2 = 0x228;
+export const CR3 = 0x230;
+export const CR4 = 0x238;
+export const EFER = 0x240;
+export const XCR0 = 0x248;
+export const PDPTE = 0x250; // 4 x u64: PAE's loaded page-directory pointers
+export const DR = 0x270; // 8 x u64
+export const MSR_STAR = 0x2b0; // u64 each
+export const MSR_LSTAR = 0x2b8;
+export const MSR_CSTAR = 0x2c0;
+export const MSR_SFMASK = 0x2c8;
+export const MSR_KERNEL_GS_BASE = 0x2d0;
+export const MSR_SYSENTER_CS = 0x2d8;
+export const MSR_SYSENTER_ESP = 0x2e0;
+export const MSR_SYSENTER_EIP = 0x2e8;
+export const MSR_TSC_AUX = 0x2f0;
+export const MSR_PAT = 0x2f8;
+export const MSR_APIC_BASE = 0x300;
+export const MSR_MISC_ENABLE = 0x308;
+export const MSR_SPEC_CTRL = 0x310;
+export const TSC_OFFSET = 0x318;
+export const MSR_TSC_ADJUST = 0x320;
+export const MSR_DEBUGCTL = 0x328;
+export const MSR_MTRR_DEF_TYPE = 0x330;
+export const MSR_MTRR_PHYS = 0x340; // 16 x u64: base, mask
+export const MSR_MTRR_FIX = 0x3c0; // 11 x u64
+export const PHYS_MASK = 0x418; // u64: implemented physical-address bits
+
+// -- run control ------------------------------------------------------------------------------------------------------------------
+export const INTR = 0x420; // u32: INTR pin
+export const NMI = 0x424; // u32: NMI latched
+export const NMI_BLOCKED = 0x428; // u32: until IRET
+export const SHADOW = 0x42c; // u32: SHADOW_* bits, cleared after one instruction
+export const HALTED = 0x430; // u32: 0 running, 1 HLT, 2 wait for SIPI, 3 shutdown
+export const STOP = 0x434; // u32: the host asks run() to return
+export const EXIT = 0x438; // u32: EXIT_* reason
+export const EXIT_ARG = 0x440; // u64
+export const VENDOR = 0x448; // u32: 0 Intel, 1 AMD
+export const FEATURES = 0x450; // u64: FEATURE_* bits that gate instructions and control-register bits
+export const RESTART = 0x458; // u32: set by a slow path when the mode, the mapping or the code under the interpreter may have changed
+export const SHADOW_STI = 1;
+export const SHADOW_MOV_SS = 2;
+export const EXIT_NONE = 0;
+export const EXIT_BUDGET = 1;
+export const EXIT_HALT = 2;
+export const EXIT_YIELD = 3;
+export const EXIT_SHUTDOWN = 4;
+export const EXIT_STOP = 5;
+export const EXIT_UNMODELLED = 6;
+
+// -- scratch for accesses that cross pages or touch devices -------------------------------------------------------------------------
+export const SCRATCH = 0x480; // 64 bytes: data of the access in flight
+export const SCRATCH_LIN = 0x4c0; // u64: linear address of the access to commit
+export const SCRATCH_PA0 = 0x4c8; // u64: physical address of its first byte
+export const SCRATCH_PA1 = 0x4d0; // u64: physical address of the first byte in the second page
+export const SCRATCH_SIZE = 0x4d8; // u32
+export const SCRATCH_SPLIT = 0x4dc; // u32: bytes in the first page
+
+// -- floating point and vectors -----------------------------------------------------------------------------------------------------
+export const FCW = 0x500; // u32
+export const FSW = 0x504; // u32, TOP in bits 11-13
+export const FTW = 0x508; // u32, abridged: bit n = physical register n is not empty
+export const FOP = 0x50c; // u32
+export const FIP = 0x510; // u64
+export const FDP = 0x518; // u64
+export const FCS = 0x520; // u32
+export const FDS = 0x524; // u32
+export const MXCSR = 0x528; // u32
+export const FPR = 0x540; // 8 physical registers R0-R7, 16 bytes each: u64 mantissa (MMn), u16 sign and exponent
+export const XMM = 0x5c0; // 16 x 16 bytes
+
+// -- address translation and debugging (0x6c0-0x6ff, 0x1800-0x3fff) -----------------------------------------------------------------
+export const STEP_TF = 0x6c0; // u32: EFLAGS.TF when the present instruction began; RF when the instruction itself loaded RF
+export const STEP_SHADOW = 0x6d8; // u32: SHADOW when the present instruction began
+export const DEBUG_PENDING = 0x6c4; // u32: DR6 bits of debug traps to be delivered before the next instruction
+export const WATCH = 0x6c8; // u32: data breakpoints enabled in DR7, one bit each
+export const FETCH_WATCH = 0x6cc; // u32: instruction breakpoints enabled in DR7, one bit each
+export const PCID_USED = 0x6d0; // u32: 1 when PCID_CONTEXT holds anything but entry 0
+export const LARGE_MAP = 0x1800; // 512 bytes: hash of 4 MiB regions that have pieces of large pages in the TLB
+export const HUGE_MAP = 0x1a00; // 64 bytes: likewise 1 GiB regions with 1 GiB pages
+export const PCID_CONTEXT = 0x2000; // 4096 x u16: context number of each PCID, 0 for none
+export const CONTEXT_NONE = 0xffe; // context under which nothing is cached (alignment checking)
+
+export const CPUID_COUNT = 0x700; // u32
+export const CPUID_TABLE = 0x710; // rows of 24 bytes: leaf, subleaf (-1: any), eax, ebx, ecx, edx
+export const CPUID_MAX = 96;
+
+// -- what the model allows, and registers of system/msr (0x1b40-0x1bff, 0x1040-0x17ff) ---------------------------------------------------
+export const CR4_MASK = 0x1b40; // u64: CR4 bits that may be set
+export const EFER_MASK = 0x1b48; // u64: EFER bits that may be set
+export const MISC_ENABLE_MASK = 0x1b50; // u64: IA32_MISC_ENABLE bits that can be written
+export const MSR_MTRR_CAP = 0x1b58; // u64
+export const MSR_MCG_CAP = 0x1b60; // u64: low byte = number of banks in use
+export const MSR_MCG_STATUS = 0x1b68; // u64
+export const MSR_MCG_CTL = 0x1b70; // u64
+export const MSR_ARCH_CAPABILITIES = 0x1b78; // u64
+export const MSR_BIOS_SIGN_ID = 0x1b80; // u64: microcode revision as RDMSR reads it
+export const MSR_PLATFORM_INFO = 0x1b88; // u64 (Intel)
+export const MSR_DE_CFG = 0x1b90; // u64: AMD C001_1029
+export const MSR_HWCR = 0x1b98; // u64: AMD C001_0015
+export const MSR_NB_CFG = 0x1ba0; // u64: AMD C001_001F
+export const MC_BANKS = 0x1040; // 8 banks x 4 u64: CTL, STATUS, ADDR, MISC
+export const MC_BANK_MAX = 8;
+export const STAGE = 0x1200; // 576 bytes: an FXSAVE or XSAVE image on its way to or from memory
+
+// -- modes: the key under which decoded code is cached --------------------------------------------------------------------------------
+export const MODE_64 = 1; // CS.L in long mode
+export const MODE_CS32 = 2; // CS.D
+export const MODE_SS32 = 4; // SS.B
+export const MODE_FLAT = 8; // CS, DS, ES, SS have base 0 and limit 4 GiB, writable where they should be (always set with MODE_64)
+export const MODE_PE = 16; // protected mode and not virtual-8086
+export const MODE_V86 = 32;
+export const MODE_CPL0 = 64;
+export const MODE_CPL3 = 128;
+export const MODE_PG = 256;
+export const MODE_NO_FPU = 512; // CR0.TS or CR0.EM: x87 and MMX raise #NM (or #UD)
+export const MODE_NO_SSE = 1024; // CR4.OSFXSR clear or CR0.EM: SSE raises #UD; CR0.TS: #NM (see MODE_NO_FPU)
+export const MODE_LMA = 2048; // long mode active (64-bit or compatibility)
+export const MODE_SINGLE = 4096; // blocks of one instruction: single step, shadows, exact budgets
+export const MODE_INTERCEPT_SHIFT = 16; // bits 16-31: number of the intercept set in force
+
+// -- a decoded block: this header, then its operations, the last of which leaves the block -----------------------------------------------
+export const H_HOST = 0; // u32: host address of the first byte; with H_MODE the key
+export const H_MODE = 4; // u32: mode key
+export const H_COUNT = 8; // u32: instructions; HEADER_SPECIAL when entering needs a look first (stale, or crossing a page)
+export const H_REAL = 12; // u32: instructions, always
+export const H_NEXT = 16; // u32: next header of the hash chain
+export const H_PAGE_NEXT = 20; // u32: next header of the same frame
+export const H_STATE = 24; // u32: BLOCK_*
+export const H_BYTES = 28; // u32: length in bytes
+export const HEADER_SIZE = 32;
+export const HEADER_SPECIAL = 0x7fffffff;
+export const BLOCK_STALE = 1; // its bytes have changed
+export const BLOCK_CROSSING = 2; // one instruction that crosses into another page; its bytes follow the operations, and are compared on entry
+export const BLOCK_INSTRUCTIONS = 48; // at most
+export const CROSSING_BYTES = 96; // offset of those bytes from the header
+
+// -- one pre-decoded operation, 32 bytes ------------------------------------------------------------------------------------------------
+export const UOP_SIZE = 32;
+export const U_OP = 0; // u16: handler number
+export const U_LEN = 2; // u8: instruction length
+export const U_LEFT = 3; // u8: instructions of the block from this one on, itself included
+export const U_DST = 4; // u16: byte offset in the vCPU block of the first register operand
+export const U_SRC = 6; // u16: likewise the second
+export const U_BASE = 8; // u16: offset of the base register's slot (ZERO when absent, RIP_BASE for rip-relative)
+export const U_INDEX = 10; // u16: offset of the index register's slot
+export const U_SCALE = 12; // u8: 0-3
+export const U_SEG = 13; // u8: bits 0-2 segment; bit 3: not flat, take the slow address path; bits 4-5: address size (0: 16, 1: 32, 2: 64)
+export const U_DELTA = 14; // u16: offset of this instruction from the block's first byte
+export const U_IMM = 16; // i64: immediate; direct branches keep the offset of the target from RIP_BASE here
+export const U_DISP = 24; // i32: displacement (rip-relative ones count from RIP_BASE)
+export const U_AUX = 28; // u32: third register offset, prefixes (AUX_*), second immediate, or link to the next block
+
+export const AUX_REP = 1; // F3
+export const AUX_REPNE = 2; // F2
+export const AUX_LOCK = 4;
+export const AUX_OP16 = 8; // operand size 16
+export const AUX_OP32 = 16;
+export const AUX_OP64 = 32;
+export const AUX_AD16 = 64; // address size 16
+export const AUX_AD32 = 128;
+export const AUX_AD64 = 256;
+export const AUX_MEM = 512; // the E operand is memory
+export const AUX_IMM = 1024; // the operand is U_IMM
+export const AUX_REG_SHIFT = 16; // bits 16-23: ModRM.reg with REX.R (for groups that need the number)
+
+// -- features ------------------------------------------------------------------------------------------------------------------------------
+export const FEATURE_NX = 1;
+export const FEATURE_LM = 2;
+export const FEATURE_1G = 4;
+export const FEATURE_SMEP = 8;
+export const FEATURE_SMAP = 16;
+export const FEATURE_UMIP = 32;
+export const FEATURE_PCID = 64;
+export const FEATURE_FSGSBASE = 128;
+export const FEATURE_XSAVE = 256;
+export const FEATURE_RDTSCP = 512;
+export const FEATURE_SYSCALL = 1024;
+export const FEATURE_AIBRS = 2048;
+export const FEATURE_INVPCID = 4096;
+export const FEATURE_RDPID = 8192;
+export const FEATURE_XSAVEOPT = 16384;
+export const FEATURE_XSAVEC = 32768;
+export const FEATURE_FXSR = 65536;
+export const FEATURE_TSC_ADJUST = 131072;
+export const FEATURE_ARCH_CAPABILITIES = 262144;
+export const FEATURE_SPEC_CTRL = 524288;
+export const FEATURE_SEP = 1048576;
+export const FEATURE_MTRR = 2097152;
+export const FEATURE_PAT = 4194304;
+export const FEATURE_MCA = 8388608;
+export const FEATURE_TSC = 16777216;
+
+// -- what hostIntercept may be asked about (its `kind`) --------------------------------------------------------------------------------------
+export const INTERCEPT_VMCALL = 1; // VMCALL or VMMCALL
+export const INTERCEPT_SYSCALL = 2;
+export const INTERCEPT_SYSENTER = 3;
+export const INTERCEPT_CPUID = 4;
+export const INTERCEPT_HLT = 5;
