@@ -73,6 +73,11 @@ export function summarize(fsw: u32, fcw: u32): u32 {
   return fsw & ~fcw & 0x3f ? fsw | ES | BUSY : fsw & ~(ES | BUSY);
 }
 
+/** Before the memory operand of an MMX instruction is touched: false when #MF is raised. */
+export function mmxCheck(cpu: usize): bool {
+  return !(load<u32>(cpu, FSW) & ES) || !pending(cpu);
+}
+
 /** Before any MMX instruction but EMMS: TOP becomes 0 and all registers valid. False when #MF is raised. */
 export function mmxEnter(cpu: usize): bool {
   const fsw = load<u32>(cpu, FSW);
