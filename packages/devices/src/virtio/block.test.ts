@@ -106,7 +106,7 @@ describe("virtio block", () => {
     const { request, store, memory } = build();
     expect(await request(IN, 0, 1 << 20)).toEqual({ status: 0, length: (1 << 20) + 1 });
     expect(store.log).toEqual([0, 1, 2, 3].map((i) => `read ${i * 262144}+262144`));
-    expect(Buffer.compare(memory.view(DATA, 1 << 20), store.bytes)).toBe(0);
+    expect(memory.view(DATA, 1 << 20).every((byte, i) => byte === store.bytes[i])).toBe(true);
     store.log.length = 0;
     expect((await request(OUT, 0, 512 * 1000)).status).toBe(0);
     expect(store.log).toEqual(["write 0+262144", "write 262144+249856"]);
