@@ -2,8 +2,9 @@
 import { type Entry, type OutlinedEntry, outlined } from "../define.js";
 import { packedInteger } from "./sse-integer.js";
 
+/** Memory operands of SHA need no alignment on the processors that we follow. */
 const sha = (mnemonic: string, opcode: string, immediate = ""): OutlinedEntry =>
-  outlined(mnemonic, "vec", mnemonic.toLowerCase(), [[`NP 0F ${opcode} /r`, `Vx,Wx${immediate}`]], { feature: "sha" });
+  outlined(mnemonic, "vec", mnemonic.toLowerCase(), [[`NP 0F ${opcode} /r`, `Vx,Wu${immediate}`]], { feature: "sha" });
 
 export const crypto: readonly Entry[] = [
   ...packedInteger("aes", "AESIMC 38 DB, AESENC 38 DC, AESENCLAST 38 DD, AESDEC 38 DE, AESDECLAST 38 DF"),
