@@ -1,8 +1,11 @@
 /** What a CPU core is to whoever composes a machine. A core is a definition (a factory); the monitor creates the instance. */
 import type { GuestMemory } from "./handles/guest-memory.js";
+import type { HypervisorHandle } from "./handles/hypervisor.js";
 import type { Vcpu } from "./handles/vcpu.js";
 import type { MmioBus } from "./bus/mmio.js";
 import type { PioBus } from "./bus/pio.js";
+import type { CpuidResult } from "./ops/cpu.js";
+import type { ParavirtOps } from "./ops/index.js";
 
 /** The processor's side of its interrupt controller: INTA cycles and the local APIC's registers that are not memory. */
 export interface LocalInterrupts {
@@ -38,9 +41,16 @@ export interface CoreEnvironment {
   random(bytes: Uint8Array): void;
 }
 
+/** A processor complex: vCPUs and the memory that they share. */
 export interface Core {
   readonly vcpus: readonly Vcpu[];
   readonly guestMemory: GuestMemory;
+  /** Services to backends; absent in a core for the bare machine only. */
+  readonly hypervisor?: HypervisorHandle;
+  /** CPUID of the configured model. */
+  cpuid?(leaf: number, subleaf: number): CpuidResult;
+  /** Binds the guest's operations by their inline forms, once, before the first run. Absent: every sensitive instruction is architectural. */
+  bind?(ops: ParavirtOps): void;
   /** A20 gate: false makes bit 20 of every physical address zero. */
   setA20(enabled: boolean): void;
   /** Host-side counters for --stats: name to value. */
@@ -48,6 +58,7 @@ export interface Core {
   close(): void;
 }
 
+/** A core as a part. */
 export interface CoreDefinition {
   readonly name: string;
   /** Bytes of WebAssembly memory for this configuration. @throws HvError "core/memory-limit" when it does not fit into 4 GiB */

@@ -1,0 +1,136 @@
+/**
+ * A hypervisor backend as a part. A definition is data and three functions; operations, delivery and intercepts, and the boot protocol are
+ * separate members, so that what one layer does by default cannot leak into a guest of another.
+ */
+import type { AbiManifest } from "./abi.js";
+import type { Board } from "./board.js";
+import type { MmioBus } from "./bus/mmio.js";
+import type { PioBus } from "./bus/pio.js";
+import { HvError } from "./errors.js";
+import type { Clock } from "./handles/clock.js";
+import type { DeliveryHandler } from "./handles/delivery.js";
+import type { GuestMemory } from "./handles/guest-memory.js";
+import type { HypervisorHandle, StoreHandler } from "./handles/hypervisor.js";
+import type { InterceptHandler } from "./handles/intercepts.js";
+import type { Timekeeping } from "./handles/time.js";
+import type { Vcpu } from "./handles/vcpu.js";
+import type { BlockStore, ByteStream, Entropy, PacketPort, WallClock } from "./host/resources.js";
+import type { GuestImage } from "./image.js";
+import type { CpuidResult } from "./ops/cpu.js";
+import type { ParavirtOps } from "./ops/index.js";
+import type { ShutdownReason } from "./ops/smp.js";
+import type { Snapshottable } from "./snapshot.js";
+import type { Taps } from "./trace.js";
+
+/** Everything that a backend may use. Nothing here knows another backend. */
+export interface BackendEnvironment {
+  readonly vcpus: readonly Vcpu[];
+  readonly memory: GuestMemory;
+  readonly pio: PioBus;
+  readonly mmio: MmioBus;
+  readonly clock: Clock;
+  readonly time: Timekeeping;
+  readonly wallClock: WallClock;
+  readonly entropy: Entropy;
+  /** The core's services; undefined when the core offers the bare machine only. */
+  readonly hypervisor: HypervisorHandle | undefined;
+  /** The board's wires, message-signalled interrupts and local interrupt controllers. */
+  readonly board: Pick<Board, "line" | "msi" | "localInterrupts" | "msrs">;
+  /** CPUID as the core's model has it; all zero for a core that does not tell. */
+  cpuid(leaf: number, subleaf: number): CpuidResult;
+  /** The guest's console. */
+  readonly console: ByteStream;
+  readonly drives: readonly { readonly store: BlockStore; readonly readOnly: boolean }[];
+  readonly ports: readonly PacketPort[];
+  readonly taps: Taps;
+  /** Ends the machine. */
+  shutdown(reason: ShutdownReason, detail: string): void;
+}
+
+/** How a backend treats a guest image: it is the only one that can start it, it can, or it cannot. */
+export type Acceptance = "requires" | "allows" | "no";
+
+/** The boot protocol of a backend. */
+export interface BootMethod {
+  /** By the image's notes and protocols alone. */
+  accepts(image: GuestImage): Acceptance;
+  /** `monitor`: the monitor's own loaders place the image on the bare machine; `backend`: the instance's `load` does. */
+  readonly placement: "monitor" | "backend";
+}
+
+/** A backend at work in one machine. */
+export interface InstalledBackend {
+  readonly ops: ParavirtOps;
+  /** Absent: architectural delivery. Bound only when this backend is the guest's own, never when it lies under another. */
+  readonly delivery?: DeliveryHandler;
+  /** Absent: nothing is intercepted. */
+  readonly intercept?: InterceptHandler;
+  /** Absent: no frame is protected. */
+  readonly store?: StoreHandler;
+  /** Places the image and sets the first vCPU, for `placement: "backend"`. @throws HvError "image/…" */
+  load?(image: GuestImage): Promise<void>;
+  readonly state?: Snapshottable;
+  close?(): void;
+}
+
+/** A backend as a part of a composition. Make one with `defineBackend`. */
+export interface BackendDefinition<Config = unknown> {
+  readonly name: string;
+  /** Version of the guest ABI, which changes never once released. */
+  readonly abi: string;
+  /** Version of the contract that it was written for. */
+  readonly contract: string;
+  /** Names of layers that must lie beneath it; the last one named is its `under`. */
+  readonly needs: readonly string[];
+  /** What it can do, for whoever asks `has` instead of asking for names. */
+  readonly capabilities: readonly string[];
+  readonly boot: BootMethod;
+  /** Guest-visible numbers. */
+  readonly manifest: AbiManifest;
+  readonly config: Config;
+  has(capability: string): boolean;
+  /** The same backend with other settings. */
+  with(config: Partial<Config>): BackendDefinition<Config>;
+  /** @param under - the operations of the layer beneath; undefined for the bottom layer */
+  install(under: ParavirtOps | undefined, environment: BackendEnvironment): InstalledBackend;
+}
+
+/** What an author writes. */
+export interface BackendSource<Config> extends Omit<BackendDefinition<Config>, "has" | "with" | "install" | "config" | "contract"> {
+  readonly contract?: string;
+  /** Settings when none are given. */
+  readonly defaults: Config;
+  install(under: ParavirtOps | undefined, environment: BackendEnvironment, config: Config): InstalledBackend;
+}
+
+/** Makes a definition of a backend. */
+export function defineBackend<Config extends object = Record<never, never>>(source: BackendSource<Config>): BackendDefinition<Config> {
+  const make = (config: Config): BackendDefinition<Config> => ({
+    name: source.name,
+    abi: source.abi,
+    contract: source.contract ?? "1",
+    needs: source.needs,
+    capabilities: source.capabilities,
+    boot: source.boot,
+    manifest: source.manifest,
+    config,
+    has: (capability) => source.capabilities.includes(capability),
+    with: (changes) => make({ ...config, ...changes }),
+    install: (under, environment) => source.install(under, environment, config),
+  });
+  return make(source.defaults);
+}
+
+/** The layer beneath, for backends that cannot be at the bottom. @throws HvError "compose/missing-layer" */
+export function requireUnder(under: ParavirtOps | undefined, name: string): ParavirtOps {
+  if (under === undefined) throw new HvError("compose/missing-layer", `backend "${name}" has no layer under it`);
+  return under;
+}
+
+/** The core's services, for backends that need more than the bare machine. @throws HvError "compose/core-lacks-handles" */
+export function requireHypervisor(environment: BackendEnvironment, name: string): HypervisorHandle {
+  if (environment.hypervisor === undefined) {
+    throw new HvError("compose/core-lacks-handles", `backend "${name}" needs intercepts and delivery, which this core does not lend`);
+  }
+  return environment.hypervisor;
+}

@@ -1,0 +1,111 @@
+/**
+ * What a core lends to a backend beyond the bare machine: intercepts, delivery, hypervisor memory, protected frames, the pending-event
+ * word, and sleep. Everything by vCPU number, so that the handle can stand on the far side of a worker.
+ */
+import type { FieldReference, GuestFault } from "../ops/operation.js";
+import type { Mfn } from "../units.js";
+import type { DeliveryHandler } from "./delivery.js";
+import type { InterceptHandler, InterceptSet, PrivilegeLevel } from "./intercepts.js";
+
+/** What kind of access a translation is for. `implicit` ones are supervisor accesses whatever the level (descriptor tables, frames). */
+export interface LinearAccess {
+  readonly write?: boolean;
+  readonly execute?: boolean;
+  readonly level: PrivilegeLevel;
+  readonly implicit?: boolean;
+}
+
+/** Linear memory as the guest sees it: windows first, then its page tables, with accessed and dirty bits set as hardware would. */
+export interface LinearMemory {
+  /** Physical address, or the #PF that the access would raise. */
+  translate(vcpu: number, address: bigint, access: LinearAccess): number | GuestFault;
+  /** Fills `into`, or reads nothing and returns the fault. */
+  read(vcpu: number, address: bigint, into: Uint8Array, access: LinearAccess): GuestFault | undefined;
+  /** Writes all bytes, or none and returns the fault. */
+  write(vcpu: number, address: bigint, bytes: Uint8Array, access: LinearAccess): GuestFault | undefined;
+}
+
+/** Frames of the core's physical space that are not guest RAM. The core bounds how many there may be. */
+export interface HypervisorFrames {
+  /** `count` zeroed consecutive frames; the first is returned. @throws HvError "core/frames" when the core has no more */
+  allocate(count: number): Mfn;
+  free(first: Mfn, count: number): void;
+  /** A live view of one frame, hypervisor's or guest's, 4096 bytes. Not to be kept across guest execution. */
+  bytes(frame: Mfn): Uint8Array;
+  /** Gives inline forms a name for shared memory: `length` bytes at `offset` of `frame`, for one vCPU. */
+  record(name: string, vcpu: number, frame: Mfn, offset: number, length: number): void;
+}
+
+/** A range of linear addresses that is translated before the guest's page tables are looked at. */
+export interface LinearWindow {
+  /** Page-aligned. */
+  readonly address: bigint;
+  readonly frames: readonly Mfn[];
+  readonly write: boolean;
+  readonly execute: boolean;
+  /** Least privileged level that may use it. */
+  readonly level: PrivilegeLevel;
+  /** Where it is seen: on one vCPU, under one page-table root, or everywhere. */
+  readonly scope: { readonly vcpu: number } | { readonly root: Mfn } | "all";
+}
+
+/** A window in force. */
+export interface OpenWindow {
+  /** Points page `index` of the window at another frame; undefined makes it fault. */
+  setFrame(index: number, frame: Mfn | undefined): void;
+  close(): void;
+}
+
+/** A store by the guest to a protected frame. Read-modify-write instructions arrive with the value that they would store. */
+export interface ProtectedStore {
+  /** Linear and physical address of the first byte. */
+  readonly address: bigint;
+  readonly physical: number;
+  /** Bytes: 1, 2, 4, 8 or 16. A store that crosses the frame's end arrives as its part inside. */
+  readonly size: number;
+  readonly value: bigint;
+  readonly level: PrivilegeLevel;
+}
+
+/** Let it happen; it has happened, go on after the instruction; or it is a #PF (present, write) that goes to delivery. */
+export type StoreAnswer = "store" | "done" | "fault";
+
+/** Answers stores to protected frames. */
+export type StoreHandler = (vcpu: number, store: ProtectedStore) => StoreAnswer;
+
+/** A core's services to a backend. */
+export interface HypervisorHandle {
+  /** The set in force at `level`; `noIntercepts` at the start. */
+  setIntercepts(vcpu: number, level: PrivilegeLevel, set: InterceptSet): void;
+  setInterceptHandler(handler: InterceptHandler): void;
+  setDeliveryHandler(handler: DeliveryHandler): void;
+  /** Tells the core that this guest's privilege is not its CPL; undefined goes back to the CPL. Chooses the intercept set and page protection. */
+  setVirtualLevel(vcpu: number, level: PrivilegeLevel | undefined): void;
+
+  readonly linear: LinearMemory;
+  readonly frames: HypervisorFrames;
+  openWindow(window: LinearWindow): OpenWindow;
+  /** Guest stores to the frame go to the store handler; reads and the backend's own stores do not. */
+  protectFrame(frame: Mfn, on: boolean): void;
+  setStoreHandler(handler: StoreHandler): void;
+  /** No vCPU uses a cached translation to or a cached decoding of `frame` afterwards. */
+  forgetFrame(frame: Mfn): void;
+  /** No cached translation of the page at `address` on `vcpu`; undefined: of any page. */
+  forgetAddress(vcpu: number, address: bigint | undefined): void;
+
+  /**
+   * The pending-event word: while set, delivery is called with kind `event` at the next instruction boundary at which the guest can take
+   * it: where the guest's own mask in shared memory says so; without a mask, where EFLAGS.IF is set.
+   */
+  setPending(vcpu: number, pending: boolean): void;
+  /** The guest takes events while `field` is zero, or while it is not. */
+  setEventMask(vcpu: number, mask: { readonly field: FieldReference; readonly takesWhile: "zero" | "non-zero" } | undefined): void;
+  /** Calls once, at the next boundary at which the guest can take an interrupt. SDM Vol. 3C §25.2 "interrupt-window exiting". */
+  onInterruptWindow(vcpu: number, listener: () => void): void;
+
+  /** The vCPU does not run until `wake`, or an event that it can take. */
+  park(vcpu: number): void;
+  wake(vcpu: number): void;
+  /** Ends the vCPU's turn. */
+  yield(vcpu: number): void;
+}

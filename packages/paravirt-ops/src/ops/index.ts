@@ -1,0 +1,41 @@
+/** The table of operations: five groups, at most a hundred rows. */
+import { type CpuOps, cpuOperations } from "./cpu.js";
+import { type IrqOps, irqOperations } from "./irq.js";
+import { type MmuOps, mmuOperations } from "./mmu.js";
+import type { OperationSpec } from "./operation.js";
+import { type SmpOps, smpOperations } from "./smp.js";
+import { type TimeOps, timeOperations } from "./time.js";
+
+/** A backend's answers: every slot of every group. */
+export interface ParavirtOps {
+  readonly cpu: CpuOps;
+  readonly irq: IrqOps;
+  readonly mmu: MmuOps;
+  readonly time: TimeOps;
+  readonly smp: SmpOps;
+}
+
+/** The name of a group. */
+export type OperationGroup = keyof ParavirtOps;
+
+/** The contract as data: group, name, origin and promise of every operation. */
+export const operations = {
+  cpu: cpuOperations,
+  irq: irqOperations,
+  mmu: mmuOperations,
+  time: timeOperations,
+  smp: smpOperations,
+} as const;
+
+/** One operation of the contract. */
+export interface OperationRow extends OperationSpec {
+  readonly group: OperationGroup;
+  readonly name: string;
+}
+
+/** All operations, group by group. */
+export function listOperations(): OperationRow[] {
+  return Object.entries(operations).flatMap(([group, rows]) =>
+    Object.entries(rows).map(([name, spec]: [string, OperationSpec]) => ({ group: group as OperationGroup, name, ...spec })),
+  );
+}
