@@ -1,4 +1,4 @@
-// Debug registers and traps, SDM Vol. 3B chapter 17: what DR7 enables, single step, and when a #DB is due. Watched pages get no TLB
+// Debug traps, SDM Vol. 3B chapter 17: single step, instruction and I/O breakpoints, and when a #DB is due. Watched pages get no TLB
 // tags, so that data breakpoints cost nothing elsewhere (memory/access). Not modelled: branch records, DR7.RTM.
 import {
   CS,
@@ -12,38 +12,16 @@ import {
   SEG_BASE,
   SHADOW,
   SHADOW_MOV_SS,
-  STEP_SHADOW,
   STEP_TF,
-  WATCH,
 } from "../../src/layout";
-import { DB, raise } from "../fault";
+import { DB, faulted, raise } from "../fault";
 import { RF, TF } from "../flags";
-import { tlbFlushAll } from "../memory/tlb";
 import { segmentAt } from "./descriptor";
-import { updateMode } from "./mode";
 
 const CR4_DE: u32 = 8;
 const DR6 = DR + 48;
 const DR7 = DR + 56;
 const DR6_BS: u32 = 0x4000;
-
-/** After every change of DR0-DR3, DR7 or CR4.DE: finds the enabled breakpoints. */
-export function updateDebug(cpu: usize): void {
-  const dr7 = load<u32>(cpu, DR7);
-  let watch: u32 = 0;
-  let fetch: u32 = 0;
-  for (let i: u32 = 0; i < 4; i++) {
-    if (!((dr7 >> (i * 2)) & 3)) continue;
-    const type = (dr7 >> (16 + i * 4)) & 3;
-    if (type == 0) fetch |= 1 << i;
-    else if (type != 2) watch |= 1 << i; // 2: I/O, see ioWatch
-  }
-  const had = load<u32>(cpu, WATCH) | load<u32>(cpu, FETCH_WATCH);
-  if (watch | load<u32>(cpu, WATCH)) tlbFlushAll(cpu);
-  store<u32>(cpu, watch, WATCH);
-  store<u32>(cpu, fetch, FETCH_WATCH);
-  if (had | watch | fetch) updateMode(cpu);
-}
 
 /** Notes I/O breakpoints (CR4.DE and type 2) on `size` ports from `port`; IN and OUT call it. */
 export function ioWatch(cpu: usize, port: u32, size: u32): void {
@@ -76,21 +54,20 @@ export function raiseDebug(cpu: usize, bits: u32): void {
   raise(cpu, DB);
 }
 
-/** Before each instruction of a MODE_SINGLE block. */
-export function beforeInstruction(cpu: usize): void {
+/** Before an instruction that stands alone in its block. */
+export function beforeInstruction(cpu: usize): bool {
   store<u32>(cpu, load<u32>(cpu, EFLAGS) & TF, STEP_TF);
-  store<u32>(cpu, load<u32>(cpu, SHADOW), STEP_SHADOW);
+  return true;
 }
 
-/** After each completed instruction of a MODE_SINGLE block: ends the shadow it ran in, ends RF, notes the single-step trap. */
-export function afterInstruction(cpu: usize): void {
+/** After it, unless it faulted: RF ends, and the single-step trap of an instruction that began with TF set is noted. */
+export function afterInstruction(cpu: usize, stepping: bool): void {
+  if (faulted(cpu)) return;
   const step = load<u32>(cpu, STEP_TF);
-  const shadow = load<u32>(cpu, SHADOW);
-  if (load<u32>(cpu, STEP_SHADOW)) store<u32>(cpu, 0, SHADOW);
-  else if (shadow & SHADOW_MOV_SS) {
-    store<u32>(cpu, step & ~TF, STEP_TF);
-    return; // MOV SS and POP SS: their own single-step trap is lost
-  }
+  store<u32>(cpu, 0, STEP_TF);
   if (!(step & RF)) store<u32>(cpu, load<u32>(cpu, EFLAGS) & ~RF, EFLAGS);
-  if (step & TF) store<u32>(cpu, load<u32>(cpu, DEBUG_PENDING) | DR6_BS, DEBUG_PENDING);
+  // the trap of MOV SS and POP SS themselves is lost
+  if (stepping && step & TF && !(load<u32>(cpu, SHADOW) & SHADOW_MOV_SS)) {
+    store<u32>(cpu, load<u32>(cpu, DEBUG_PENDING) | DR6_BS, DEBUG_PENDING);
+  }
 }

@@ -53,10 +53,10 @@ import { stackCommit, stackCurrent, stackPop } from "./stack";
 import { taskReturn } from "./task";
 
 /** The flags that IRET and POPF always load. */
-const BASIC: u32 = 0xd5 | TF | DF | OF | NT;
+export const BASIC: u32 = 0xd5 | TF | DF | OF | NT;
 
 /** Loads EFLAGS as a return does; RF is kept only where someone can see it: instruction breakpoints. */
-function returnFlags(cpu: usize, value: u32, mask: u32): void {
+export function returnFlags(cpu: usize, value: u32, mask: u32): void {
   const flags = (getFlags(cpu) & ~mask & ~RF) | (value & mask);
   const seen = load<u32>(cpu, FETCH_WATCH) != 0;
   setFlags(cpu, seen ? flags : flags & ~RF);

@@ -8,7 +8,6 @@ import {
   EFER,
   EFLAGS,
   ES,
-  FETCH_WATCH,
   LIN_MASK,
   MODE,
   MODE_64,
@@ -21,7 +20,6 @@ import {
   MODE_NO_SSE,
   MODE_PE,
   MODE_PG,
-  MODE_SINGLE,
   MODE_SS32,
   MODE_V86,
   RESTART,
@@ -31,9 +29,8 @@ import {
   SEG_LIMIT,
   SEG_SIZE,
   SS,
-  WATCH,
 } from "../../src/layout";
-import { TF, VM } from "../flags";
+import { VM } from "../flags";
 import { tlbSelect } from "../memory/tlb";
 import { ACC_CODE, ACC_CONFORMING, ACC_DB, ACC_L, ACC_P, ACC_RW, CR0_EM, CR0_PE, CR0_PG, CR0_TS, CR4_OSFXSR, EFER_LMA } from "./bits";
 
@@ -80,7 +77,6 @@ export function updateMode(cpu: usize): void {
   if (cr0 & CR0_PG) mode |= MODE_PG;
   if (cr0 & (CR0_EM | CR0_TS)) mode |= MODE_NO_FPU;
   if (cr0 & CR0_EM || !(load<u32>(cpu, CR4) & CR4_OSFXSR)) mode |= MODE_NO_SSE;
-  if (flags & TF || load<u32>(cpu, WATCH) | load<u32>(cpu, FETCH_WATCH)) mode |= MODE_SINGLE;
   mode |= old & 0xffff0000;
   store<u64>(cpu, mask, LIN_MASK);
   store<u32>(cpu, mode, MODE);

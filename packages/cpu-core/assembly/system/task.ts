@@ -24,7 +24,7 @@ import {
   TR,
 } from "../../src/layout";
 import { GP, NP, TS, faulted, raiseError } from "../fault";
-import { NT, VM, getFlags, setFlags } from "../flags";
+import { NT, VM, getFlags } from "../flags";
 import { sysProbeWrite, sysRd16, sysRd32, sysRd8, sysWr16, sysWr32, sysWr8 } from "../memory/access";
 import { setCr3 } from "../memory/tlb";
 import {
@@ -57,10 +57,11 @@ import {
   setSegment,
   setV86Segment,
 } from "./descriptor";
-import { updateDebug } from "./debug";
+import { debugRegistersChanged } from "./debug-registers";
 import { deliverException } from "./exceptions";
 import { checkStackSegment, innerHigh, innerLow } from "./inner-stack";
 import { updateMode } from "./mode";
+import { returnFlags } from "./iret";
 import { loadLdtr } from "./segment-load";
 import { stackCommit, stackCurrent, stackPush } from "./stack";
 
@@ -226,7 +227,7 @@ export function taskSwitch(cpu: usize, selector: u32, source: u32, hasError: boo
   for (let i: u32 = 0; i < 8; i++) {
     store<u64>(cpu + (<usize>i << 3), wide ? load<u32>(incoming + 40 + i * 4) : <u32>load<u16>(incoming + 18 + i * 2), GPR);
   }
-  setFlags(cpu, (flags & FLAGS_MASK) | (nested ? NT : 0));
+  returnFlags(cpu, flags | (nested ? NT : 0), FLAGS_MASK);
   const v86 = (load<u32>(cpu, EFLAGS) & VM) != 0;
   for (let i: u32 = 0; i < 6; i++) {
     const value: u32 = wide ? load<u16>(incoming + 72 + i * 4) : i < 4 ? load<u16>(incoming + 34 + i * 2) : 0;
@@ -237,7 +238,7 @@ export function taskSwitch(cpu: usize, selector: u32, source: u32, hasError: boo
   setNullSegment(cpu, LDTR, ldt);
   store<u32>(cpu, v86 ? 3 : load<u32>(segmentAt(cpu, CS), SEG_SELECTOR) & 3, CPL);
   store<u32>(cpu, load<u32>(cpu, DR + 56) & ~0x155, DR + 56); // L0-L3 and LE
-  updateDebug(cpu);
+  debugRegistersChanged(cpu);
   updateMode(cpu);
   store<u32>(cpu, 1, RESTART);
   let ok = true;
