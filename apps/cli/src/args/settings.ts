@@ -1,0 +1,116 @@
+// What a machine is to be: the options of run and boot, the file given by --config beneath them, checked and with defaults filled in.
+import { readFileSync } from "node:fs";
+import { fileError, usageError } from "../errors.js";
+import { type DriveOption, parseDrive } from "../host/drive.js";
+import { parseMemory, parsePort, parseSmp, parseTimeout, parseWord } from "./values.js";
+
+/** The options as written, on the command line or in a configuration file; both use the same words. */
+export interface RawSettings {
+  guest?: string;
+  kernel?: string;
+  initrd?: string;
+  append?: string;
+  memory?: string;
+  smp?: string;
+  cpu?: string;
+  drive?: string[];
+  serial?: string;
+  clock?: string;
+  engine?: string;
+  backend?: string[];
+  exitPort?: string;
+  testDevice?: boolean;
+  timeout?: string;
+  trace?: string;
+  stats?: string;
+  reboot?: boolean;
+  snapshot?: boolean;
+}
+
+/** The same, understood. */
+export interface Settings {
+  readonly guest: string | undefined;
+  readonly kernel: string | undefined;
+  readonly initrd: string | undefined;
+  readonly append: string | undefined;
+  readonly memoryBytes: number;
+  readonly vcpus: number;
+  readonly cpu: string | undefined;
+  readonly drives: readonly DriveOption[];
+  readonly serial: "stdio" | "none" | { readonly file: string };
+  readonly clock: "host" | "icount";
+  readonly engine: "auto" | "interp";
+  readonly exitPort: number | undefined;
+  readonly testDevice: boolean;
+  readonly timeoutMs: number | undefined;
+  readonly trace: string | undefined;
+  readonly stats: string | undefined;
+  readonly reboot: boolean;
+}
+
+/** Memory where `-m` is not given. */
+export const DEFAULT_MEMORY = "256M";
+
+const LISTS = ["drive", "backend"] as const;
+const SWITCHES = ["testDevice", "reboot", "snapshot"] as const;
+const TEXTS = [
+  "guest", "kernel", "initrd", "append", "memory", "smp", "cpu", "serial", "clock", "engine", "exitPort", "timeout", "trace", "stats",
+] as const;
+
+/** Reads a configuration file: one JSON object with the words of RawSettings. */
+export function readConfig(path: string): RawSettings {
+  let text: string;
+  try {
+    text = readFileSync(path, "utf8");
+  } catch (error) {
+    const { message } = fileError(path, error);
+    throw usageError(message);
+  }
+  let config: unknown;
+  try {
+    config = JSON.parse(text);
+  } catch (error) {
+    throw usageError(`${path} is not JSON: ${error instanceof Error ? error.message : String(error)}`);
+  }
+  if (typeof config !== "object" || config === null || Array.isArray(config)) throw usageError(`${path} does not hold a JSON object`);
+  for (const [key, value] of Object.entries(config)) {
+    const fits =
+      (TEXTS as readonly string[]).includes(key) ? typeof value === "string"
+      : (SWITCHES as readonly string[]).includes(key) ? typeof value === "boolean"
+      : (LISTS as readonly string[]).includes(key) ? Array.isArray(value) && value.every((item) => typeof item === "string")
+      : undefined;
+    if (fits === undefined) throw usageError(`${path}: unknown setting "${key}"; known: ${[...TEXTS, ...LISTS, ...SWITCHES].join(", ")}`);
+    if (!fits) throw usageError(`${path}: the value of "${key}" is of the wrong kind`);
+  }
+  return config as RawSettings;
+}
+
+/** Checks the words; the first mistake is a usage error. */
+export function understand(raw: RawSettings): Settings {
+  for (const backend of raw.backend ?? []) {
+    if (backend !== "native" && backend !== "auto") throw usageError(`--backend ${backend}: this backend is not there yet; known: native, auto`);
+  }
+  if (raw.engine === "jit" || raw.engine === "verify") {
+    throw usageError(`--engine ${raw.engine}: the translator is not there yet; known: auto, interp`);
+  }
+  const serial = raw.serial ?? "stdio";
+  return {
+    guest: raw.guest,
+    kernel: raw.kernel,
+    initrd: raw.initrd,
+    append: raw.append,
+    memoryBytes: parseMemory(raw.memory ?? DEFAULT_MEMORY),
+    vcpus: parseSmp(raw.smp ?? "1"),
+    cpu: raw.cpu,
+    drives: (raw.drive ?? []).map(parseDrive).map((drive) => (raw.snapshot && !drive.readOnly ? { ...drive, overlay: true } : drive)),
+    serial: serial.startsWith("file:") ? { file: serial.slice(5) } : parseWord("--serial", serial === "mon:stdio" ? "stdio" : serial, ["stdio", "none"]),
+    clock: parseWord("--clock", raw.clock ?? "host", ["host", "icount"]),
+    engine: parseWord("--engine", raw.engine ?? "auto", ["auto", "interp"]),
+    exitPort: raw.exitPort === undefined ? undefined : parsePort(raw.exitPort),
+    testDevice: raw.testDevice ?? false,
+    timeoutMs: raw.timeout === undefined ? undefined : parseTimeout(raw.timeout),
+    trace: raw.trace,
+    stats: raw.stats,
+    reboot: raw.reboot ?? true,
+  };
+}

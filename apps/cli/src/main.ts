@@ -1,0 +1,207 @@
+// The command line as a function: arguments and streams in, exit status out. Spellings, streams and statuses are the project's stable face.
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { Command, CommanderError, Option } from "commander";
+import { fromQemu } from "./args/qemu.js";
+import { DEFAULT_MEMORY, type RawSettings, readConfig, understand } from "./args/settings.js";
+import { parseWord } from "./args/values.js";
+import { examine, formatFindings } from "./commands/doctor.js";
+import { describeFile, packDirectory, unpackKernel, writeOutput } from "./commands/img.js";
+import { parseThen, parseUntil, type Step } from "./console/expect.js";
+import { ExitStatus, usageError } from "./errors.js";
+import type { ProcessIo } from "./host/process-io.js";
+import { GUEST_NAMES, takeGuest } from "./img/guests.js";
+import { createMessages, LOG_LEVELS, type Messages, reportError } from "./messages.js";
+import { installedParts } from "./parts.js";
+import { runSession } from "./session.js";
+
+const VERBS = ["run", "boot", "img", "doctor", "help"];
+const LATER_VERBS = ["abi", "trace", "bench", "gdb", "snapshot", "record", "replay"];
+const LATER_OPTIONS = ["--net", "--share", "--pcap", "--xen-mode"];
+
+interface CommonOptions {
+  quiet?: boolean;
+  json?: boolean;
+  logLevel?: string;
+}
+
+interface MachineFlags extends RawSettings, CommonOptions {
+  config?: string;
+  dumpConfig?: boolean;
+  net?: string;
+  share?: string;
+  pcap?: string;
+  xenMode?: string;
+}
+
+/** Runs the command line; never throws and never ends the process. */
+export async function main(argv: readonly string[], io: ProcessIo = process): Promise<ExitStatus> {
+  let messages = createMessages({ level: "info", json: argv.includes("--json"), write: (text) => io.stderr.write(text) });
+  const useOptions = (options: CommonOptions): Messages => {
+    const level = options.quiet ? "error" : parseWord("--log-level", options.logLevel ?? "info", LOG_LEVELS);
+    messages = createMessages({ level, json: options.json ?? false, write: (text) => io.stderr.write(text), isRaw: () => io.stdin.isRaw ?? false });
+    return messages;
+  };
+  try {
+    let status: ExitStatus = ExitStatus.ok;
+    const program = createProgram(io, useOptions, (result) => {
+      status = result;
+    });
+    await program.parseAsync(withVerb(fromQemu(argv)), { from: "user" });
+    return status;
+  } catch (error) {
+    if (error instanceof CommanderError) {
+      if (error.exitCode === 0) return ExitStatus.ok;
+      messages.error(error.message.replace(/^error: /, ""));
+      messages.error("'paravane --help' lists commands and options");
+      return ExitStatus.usage;
+    }
+    return reportError(error, messages);
+  }
+}
+
+/** `paravane -kernel …`, as one types it after qemu, means run. */
+function withVerb(args: string[]): string[] {
+  const [first] = args;
+  if (first === undefined || ["-h", "--help", "-V", "--version"].includes(first) || VERBS.includes(first)) return args;
+  if (LATER_VERBS.includes(first)) throw usageError(`paravane ${first} is not there yet; there are: ${VERBS.join(", ")}`);
+  if (first.startsWith("-")) return ["run", ...args];
+  throw usageError(`unknown command ${first}; known: ${VERBS.join(", ")}`);
+}
+
+function createProgram(io: ProcessIo, useOptions: (options: CommonOptions) => Messages, done: (status: ExitStatus) => void): Command {
+  const program = new Command("paravane")
+    .description("Boots x86 kernels on a CPU, a board and a hypervisor written in TypeScript.")
+    .version(packageVersion(), "-V, --version", "say the version")
+    .helpOption("-h, --help", "show this help")
+    .exitOverride()
+    .configureOutput({ writeOut: (text) => io.stdout.write(text), writeErr: () => {} })
+    .showSuggestionAfterError(true);
+
+  machineOptions(program.command("run").description("boot with the console on this terminal; Ctrl-A x quits")).action(
+    async (guest: string | undefined, flags: MachineFlags) => {
+      const messages = useOptions(flags);
+      const raw = rawSettings(guest, flags);
+      if (flags.dumpConfig) io.stdout.write(`${JSON.stringify(raw, null, 2)}\n`);
+      else done(await runSession(understand(raw), { interactive: true, steps: [] }, installedParts, io, messages));
+    },
+  );
+
+  const steps: Step[] = [];
+  machineOptions(program.command("boot").description("headless: status 0 when the console has shown what --until names"))
+    .addOption(new Option("--until <regex>", "wait for this on the console; may be given again").argParser((text: string) => void steps.push(parseUntil(text))))
+    .addOption(new Option("--then <text>", "type this (\\n, \\r, \\xNN are understood); may be given again").argParser((text: string) => void steps.push(parseThen(text))))
+    .action(async (guest: string | undefined, flags: MachineFlags) => {
+      const messages = useOptions(flags);
+      const raw = rawSettings(guest, flags);
+      if (flags.dumpConfig) io.stdout.write(`${JSON.stringify(raw, null, 2)}\n`);
+      else done(await runSession(understand(raw), { interactive: false, steps }, installedParts, io, messages));
+    });
+
+  imageCommands(program.command("img").description("make and look at kernels and initramfs"), io, useOptions);
+
+  commonOptions(program.command("doctor").description("what this host offers: Node, WebAssembly features, memory")).action((options: CommonOptions) => {
+    useOptions(options);
+    const findings = examine();
+    io.stdout.write(options.json ? `${JSON.stringify(findings, null, 2)}\n` : `${formatFindings(findings)}\n`);
+    done(findings.some(({ ok }) => ok === false) ? ExitStatus.noMarker : ExitStatus.ok);
+  });
+  return program;
+}
+
+function commonOptions(command: Command): Command {
+  return command
+    .option("-q, --quiet", "say nothing but errors")
+    .option("--json", "messages as JSON lines")
+    .option("--log-level <level>", `how much is said: ${LOG_LEVELS.join(", ")}`);
+}
+
+const collect = (value: string, before: string[] | undefined): string[] => [...(before ?? []), value];
+
+function machineOptions(command: Command): Command {
+  commonOptions(
+    command
+      .argument("[guest]", `a kernel file, hello, ${GUEST_NAMES.map(({ name }) => name).join(", ")}`)
+      .option("--kernel <file>", "kernel: bzImage, ELF with a PVH note, multiboot")
+      .option("--initrd <file>", "initial RAM disk, or multiboot module")
+      .option("--append <text>", "kernel command line")
+      .option("-m, --memory <size>", `memory (default ${DEFAULT_MEMORY})`)
+      .option("--smp <n>", "vCPUs")
+      .option("--cpu <model>", "CPU model: MODEL,+feature,-feature,vendor=V")
+      .option("--drive <file[,ro][,overlay]>", "a disk image; may be given again", collect)
+      .option("--snapshot", "all drives as overlays: changes are forgotten")
+      .option("--serial <where>", "console: stdio, file:F or none")
+      .option("--clock <kind>", "guest time: host, or icount (deterministic)")
+      .option("--engine <tier>", "execution: auto or interp")
+      .option("--backend <name>", "hypervisor: native or auto; may be given again", collect)
+      .option("--exit-port <port>", "port whose writes end the run with status (v << 1) | 1")
+      .option("--test-device", "the device of kernel test suites")
+      .option("--no-reboot", "end when the guest resets")
+      .option("--timeout <time>", "end with status 124 after this time")
+      .option("--trace <taps>", "to stderr: insn, irq, pio[:PORTS], mmio[:ADDRESSES]")
+      .option("--stats <file>", "write counters as JSON")
+      .option("--config <file>", "settings from a JSON file; flags win")
+      .option("--dump-config", "print the settings as JSON and end"),
+  );
+  for (const later of LATER_OPTIONS) command.addOption(new Option(`${later} <value>`).hideHelp());
+  return command;
+}
+
+/** The flags over the configuration file. */
+function rawSettings(guest: string | undefined, flags: MachineFlags): RawSettings {
+  for (const later of LATER_OPTIONS) {
+    const key = later.slice(2).replace(/-(.)/g, (_, letter: string) => letter.toUpperCase()) as "net" | "share" | "pcap" | "xenMode";
+    if (flags[key] !== undefined && !(key === "net" && flags[key] === "none")) throw usageError(`${later} is not there yet`);
+  }
+  const base = flags.config === undefined ? {} : readConfig(flags.config);
+  const { config: _config, dumpConfig: _dump, quiet: _quiet, json: _json, logLevel: _level, net: _net, share: _share, pcap: _pcap, xenMode: _mode, ...rest } = flags;
+  const given = { ...rest, ...(guest === undefined ? {} : { guest }) } as RawSettings;
+  if (given.reboot) delete given.reboot; // commander's default for --no-reboot; the file may say otherwise
+  if (given.guest !== undefined && given.kernel !== undefined) throw usageError("give a GUEST or --kernel, not both");
+  if (given.kernel !== undefined) delete base.guest;
+  if (given.guest !== undefined) delete base.kernel;
+  return { ...base, ...given };
+}
+
+function imageCommands(img: Command, io: ProcessIo, useOptions: (options: CommonOptions) => Messages): void {
+  const progress = (options: CommonOptions) => {
+    const messages = useOptions(options);
+    return (line: string): void => messages.info(line);
+  };
+  commonOptions(img.command("initrd <dir>").description("pack a directory into an initramfs").option("-o, --output <file>", "where it goes", "initrd.img")).action(
+    (dir: string, options: CommonOptions & { output: string }) => {
+      writeOutput(options.output, packDirectory(dir, progress(options)));
+      io.stdout.write(`${options.output}\n`);
+    },
+  );
+  commonOptions(
+    img
+      .command("deb <file>")
+      .description("take the kernel out of a linux-image package and build an initramfs for it")
+      .option("-o, --output <dir>", "where they go", ".")
+      .option("--busybox <deb>", "a busybox-static package; otherwise apt is asked")
+      .option("--module <name>", "one more module; may be given again", collect),
+  ).action(async (file: string, options: CommonOptions & { output: string; busybox?: string; module?: string[] }) => {
+    const { output, busybox, module } = options;
+    const made = await unpackKernel(file, { output, ...(busybox ? { busybox } : {}), ...(module ? { modules: module } : {}) }, progress(options));
+    io.stdout.write(`${made.kernel}\n${made.initrd}\n`);
+  });
+  commonOptions(img.command("info <file>").description("say what a file is")).action(async (file: string, options: CommonOptions) => {
+    useOptions(options);
+    io.stdout.write(`${(await describeFile(file)).join("\n")}\n`);
+  });
+  commonOptions(
+    img
+      .command("take <guest>")
+      .description(`take a guest into the cache: ${GUEST_NAMES.map(({ name, about }) => `${name} (${about})`).join(", ")}`)
+      .option("--refresh", "ask apt again"),
+  ).action(async (name: string, options: CommonOptions & { refresh?: boolean }) => {
+    const { kernel, initrd } = await takeGuest(name, progress(options), options.refresh ?? false);
+    io.stdout.write(`${kernel}\n${initrd ? `${initrd}\n` : ""}`);
+  });
+}
+
+function packageVersion(): string {
+  const manifest = join(import.meta.dirname, "..", "package.json");
+  return existsSync(manifest) ? (JSON.parse(readFileSync(manifest, "utf8")) as { version: string }).version : "unknown";
+}
