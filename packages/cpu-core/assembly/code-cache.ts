@@ -13,7 +13,7 @@ import { tlbProtectFrame } from "./memory/tlb";
 // @ts-ignore: decorator
 @inline
 function chainOf(host: usize, mode: u32): usize {
-  return load<u32>(BLOCK_HASH_PTR) + (((host ^ (mode << 4) ^ (mode >>> 6)) & (BLOCK_HASH_ENTRIES - 1)) << 2);
+  return <usize>load<u32>(BLOCK_HASH_PTR) + (((host ^ (mode << 4) ^ (mode >>> 6)) & (BLOCK_HASH_ENTRIES - 1)) << 2);
 }
 
 /** The block that starts at host address `host` under mode key `mode`, or 0. */

@@ -10,7 +10,7 @@ import { segAddress, uopAddress, uopOffset } from "./memory/segmentation";
 // @ts-ignore: decorator
 @inline
 function entryOf(cpu: usize, linear: u64): usize {
-  return load<u32>(cpu, TLB) + ((<usize>(linear >> 12) & (TLB_ENTRIES - 1)) << TLB_SHIFT);
+  return <usize>load<u32>(cpu, TLB) + ((<usize>(linear >> 12) & (TLB_ENTRIES - 1)) << TLB_SHIFT);
 }
 // @ts-ignore: decorator
 @inline

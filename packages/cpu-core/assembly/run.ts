@@ -1,11 +1,11 @@
 // The run loop of one vCPU: interrupts and exceptions between blocks, single steps where one instruction must stand alone, and the budget.
 import {
-  COUNT, EFLAGS, EXIT, EXIT_BUDGET, EXIT_HALT, EXIT_NONE, EXIT_SHUTDOWN, EXIT_STOP, FAULT, FETCH_WATCH, HALTED, MODE, MODE_SINGLE, RESTART, RETIRED, SHADOW, STOP,
+  COUNT, EFLAGS, EXIT, EXIT_BUDGET, EXIT_HALT, EXIT_NONE, EXIT_SHUTDOWN, EXIT_STOP, FAULT, FETCH_WATCH, HALTED, MODE, MODE_SINGLE, RESTART, RETIRED, SHADOW, STOP, WATCH,
 } from "../src/layout";
-import { TF } from "./flags";
+import { RF, TF } from "./flags";
 import { BUDGET } from "./interp-exits";
 import { interpret } from "./generated/interpreter";
-import { afterInstruction, beforeInstruction, deliverException, pendingWork, takeInterrupt } from "./tmp-stubs";
+import { afterInstruction, beforeInstruction, deliverException, pendingWork, takeInterrupt } from "./system/index";
 
 const SHUT_DOWN: u32 = 3;
 
@@ -40,12 +40,12 @@ function loop(cpu: usize): u32 {
     if (left <= 0) return EXIT_BUDGET;
     store<u32>(cpu, 0, RESTART);
     const shadow = load<u32>(cpu, SHADOW);
-    const stepping = load<u32>(cpu, EFLAGS) & TF;
-    if (shadow | stepping | load<u32>(cpu, FETCH_WATCH)) {
+    const stepping = load<u32>(cpu, EFLAGS) & (TF | RF);
+    if (shadow | stepping | load<u32>(cpu, FETCH_WATCH) | load<u32>(cpu, WATCH)) {
       if (!beforeInstruction(cpu)) continue;
       single(cpu, 1);
       if (shadow) store<u32>(cpu, load<u32>(cpu, SHADOW) & ~shadow, SHADOW);
-      afterInstruction(cpu, stepping != 0);
+      afterInstruction(cpu, (stepping & TF) != 0);
     } else if (interpret(cpu, load<u32>(cpu, MODE)) == BUDGET) {
       single(cpu, load<i64>(cpu, COUNT));
     }

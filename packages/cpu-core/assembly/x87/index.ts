@@ -6,6 +6,6 @@ export * from "./control";
 export { fxrstorX87, fxsaveX87, x87Fldenv, x87Fnsave, x87Fnstenv, x87Frstor } from "./environment";
 export * from "./load-store";
 export * from "./logarithmic";
-export { fpuEnter, mmxCheck, mmxEnter, mmxSlot, mmxWrite, x87Emms, x87Fwait } from "./pointers";
+export { fpuEnter, mmxCheck, mmxEnter, x87Emms, x87Fwait } from "./pointers";
 export * from "./remainder";
 export * from "./trigonometric";

@@ -1,7 +1,7 @@
 // What surrounds every x87 and MMX instruction: the pending-exception check and the last-instruction pointers (SDM Vol. 1 sections 8.1.8
 // and 8.1.9). FIP and FCS follow each instruction; FDP, FDS and FOP are recorded when an unmasked exception occurs, the
 // rule CPUID calls FDP_EXCPTN_ONLY. With CR0.NE clear the part behaves as if IGNNE# were asserted: FERR# and IRQ 13 are not modelled.
-import { CR0, CS, FCS, FDP, FDS, FIP, FOP, FPR, FSW, FTW, RIP_BASE, SEG, SEG_SELECTOR, SEG_SIZE, U_DELTA, U_IMM, U_SEG } from "../../src/layout";
+import { CR0, CS, FCS, FDP, FDS, FIP, FOP, FSW, FTW, RIP_BASE, SEG, SEG_SELECTOR, SEG_SIZE, U_DELTA, U_IMM, U_SEG } from "../../src/layout";
 import { MF, NM, raise, UD } from "../fault";
 import { uopOffset } from "../memory/segmentation";
 import { BUSY, ES, TOP } from "./state";
@@ -78,7 +78,10 @@ export function mmxCheck(cpu: usize): bool {
   return !(load<u32>(cpu, FSW) & ES) || !pending(cpu);
 }
 
-/** Before any MMX instruction but EMMS: TOP becomes 0 and all registers valid. False when #MF is raised. */
+/**
+ * Before any MMX instruction but EMMS: TOP becomes 0 and all registers valid. False when #MF is raised. Whatever writes an MMX register also
+ * sets its exponent field to ones.
+ */
 export function mmxEnter(cpu: usize): bool {
   const fsw = load<u32>(cpu, FSW);
   if (fsw & ES) {
@@ -87,18 +90,6 @@ export function mmxEnter(cpu: usize): bool {
   store<u32>(cpu, fsw & ~TOP, FSW);
   store<u32>(cpu, 0xff, FTW);
   return true;
-}
-
-/** After an MMX instruction has written register slot `dst`: the exponent field reads as all ones. */
-// @ts-ignore: decorator
-@inline
-export function mmxWrite(cpu: usize, dst: usize): void {
-  store<u16>(dst, 0xffff, 8);
-}
-
-/** MMX register number `n` as a slot, for code that has only the number. */
-export function mmxSlot(cpu: usize, n: u32): usize {
-  return cpu + FPR + (n << 4);
 }
 
 /** EMMS: all registers empty. */

@@ -260,6 +260,11 @@ function emitOutlined(text: HandlerText, handler: Handler, entry: OutlinedEntry)
     if (memory!.operand.aligned || entry.options.aligned) text.emit(`if (${a} & ${bytes - 1}) { raiseError(cpu, 13, 0); ${text.frame.abandon} }`);
     return text.pointer(a, bytes, kind);
   };
+  if (entry.kind === "modify") {
+    text.emit(`${entry.fn}(cpu, ${access("RW")});`);
+    text.leave();
+    return;
+  }
   if (entry.kind.startsWith("fpu")) {
     const enter = entry.options.control ? undefined : `if (!fpuEnter(cpu, u)) ${text.frame.abandon}`;
     if (enter) text.emit(enter);

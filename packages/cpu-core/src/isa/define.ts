@@ -7,7 +7,7 @@ import type { Effect, Sem, Width } from "./sem.js";
 /** Pattern ("NP 0F 58 /r") and operands in Appendix A codes ("Vx,Wx"). */
 export type EncodingSpec = readonly [pattern: string, operands?: string];
 
-export type OutlinedKind = "sys" | "sysMem" | "vec" | "vecStore" | "fpu" | "fpuLoad" | "fpuStore";
+export type OutlinedKind = "sys" | "sysMem" | "vec" | "vecStore" | "fpu" | "fpuLoad" | "fpuStore" | "modify";
 export type BranchKind = "jmp" | "jcc" | "call" | "jmpIndirect" | "callIndirect" | "ret" | "retImm" | "loop" | "loope" | "loopne" | "jcxz";
 
 export interface EntryOptions {

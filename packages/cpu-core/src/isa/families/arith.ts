@@ -1,5 +1,5 @@
 /** ADD ADC SUB SBB CMP INC DEC NEG XADD CMPXCHG ADCX ADOX. SDM Vol. 2A/2B; flags by carry vectors (Vol. 1 Appendix A). */
-import { type EncodingSpec, type FamilyEntry, family } from "../define.js";
+import { type EncodingSpec, type Entry, type FamilyEntry, family, outlined } from "../define.js";
 import { type Effect, RAX, type Sem } from "../sem.js";
 
 /** The six encodings that the eight classic operations share; `op` is their number. */
@@ -124,3 +124,9 @@ export const arith: FamilyEntry[] = [
 function topBit<V>(b: Sem<V>, vector: V, bits: number): V {
   return b.and(b.shr(vector, b.imm(bits - 1)), b.imm(1));
 }
+
+/** Compare and exchange of two registers' worth: its operands do not fit the vocabulary's 64 bits. */
+export const wideExchange: Entry[] = [
+  outlined("CMPXCHG8B", "modify", "cmpxchg8b", [["0F C7 /1 mem W0", "Mq"]], { feature: "cx8", lock: true, flags: true }),
+  outlined("CMPXCHG16B", "modify", "cmpxchg16b", [["0F C7 /1 mem REX.W o64", "Mx"]], { feature: "cx16", lock: true, flags: true, aligned: true }),
+];

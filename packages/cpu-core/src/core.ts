@@ -1,0 +1,106 @@
+/** The CPU core's definition: the engine on the machine's memory, one vCPU object per virtual CPU, guest RAM. */
+import type { Core, CoreDefinition, CoreEnvironment } from "@paravane/paravirt-ops";
+import { BlockDecoder } from "./decode/block.js";
+import { type EngineExports, instantiateEngine } from "./engine.js";
+import { createGuestMemory } from "./guest-memory.js";
+import { buildTable } from "./interp/handlers.js";
+import { instructions } from "./isa/index.js";
+import * as L from "./layout.js";
+import { planMemory } from "./memory-plan.js";
+import { parseCpuModel } from "./vcpu/models.js";
+import { fillCpuid } from "./vcpu/cpuid.js";
+import { createRegisters } from "./vcpu/registers.js";
+import { CoreVcpu } from "./vcpu/vcpu.js";
+
+const idOf = (cpu: number): number => ((cpu >>> 0) - L.VCPU_BASE) / L.VCPU_STRIDE;
+
+/** The decode table, built when the first core is created. */
+let table: ReturnType<typeof buildTable> | undefined;
+
+/** Creates a core on `environment.memory`, which must have at least `cpuCore.plan(...).memoryBytes` bytes. */
+export async function createCore(environment: CoreEnvironment): Promise<Core> {
+  const { memory, ramBytes, vcpus: count, pio, mmio, localInterrupts, msrs } = environment;
+  const plan = planMemory({ ramBytes, vcpus: count });
+  const model = parseCpuModel(environment.cpuModel);
+  table ??= buildTable(instructions);
+  const view = new DataView(memory.buffer);
+  const randomBytes = new Uint8Array(8);
+  const exitArgument = (cpu: number): number => (cpu >>> 0) + L.EXIT_ARG;
+  let decoder: BlockDecoder;
+  let decodingAt = { cpu: 0, linear: 0n };
+  const engine: EngineExports = await instantiateEngine(memory, {
+    pioRead: (_cpu, port, size) => pio.read(port, size as 1 | 2 | 4),
+    pioWrite: (_cpu, port, size, value) => pio.write(port, size as 1 | 2 | 4, value >>> 0),
+    mmioRead: (_cpu, low, high, size) => mmio.read((low >>> 0) + (high >>> 0) * 0x100000000, size as 1 | 2 | 4),
+    mmioWrite: (_cpu, low, high, size, value) => mmio.write((low >>> 0) + (high >>> 0) * 0x100000000, size as 1 | 2 | 4, value >>> 0),
+    msrRead(cpu, index) {
+      const value = msrs.msrRead(idOf(cpu), index >>> 0);
+      if (value === undefined) return 0;
+      view.setBigUint64(exitArgument(cpu), value, true);
+      return 1;
+    },
+    msrWrite: (cpu, index) => (msrs.msrWrite(idOf(cpu), index >>> 0, view.getBigUint64(exitArgument(cpu), true)) ? 1 : 0),
+    readTaskPriority: (cpu) => localInterrupts.readTaskPriority(idOf(cpu)),
+    writeTaskPriority: (cpu, cr8) => localInterrupts.writeTaskPriority(idOf(cpu), cr8),
+    acknowledge: (cpu) => localInterrupts.acknowledge(idOf(cpu)),
+    readTsc(cpu) {
+      const ticks = environment.readTsc(idOf(cpu));
+      view.setUint32(exitArgument(cpu), ticks % 0x100000000, true);
+      view.setUint32(exitArgument(cpu) + 4, Math.floor(ticks / 0x100000000), true);
+    },
+    random(cpu) {
+      environment.random(randomBytes);
+      new Uint8Array(memory.buffer).set(randomBytes, exitArgument(cpu));
+    },
+    decode(cpu, host, mode) {
+      const block = cpu >>> 0;
+      const codeBase = mode & L.MODE_64 ? 0n : view.getBigUint64(block + L.SEG + L.CS * L.SEG_SIZE + L.SEG_BASE, true);
+      decodingAt = { cpu: block, linear: (view.getBigUint64(block + L.RIP, true) + codeBase) & view.getBigUint64(block + L.LIN_MASK, true) };
+      return decoder.decode(host >>> 0, mode >>> 0);
+    },
+    intercept: () => 0,
+  });
+  decoder = new BlockDecoder(
+    table.rows,
+    {
+      buffer: memory.buffer,
+      reserve: (bytes) => engine.codeReserve(bytes) >>> 0,
+      insert: (header, end) => engine.codeInsert(header, end),
+      fetchNextPage: () => engine.fetchPtr(decodingAt.cpu, BigInt.asUintN(64, (decodingAt.linear | 0xfffn) + 1n)) >>> 0,
+    },
+    (feature) => model.has(feature),
+  );
+  engine.machineInit(plan.ramBase, ramBytes, plan.frameInfo, plan.codeMap, count);
+  engine.codeInit(plan.blockHash, plan.pageBlocks, plan.codePool, plan.codeEnd);
+  const vcpus: CoreVcpu[] = [];
+  for (let id = 0; id < count; id++) {
+    const cpu = L.VCPU_BASE + id * L.VCPU_STRIDE;
+    const registers = createRegisters(view, cpu, engine, {
+      read: () => localInterrupts.readTaskPriority(id),
+      write: (value) => localInterrupts.writeTaskPriority(id, value),
+    });
+    const vcpu = new CoreVcpu(id, view, registers, engine);
+    fillCpuid(view, cpu, model, { vcpuId: id, vcpus: count, tscHz: environment.tscHz });
+    vcpu.reset();
+    vcpus.push(vcpu);
+  }
+  return {
+    vcpus,
+    guestMemory: createGuestMemory(memory.buffer, plan.ramBase, ramBytes, engine),
+    setA20: (enabled) => engine.setA20(enabled),
+    stats: () => ({
+      blocksDecoded: view.getUint32(L.CODE_BLOCKS_PTR, true),
+      blocksDropped: view.getUint32(L.CODE_STALE_PTR, true),
+      codeFlushes: view.getUint32(L.CODE_FLUSHES_PTR, true),
+      instructions: vcpus.reduce((sum, v) => sum + v.retired, 0),
+    }),
+    close: () => {},
+  };
+}
+
+/** The Paravane CPU core, as the machine monitor composes it. */
+export const cpuCore: CoreDefinition = {
+  name: "@paravane/cpu-core",
+  plan: ({ ramBytes, vcpus }) => ({ memoryBytes: planMemory({ ramBytes, vcpus }).memoryBytes }),
+  create: createCore,
+};

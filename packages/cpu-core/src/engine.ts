@@ -1,0 +1,61 @@
+/** The WebAssembly engine: compiled once per process, instantiated per machine on the machine's memory. */
+import { HvError } from "@paravane/paravirt-ops";
+import { ENGINE_BASE64 } from "./generated/engine.js";
+
+/** Functions that the engine exports (assembly/index.ts). Addresses are unsigned 32-bit numbers; linear addresses are bigints. */
+export interface EngineExports {
+  run(cpu: number, budget: number): number;
+  codeInit(hash: number, pages: number, pool: number, end: number): void;
+  codeReserve(bytes: number): number;
+  codeInsert(header: number, end: number): void;
+  codeFlush(): void;
+  machineInit(ramBase: number, ramSize: number, frameInfo: number, codeMap: number, vcpus: number): void;
+  dmaInvalidate(pa: number, length: number): void;
+  setA20(enabled: boolean): void;
+  tlbWipe(cpu: number): void;
+  tlbSelect(cpu: number): void;
+  tlbFlushAll(cpu: number): void;
+  tlbForgetFrame(frame: number): void;
+  fetchPtr(cpu: number, linear: bigint): number;
+  updateMode(cpu: number): void;
+  getFlags(cpu: number): number;
+  setFlags(cpu: number, flags: number): void;
+}
+
+/** What the engine asks of the host (assembly/imports.ts). */
+export interface EngineImports {
+  pioRead(cpu: number, port: number, size: number): number;
+  pioWrite(cpu: number, port: number, size: number, value: number): void;
+  mmioRead(cpu: number, low: number, high: number, size: number): number;
+  mmioWrite(cpu: number, low: number, high: number, size: number, value: number): void;
+  msrRead(cpu: number, index: number): number;
+  msrWrite(cpu: number, index: number): number;
+  readTaskPriority(cpu: number): number;
+  writeTaskPriority(cpu: number, cr8: number): void;
+  acknowledge(cpu: number): number;
+  readTsc(cpu: number): void;
+  random(cpu: number): void;
+  decode(cpu: number, host: number, mode: number): number;
+  intercept(cpu: number, kind: number, argument: number): number;
+}
+
+let compiled: Promise<WebAssembly.Module> | undefined;
+
+function engineBytes(): Uint8Array<ArrayBuffer> {
+  const text = atob(ENGINE_BASE64);
+  const bytes = new Uint8Array(text.length);
+  for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i);
+  return bytes;
+}
+
+/** @throws HvError "core/webassembly" when the host cannot run the engine (no SIMD, or no WebAssembly) */
+export async function instantiateEngine(memory: WebAssembly.Memory, host: EngineImports): Promise<EngineExports> {
+  try {
+    compiled ??= WebAssembly.compile(engineBytes());
+    const instance = await WebAssembly.instantiate(await compiled, { env: { memory }, host: { ...host } });
+    return instance.exports as unknown as EngineExports;
+  } catch (error) {
+    compiled = undefined;
+    throw new HvError("core/webassembly", `this host cannot run the CPU core: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+  }
+}

@@ -1,0 +1,39 @@
+/** Where the core's tables and guest RAM lie in the machine's WebAssembly memory. */
+import { HvError } from "@paravane/paravirt-ops";
+import { BLOCK_HASH_ENTRIES, MAX_VCPUS, VCPU_BASE, VCPU_STRIDE } from "./layout.js";
+
+export interface MemoryPlan {
+  readonly frameInfo: number;
+  readonly codeMap: number;
+  readonly pageBlocks: number;
+  readonly blockHash: number;
+  readonly codePool: number;
+  readonly codeEnd: number;
+  readonly ramBase: number;
+  readonly memoryBytes: number;
+}
+
+const MIB = 0x100000;
+const WASM_PAGE = 0x10000;
+/** Decoded code: enough for the kernel and user land of a booted Linux; when it is full, decoding starts anew. */
+const CODE_POOL_BYTES = 40 * MIB;
+/** The devices' hole begins at 3 GiB. */
+export const MAX_RAM_BYTES = 3072 * MIB;
+
+const align = (value: number, to: number): number => Math.ceil(value / to) * to;
+
+/** @throws HvError "core/memory-limit" for RAM that is not a multiple of 1 MiB between 1 MiB and 3 GiB, "core/vcpus" for too many vCPUs */
+export function planMemory({ ramBytes, vcpus }: { ramBytes: number; vcpus: number }): MemoryPlan {
+  if (!Number.isInteger(ramBytes / MIB) || ramBytes < MIB || ramBytes > MAX_RAM_BYTES)
+    throw new HvError("core/memory-limit", `guest memory of ${ramBytes / MIB} MiB is not possible: it must be whole MiB, from 1 to ${MAX_RAM_BYTES / MIB}`);
+  if (!Number.isInteger(vcpus) || vcpus < 1 || vcpus > MAX_VCPUS) throw new HvError("core/vcpus", `${vcpus} vCPUs are not possible: 1 to ${MAX_VCPUS}`);
+  const frames = ramBytes / 0x1000;
+  const frameInfo = align(VCPU_BASE + MAX_VCPUS * VCPU_STRIDE, 0x1000);
+  const codeMap = align(frameInfo + frames, 8);
+  const pageBlocks = codeMap + frames * 8;
+  const blockHash = align(pageBlocks + frames * 4, 0x1000);
+  const codePool = blockHash + BLOCK_HASH_ENTRIES * 4;
+  const codeEnd = codePool + CODE_POOL_BYTES;
+  const ramBase = align(codeEnd, WASM_PAGE);
+  return { frameInfo, codeMap, pageBlocks, blockHash, codePool, codeEnd, ramBase, memoryBytes: align(ramBase + ramBytes, WASM_PAGE) };
+}

@@ -1,0 +1,81 @@
+/** Cold access to a vCPU's architectural state, as bigints and plain records. */
+import type { ControlRegister, GeneralRegister, SegmentName, VcpuRegisters } from "@paravane/paravirt-ops";
+import * as L from "../layout.js";
+import type { EngineExports } from "../engine.js";
+
+const GENERAL: readonly GeneralRegister[] = ["rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15"];
+const SEGMENTS: readonly SegmentName[] = ["es", "cs", "ss", "ds", "fs", "gs", "ldtr", "tr"];
+const CONTROL: Record<Exclude<ControlRegister, "cr8">, number> = { cr0: L.CR0, cr2: L.CR2, cr3: L.CR3, cr4: L.CR4, efer: L.EFER, xcr0: L.XCR0 };
+/** MSRs that are plain words of the state. */
+const MSRS: ReadonlyMap<number, number> = new Map([
+  [0x174, L.MSR_SYSENTER_CS], [0x175, L.MSR_SYSENTER_ESP], [0x176, L.MSR_SYSENTER_EIP], [0x277, L.MSR_PAT],
+  [0xc0000080, L.EFER], [0xc0000081, L.MSR_STAR], [0xc0000082, L.MSR_LSTAR], [0xc0000083, L.MSR_CSTAR], [0xc0000084, L.MSR_SFMASK],
+  [0xc0000100, L.SEG + L.FS * L.SEG_SIZE + L.SEG_BASE], [0xc0000101, L.SEG + L.GS * L.SEG_SIZE + L.SEG_BASE], [0xc0000102, L.MSR_KERNEL_GS_BASE], [0xc0000103, L.MSR_TSC_AUX],
+]);
+
+export function createRegisters(view: DataView, cpu: number, engine: EngineExports, taskPriority: { read(): number; write(value: number): void }): VcpuRegisters {
+  /** Control registers, segments and EFER decide how code is decoded and addresses are translated. */
+  const stateChanged = (): void => {
+    engine.updateMode(cpu);
+    engine.tlbFlushAll(cpu);
+  };
+  return {
+    get(name) {
+      if (name === "rip") return view.getBigUint64(cpu + L.RIP, true);
+      if (name === "rflags") return BigInt(engine.getFlags(cpu) >>> 0);
+      if (name === "cr8") return BigInt(taskPriority.read());
+      if (name in CONTROL) return view.getBigUint64(cpu + CONTROL[name as keyof typeof CONTROL], true);
+      return view.getBigUint64(cpu + L.GPR + GENERAL.indexOf(name as GeneralRegister) * 8, true);
+    },
+    set(name, value) {
+      if (name === "rip") view.setBigUint64(cpu + L.RIP, value, true);
+      else if (name === "rflags") {
+        engine.setFlags(cpu, Number(BigInt.asUintN(32, value)) | 0);
+        stateChanged();
+      } else if (name === "cr8") taskPriority.write(Number(value));
+      else if (name in CONTROL) {
+        view.setBigUint64(cpu + CONTROL[name as keyof typeof CONTROL], value, true);
+        stateChanged();
+      } else view.setBigUint64(cpu + L.GPR + GENERAL.indexOf(name as GeneralRegister) * 8, value, true);
+    },
+    segment(name) {
+      const at = cpu + L.SEG + SEGMENTS.indexOf(name) * L.SEG_SIZE;
+      return {
+        selector: view.getUint32(at + L.SEG_SELECTOR, true),
+        base: view.getBigUint64(at + L.SEG_BASE, true),
+        limit: view.getUint32(at + L.SEG_LIMIT, true),
+        access: view.getUint32(at + L.SEG_ACCESS, true),
+      };
+    },
+    setSegment(name, value) {
+      const at = cpu + L.SEG + SEGMENTS.indexOf(name) * L.SEG_SIZE;
+      view.setUint32(at + L.SEG_SELECTOR, value.selector, true);
+      view.setBigUint64(at + L.SEG_BASE, value.base, true);
+      view.setUint32(at + L.SEG_LIMIT, value.limit, true);
+      view.setUint32(at + L.SEG_ACCESS, value.access, true);
+      // The stack segment's DPL is the CPL (SDM Vol. 3A §5.5); real and virtual-8086 mode fix it themselves.
+      if (name === "ss") view.setUint32(cpu + L.CPL, (value.access >> 5) & 3, true);
+      stateChanged();
+    },
+    table(name) {
+      const [base, limit] = name === "gdtr" ? [L.GDTR_BASE, L.GDTR_LIMIT] : [L.IDTR_BASE, L.IDTR_LIMIT];
+      return { base: view.getBigUint64(cpu + base, true), limit: view.getUint32(cpu + limit, true) };
+    },
+    setTable(name, value) {
+      const [base, limit] = name === "gdtr" ? [L.GDTR_BASE, L.GDTR_LIMIT] : [L.IDTR_BASE, L.IDTR_LIMIT];
+      view.setBigUint64(cpu + base, value.base, true);
+      view.setUint32(cpu + limit, value.limit, true);
+    },
+    msr(index) {
+      const at = MSRS.get(index);
+      return at === undefined ? undefined : view.getBigUint64(cpu + at, true);
+    },
+    setMsr(index, value) {
+      const at = MSRS.get(index);
+      if (at === undefined) return false;
+      view.setBigUint64(cpu + at, value, true);
+      stateChanged();
+      return true;
+    },
+  };
+}

@@ -1,0 +1,84 @@
+/** One virtual CPU as the contract's handle: runs the engine on its block of state. */
+import type { ExitReason, Vcpu, VcpuRegisters } from "@paravane/paravirt-ops";
+import * as L from "../layout.js";
+import type { EngineExports } from "../engine.js";
+import { resetState } from "./reset.js";
+
+const REASONS: Record<number, ExitReason> = {
+  [L.EXIT_BUDGET]: "budget",
+  [L.EXIT_HALT]: "halted",
+  [L.EXIT_YIELD]: "yield",
+  [L.EXIT_SHUTDOWN]: "shutdown",
+  [L.EXIT_STOP]: "stopped",
+  [L.EXIT_UNMODELLED]: "unmodelled",
+};
+const IF = 0x200;
+const WAIT_FOR_SIPI = 2, SHUT_DOWN = 3;
+
+export class CoreVcpu implements Vcpu {
+  readonly #view: DataView;
+  readonly #cpu: number;
+  fault: string | undefined;
+
+  constructor(
+    readonly id: number,
+    view: DataView,
+    readonly registers: VcpuRegisters,
+    readonly engine: EngineExports,
+  ) {
+    this.#view = view;
+    this.#cpu = L.VCPU_BASE + id * L.VCPU_STRIDE;
+  }
+  #get(offset: number): number {
+    return this.#view.getUint32(this.#cpu + offset, true);
+  }
+  #set(offset: number, value: number): void {
+    this.#view.setUint32(this.#cpu + offset, value, true);
+  }
+
+  /** Instructions retired since reset, those of a run under way included. */
+  get retired(): number {
+    return this.#get(L.RETIRED) + this.#get(L.RETIRED + 4) * 0x100000000;
+  }
+  get halted(): boolean {
+    return this.#get(L.HALTED) !== 0;
+  }
+  get hasWork(): boolean {
+    const halted = this.#get(L.HALTED);
+    if (halted === WAIT_FOR_SIPI || halted === SHUT_DOWN) return false;
+    if (halted === 0) return true;
+    return this.#get(L.NMI) !== 0 || (this.#get(L.INTR) !== 0 && (this.#get(L.EFLAGS) & IF) !== 0);
+  }
+
+  run(budget: number): ExitReason {
+    const reason = REASONS[this.engine.run(this.#cpu, budget)] ?? "unmodelled";
+    if (reason === "shutdown") this.fault = `triple fault at rip 0x${this.registers.get("rip").toString(16)}`;
+    return reason;
+  }
+  setInterruptRequest(level: boolean): void {
+    this.#set(L.INTR, level ? 1 : 0);
+    if (level) this.#set(L.RESTART, 1);
+  }
+  raiseNmi(): void {
+    this.#set(L.NMI, 1);
+    this.#set(L.RESTART, 1);
+  }
+  init(): void {
+    resetState(this.#view, this.#cpu, this.id, this.engine, { init: true, waiting: this.id !== 0 });
+  }
+  startup(vector: number): void {
+    if (this.#get(L.HALTED) !== WAIT_FOR_SIPI) return;
+    this.registers.setSegment("cs", { selector: (vector << 8) & 0xffff, base: BigInt((vector & 0xff) << 12), limit: 0xffff, access: 0x9b });
+    this.registers.set("rip", 0n);
+    this.#set(L.HALTED, 0);
+  }
+  reset(): void {
+    this.#view.setBigUint64(this.#cpu + L.RETIRED, 0n, true);
+    resetState(this.#view, this.#cpu, this.id, this.engine, { init: false, waiting: this.id !== 0 });
+    this.fault = undefined;
+  }
+  requestStop(): void {
+    this.#set(L.STOP, 1);
+    this.#set(L.RESTART, 1);
+  }
+}
