@@ -66,6 +66,7 @@ export type {
 } from "./handles/intercepts.js";
 export type { DeliveryAnswer, DeliveryEvent, DeliveryHandler, ResumeAt } from "./handles/delivery.js";
 export type {
+  ArchitecturalRequest,
   HypervisorFrames,
   HypervisorHandle,
   LinearAccess,

@@ -5,7 +5,8 @@
 import type { FieldReference, GuestFault } from "../ops/operation.js";
 import type { Mfn } from "../units.js";
 import type { DeliveryHandler } from "./delivery.js";
-import type { InterceptHandler, InterceptSet, PrivilegeLevel } from "./intercepts.js";
+import type { InterceptableInstruction, InterceptHandler, InterceptSet, PrivilegeLevel } from "./intercepts.js";
+import type { SegmentName } from "./vcpu.js";
 
 /** What kind of access a translation is for. `implicit` ones are supervisor accesses whatever the level (descriptor tables, frames). */
 export interface LinearAccess {
@@ -73,8 +74,24 @@ export type StoreAnswer = "store" | "done" | "fault";
 /** Answers stores to protected frames. */
 export type StoreHandler = (vcpu: number, store: ProtectedStore) => StoreAnswer;
 
+/** An instruction for `execute`. Fields as in `InterceptedInstruction`. */
+export interface ArchitecturalRequest {
+  readonly instruction: InterceptableInstruction;
+  readonly bits?: 16 | 32 | 64;
+  readonly index?: number;
+  readonly operand?: bigint;
+}
+
 /** A core's services to a backend. */
 export interface HypervisorHandle {
+  /**
+   * The architectural effect of an instruction as if the guest had executed it at CPL 0, RIP included for those that set it.
+   * The result is what it reads, if it reads something.
+   */
+  execute(vcpu: number, request: ArchitecturalRequest): bigint | undefined | GuestFault;
+  /** Loads a segment register, LDTR or TR from its descriptor table, with the checks and faults of a load at CPL 0. */
+  loadSegment(vcpu: number, name: SegmentName, selector: number): GuestFault | undefined;
+
   /** The set in force at `level`; `noIntercepts` at the start. */
   setIntercepts(vcpu: number, level: PrivilegeLevel, set: InterceptSet): void;
   setInterceptHandler(handler: InterceptHandler): void;
