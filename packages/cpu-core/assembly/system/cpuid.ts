@@ -12,7 +12,7 @@ const CR4_OSXSAVE: u32 = 0x40000;
 
 /** Row for a leaf; 0 when there is none. */
 function find(cpu: usize, leaf: u32, subleaf: u32): usize {
-  const end = cpu + CPUID_TABLE + load<u32>(cpu, CPUID_COUNT) * ROW;
+  const end = cpu + CPUID_TABLE + <usize>load<u32>(cpu, CPUID_COUNT) * ROW;
   for (let row = cpu + CPUID_TABLE; row < end; row += ROW) {
     if (load<u32>(row) != leaf) continue;
     const wanted = load<u32>(row, 4);

@@ -1,22 +1,21 @@
-// MOV to and from debug registers. SDM Vol. 3B §17.2. Delivery of #DB is system/debug; here is what the registers accept, and what
-// must be looked at again when breakpoints change. I/O breakpoints (R/W = 10b) are not modelled: they never match.
+// MOV to and from debug registers. SDM Vol. 3B §17.2: what the registers accept. What breakpoints do is system/debug.
 import { CR4, DR, FETCH_WATCH, MODE, MODE_64, RESTART, U_DST, WATCH } from "../../src/layout";
-import { DB, raise, UD } from "../fault";
+import { raise, UD } from "../fault";
 import { tlbFlushAll } from "../memory/tlb";
+import { raiseDebug } from "./debug";
 import { updateMode } from "./mode";
 import { privileged, refuse, regField } from "./privilege";
 
 const CR4_DE: u32 = 0x8;
-const DR6_BD: u64 = 0x2000;
+const DR6_BD: u32 = 0x2000;
 const DR6_FIXED: u64 = 0xffff0ff0;
 const DR6_BITS: u64 = 0xe00f;
 const DR7_FIXED: u64 = 0x400;
 const DR7_BITS: u64 = 0xffff23ff;
 const DR7_GD: u64 = 0x2000;
-const DR6_SLOT: usize = DR + 48;
 const DR7_SLOT: usize = DR + 56;
 
-/** Recomputes what watches memory and fetches from DR0-DR3 and DR7. */
+/** After every change of DR0-DR3 or DR7: recomputes what watches memory and fetches. I/O breakpoints (kind 2) are debug's ioWatch. */
 export function debugRegistersChanged(cpu: usize): void {
   const dr7 = load<u32>(cpu, DR7_SLOT);
   const before = load<u32>(cpu, WATCH);
@@ -45,8 +44,7 @@ function debugRegister(cpu: usize, u: usize): i32 {
   if (!privileged(cpu)) return -1;
   if ((number & 6) == 4) number += 2;
   if (load<u64>(cpu, DR7_SLOT) & DR7_GD) {
-    store<u64>(cpu, load<u64>(cpu, DR6_SLOT) | DR6_BD, DR6_SLOT);
-    raise(cpu, DB);
+    raiseDebug(cpu, DR6_BD);
     return -1;
   }
   return number;

@@ -27,6 +27,7 @@ import { commit, sysRd16 } from "../memory/access";
 import { segAddress } from "../memory/segmentation";
 import { setAccumulator } from "../string/move";
 import { addressMask, fetch, put, RCX_SLOT, RDI_SLOT, readable, rewind, RSI_SLOT, setIndex, SLICE_PORTS, sliceOf, stride, writable } from "../string/run";
+import { ioWatch } from "./debug";
 import { AX, DX, refuse } from "./privilege";
 
 /** May `size` ports from `port` on be used? IOPL first, then the permission bitmap of a 32- or 64-bit TSS; #GP(0) otherwise. */
@@ -49,13 +50,16 @@ export function portAllowed(cpu: usize, port: u32, size: u32): bool {
 }
 
 function portIn(cpu: usize, port: u32, size: u32): void {
-  if (portAllowed(cpu, port, size)) setAccumulator(cpu, size, hostPioRead(cpu, port, size));
+  if (!portAllowed(cpu, port, size)) return;
+  setAccumulator(cpu, size, hostPioRead(cpu, port, size));
+  ioWatch(cpu, port, size);
 }
 
 function portOut(cpu: usize, port: u32, size: u32): void {
   if (!portAllowed(cpu, port, size)) return;
   const value = load<u32>(cpu, AX);
   hostPioWrite(cpu, port, size, size == 1 ? value & 0xff : size == 2 ? value & 0xffff : value);
+  ioWatch(cpu, port, size);
 }
 
 /** 2 or 4: REX.W has no effect on port instructions. */
@@ -124,6 +128,7 @@ function portString(cpu: usize, u: usize, size: u32, input: bool): void {
   const repeat = (aux & (AUX_REP | AUX_REPNE)) != 0;
   let count: u64 = repeat ? load<u64>(cpu, RCX_SLOT) & mask : 1;
   if (!portAllowed(cpu, port, size) || !count) return;
+  ioWatch(cpu, port, size);
   let left = min(SLICE_PORTS, sliceOf(cpu, size));
   for (;;) {
     if (input ? !insOne(cpu, port, size, mask, step) : !outsOne(cpu, seg, port, size, mask, step)) return;

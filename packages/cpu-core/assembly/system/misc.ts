@@ -34,7 +34,7 @@ import {
 import { faulted, raise, UD } from "../fault";
 import { AC, CF, DF, IF, setStatus, VIF, VIP } from "../flags";
 import { hostRandom } from "../imports";
-import { rd64, readPtr } from "../memory/access";
+import { rd64 } from "../memory/access";
 import { canonical, uopAddress, uopOffset } from "../memory/segmentation";
 import { tlbFlushAll, tlbFlushAllPcids, tlbFlushPage, tlbFlushPcid, tlbSelect } from "../memory/tlb";
 import { CX, guestTsc, intercepted, privileged, refuse, setPair, setSized } from "./privilege";
@@ -101,12 +101,6 @@ export function pause(cpu: usize, u: usize): void {
 /** INVD, WBINVD and WBNOINVD: there are no caches to empty. */
 export function cacheControl(cpu: usize, u: usize): void {
   privileged(cpu);
-}
-
-/** CLFLUSH, CLFLUSHOPT and CLWB fault as a one-byte load does. */
-export function cacheLine(cpu: usize, u: usize): void {
-  const linear = uopAddress(cpu, u, 1, false);
-  if (!faulted(cpu)) readPtr(cpu, linear, 1);
 }
 
 /** The address is not checked: a non-canonical one invalidates nothing. */

@@ -152,7 +152,7 @@ export class BlockDecoder {
     }
     this.#set(u, handler);
     if (isMemory) this.#address(i, u, delta, mode, offset !== undefined);
-    else v.setUint8(u + L.U_SEG, sizeCode(i.addressSize) << 4);
+    else v.setUint8(u + L.U_SEG, (i.segment >= 0 ? i.segment : L.DS) | (sizeCode(i.addressSize) << 4)); // string instructions
     this.#registers(i, u, operands, memory);
     v.setInt32(u + L.U_IMM, i.immediate, true);
     v.setInt32(u + L.U_IMM + 4, operandsWithTwoImmediates(operands) ? i.immediate2 : i.immediateHigh, true);

@@ -1,6 +1,7 @@
 /** State after power-on, RESET and INIT. SDM Vol. 3A Table 9-1. */
 import * as L from "../layout.js";
 import type { EngineExports } from "../engine.js";
+import { resetModelRegisters, resetSignature } from "./cpuid.js";
 
 /** What survives an INIT: caches, MSRs and the floating-point state keep their contents; everything else starts over. */
 const KEPT_BY_INIT: readonly [from: number, to: number][] = [
@@ -8,11 +9,13 @@ const KEPT_BY_INIT: readonly [from: number, to: number][] = [
   [L.MSR_STAR, L.PHYS_MASK + 8],
   [L.VENDOR, L.RESTART],
   [L.FCW, L.XMM + 256],
+  [L.MODEL_FIXED_END, L.MODEL_STATE_END],
 ];
 /** Fields that power-on leaves alone: they describe the processor. */
 const CONFIGURATION: readonly [from: number, to: number][] = [
   [L.PHYS_MASK, L.PHYS_MASK + 8],
   [L.VENDOR, L.RESTART],
+  [L.MODEL_FIXED, L.MODEL_FIXED_END],
   [L.CPUID_COUNT, L.CPUID_TABLE + L.CPUID_MAX * 24],
 ];
 const STATE_END = 0x1000;
@@ -40,6 +43,7 @@ export function resetState(view: DataView, cpu: number, id: number, engine: Engi
     u32(at + L.SEG_ACCESS, access);
   }
   u64(L.RIP, 0xfff0n);
+  u64(L.GPR + 16, BigInt(resetSignature(view, cpu)));
   u64(L.CR0, BigInt(cr0Cache | 0x10));
   u32(L.GDTR_LIMIT, 0xffff);
   u32(L.IDTR_LIMIT, 0xffff);
@@ -50,7 +54,7 @@ export function resetState(view: DataView, cpu: number, id: number, engine: Engi
     u64(L.XCR0, 1n);
     u64(L.MSR_PAT, 0x0007040600070406n);
     u64(L.MSR_APIC_BASE, BigInt(0xfee00800 | (id === 0 ? 0x100 : 0)));
-    u64(L.MSR_MISC_ENABLE, 1n);
+    resetModelRegisters(view, cpu);
     u32(L.FCW, 0x40);
     u32(L.FTW, 0xff);
     u32(L.MXCSR, 0x1f80);

@@ -1,0 +1,28 @@
+/** Flags that are not status flags, halt, pause, caches, random numbers, FS and GS bases, SMAP, hypercalls, UD. SDM Vol. 2. */
+import { type Entry, outlined } from "../define.js";
+
+export const miscSystem: Entry[] = [
+  outlined("CLI", "sys", "cli", [["FA"]]),
+  outlined("STI", "sys", "sti", [["FB"]]),
+  outlined("CLD", "sys", "cld", [["FC"]]),
+  outlined("STD", "sys", "std", [["FD"]]),
+  outlined("HLT", "sys", "hlt", [["F4"]]),
+  outlined("PAUSE", "sys", "pause", [["F3 90"]]),
+  outlined("INVD", "sys", "cacheControl", [["0F 08"]]),
+  outlined("WBINVD", "sys", "cacheControl", [["0F 09"]]),
+  outlined("CLWB", "vec", "clflush", [["66 0F AE /6 mem", "Mb"]], { feature: "clwb" }),
+  outlined("RDRAND", "sys", "randomNumber", [["NP 0F C7 /6 reg", "Rv"], ["66 0F C7 /6 reg", "Rv"]], { flags: true, feature: "rdrand" }),
+  outlined("RDSEED", "sys", "randomNumber", [["NP 0F C7 /7 reg", "Rv"], ["66 0F C7 /7 reg", "Rv"]], { flags: true, feature: "rdseed" }),
+  outlined("RDFSBASE", "sys", "rdfsbase", [["F3 0F AE /0 reg o64", "Ry"]], { feature: "fsgsbase" }),
+  outlined("RDGSBASE", "sys", "rdgsbase", [["F3 0F AE /1 reg o64", "Ry"]], { feature: "fsgsbase" }),
+  outlined("WRFSBASE", "sys", "wrfsbase", [["F3 0F AE /2 reg o64", "Ry"]], { feature: "fsgsbase" }),
+  outlined("WRGSBASE", "sys", "wrgsbase", [["F3 0F AE /3 reg o64", "Ry"]], { feature: "fsgsbase" }),
+  outlined("SWAPGS", "sys", "swapgs", [["0F 01 F8 o64"]]),
+  outlined("CLAC", "sys", "clac", [["NP 0F 01 CA"]], { feature: "smap" }),
+  outlined("STAC", "sys", "stac", [["NP 0F 01 CB"]], { feature: "smap" }),
+  outlined("VMCALL", "sys", "vmcall", [["NP 0F 01 C1"]]),
+  outlined("VMMCALL", "sys", "vmcall", [["0F 01 D9"]]),
+  outlined("UD2", "sys", "undefinedOpcode", [["0F 0B"]]),
+  outlined("UD1", "sys", "undefinedOpcode", [["0F B9 /r", "Gv,Ev"]]),
+  outlined("UD0", "sys", "undefinedOpcode", [["0F FF /r", "Gv,Ev"]]),
+];
