@@ -8,12 +8,10 @@ import { requireSchema } from "../schema.js";
 import { COMMAND_BUS_MASTER, COMMAND_IO, COMMAND_MEMORY, PciConfigSpace } from "./config-space.js";
 import type { PciConfigState } from "./config-space.js";
 import type { PciFunction } from "./pci-bus.js";
-import { PIRQ_DISABLED } from "./pirq.js";
+import { PIRQ_DISABLED, PIRQ_FIRMWARE_ROUTES } from "./pirq.js";
 import type { PirqRouter } from "./pirq.js";
 
 const REG_PIRQ_ROUTE = 0x60;
-/** Routes that firmware sets: PIRQA and C to IRQ 10, B and D to IRQ 11. */
-const FIRMWARE_ROUTES = [10, 11, 10, 11];
 
 /** The host bridge: identity alone. */
 export class HostBridge implements PciFunction {
@@ -73,7 +71,7 @@ export class IsaBridge implements PciFunction {
   reset(): void {
     this.space.reset();
     this.space.define(0x04, 2, COMMAND_IO | COMMAND_MEMORY | COMMAND_BUS_MASTER);
-    FIRMWARE_ROUTES.forEach((irq, pirq) => this.space.define(REG_PIRQ_ROUTE + pirq, 1, irq));
+    PIRQ_FIRMWARE_ROUTES.forEach((irq, pirq) => this.space.define(REG_PIRQ_ROUTE + pirq, 1, irq));
     this.#route();
   }
   save(): IsaBridgeState {

@@ -9,6 +9,6 @@ export { PciConfigMechanism, attachPciConfigMechanism } from "./config-mechanism
 export type { PciConfigMechanismState } from "./config-mechanism.js";
 export { HostBridge, IsaBridge } from "./host-bridge.js";
 export type { IsaBridgeState } from "./host-bridge.js";
-export { PIRQ_DISABLED, PIRQ_GSI_BASE, PirqRouter, pirqOf } from "./pirq.js";
+export { PIRQ_DISABLED, PIRQ_FIRMWARE_ROUTES, PIRQ_GSI_BASE, PirqRouter, pirqOf } from "./pirq.js";
 export { CAP_MSIX, Msix } from "./msix.js";
 export type { MsixState } from "./msix.js";

@@ -9,6 +9,8 @@ import type { IrqLine } from "@paravane/paravirt-ops";
 export const PIRQ_DISABLED = 0x80;
 /** First of the four I/O APIC inputs that PIRQA–D reach. */
 export const PIRQ_GSI_BASE = 16;
+/** ISA interrupts that firmware routes PIRQA–D to. */
+export const PIRQ_FIRMWARE_ROUTES: readonly number[] = [10, 11, 10, 11];
 /** ISA interrupts a PIRQ may drive: not the timer, keyboard, cascade, RTC or coprocessor. */
 const ROUTABLE = 0b1101_1110_1111_1000;
 

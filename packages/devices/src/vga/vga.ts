@@ -26,7 +26,7 @@ const ATTRIBUTE_VIDEO_ON = 1 << 5;
 /** Mode 3 on a screen: 449 lines of 31.78 µs, of which 400 are seen; sync lies in lines 412 and 413. */
 const LINE_NS = 31_778, LINES = 449, VISIBLE_LINES = 400, SYNC_LINE = 412, VISIBLE_NS = 25_422;
 
-/** Saved VGA. `memory` is base64. */
+/** Saved VGA. `memory` and `dac` are base64. */
 export interface VgaState {
   schema: "vga@1";
   memory: string;
@@ -41,7 +41,7 @@ export interface VgaState {
   sequencer: number[];
   graphics: number[];
   attribute: number[];
-  dac: number[];
+  dac: string;
   dacMask: number;
   dacAddress: number;
   dacComponent: number;
@@ -190,11 +190,9 @@ export class Vga {
     this.#revision++;
   }
   save(): VgaState {
-    let memory = "";
-    for (let i = 0; i < VGA_MEMORY_SIZE; i += 4096) memory += String.fromCharCode(...this.#memory.subarray(i, i + 4096));
     return {
       schema: "vga@1",
-      memory: btoa(memory),
+      memory: toBase64(this.#memory),
       misc: this.#misc,
       feature: this.#feature,
       crtcIndex: this.#crtcIndex,
@@ -206,7 +204,7 @@ export class Vga {
       sequencer: [...this.#sequencer],
       graphics: [...this.#graphics],
       attribute: [...this.#attribute],
-      dac: [...this.#dac],
+      dac: toBase64(this.#dac),
       dacMask: this.#dacMask,
       dacAddress: this.#dacAddress,
       dacComponent: this.#dacComponent,
@@ -216,8 +214,7 @@ export class Vga {
   }
   load(state: VgaState): void {
     requireSchema(state, "vga@1");
-    const memory = atob(state.memory);
-    for (let i = 0; i < VGA_MEMORY_SIZE; i++) this.#memory[i] = memory.charCodeAt(i);
+    fromBase64(state.memory, this.#memory);
     this.#misc = state.misc;
     this.#feature = state.feature;
     this.#crtcIndex = state.crtcIndex;
@@ -229,7 +226,7 @@ export class Vga {
     this.#sequencer.set(state.sequencer.slice(0, SEQUENCER_REGISTERS));
     this.#graphics.set(state.graphics.slice(0, GRAPHICS_REGISTERS));
     this.#attribute.set(state.attribute.slice(0, ATTRIBUTE_REGISTERS));
-    this.#dac.set(state.dac.slice(0, DAC_BYTES));
+    fromBase64(state.dac, this.#dac);
     this.#dacMask = state.dacMask;
     this.#dacAddress = state.dacAddress;
     this.#dacComponent = state.dacComponent;
@@ -303,4 +300,14 @@ export class Vga {
 /** Registers that do not exist take nothing. */
 function store(registers: Uint8Array, index: number, value: number): void {
   if (index < registers.length) registers[index] = value;
+}
+
+function toBase64(bytes: Uint8Array): string {
+  let text = "";
+  for (let i = 0; i < bytes.length; i += 4096) text += String.fromCharCode(...bytes.subarray(i, i + 4096));
+  return btoa(text);
+}
+function fromBase64(text: string, into: Uint8Array): void {
+  const bytes = atob(text);
+  for (let i = 0; i < into.length; i++) into[i] = bytes.charCodeAt(i);
 }
