@@ -12,3 +12,5 @@ export type { IsaBridgeState } from "./host-bridge.js";
 export { PIRQ_DISABLED, PIRQ_FIRMWARE_ROUTES, PIRQ_GSI_BASE, PirqRouter, pirqOf } from "./pirq.js";
 export { CAP_MSIX, Msix } from "./msix.js";
 export type { MsixState } from "./msix.js";
+export { PciHost } from "./pci-host.js";
+export type { PciHostState, PciHostWiring, PciSlotWiring } from "./pci-host.js";

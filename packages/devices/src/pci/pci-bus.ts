@@ -47,11 +47,15 @@ const ones = (size: AccessSize): number => (size === 4 ? 0xffff_ffff : (1 << (8 
 export class PciBus {
   readonly #functions: (PciFunction | undefined)[] = new Array(32).fill(undefined);
 
+  /** First free slot. @throws HvError "pci/slot" when there is none */
+  nextSlot(): number {
+    const slot = this.#functions.indexOf(undefined);
+    if (slot < 0) throw new HvError("pci/slot", "no PCI slot is left: a bus has 32", { hint: "attach fewer devices" });
+    return slot;
+  }
   /** Plugs a device into a slot, by default the first free one, and returns the slot. @throws HvError "pci/slot" */
-  add(fn: PciFunction, slot = this.#functions.indexOf(undefined)): number {
-    if (slot < 0 || slot > 31 || this.#functions[slot] !== undefined) {
-      throw new HvError("pci/slot", slot < 0 ? `no PCI slot is left for ${fn.name}` : `PCI slot ${slot} is not free for ${fn.name}`);
-    }
+  add(fn: PciFunction, slot = this.nextSlot()): number {
+    if (slot < 0 || slot > 31 || this.#functions[slot] !== undefined) throw new HvError("pci/slot", `PCI slot ${slot} is not free for ${fn.name}`);
     this.#functions[slot] = fn;
     return slot;
   }

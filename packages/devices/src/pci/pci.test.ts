@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { createMmioBus, createPioBus } from "../bus/index.js";
 import {
-  BarWindows, COMMAND_BUS_MASTER, COMMAND_IO, COMMAND_MEMORY, HostBridge, IsaBridge, Msix, PciBus, PciConfigMechanism, PciConfigSpace, PirqRouter,
+  BarWindows, COMMAND_BUS_MASTER, COMMAND_IO, COMMAND_MEMORY, HostBridge, IsaBridge, Msix, PciBus, PciConfigMechanism, PciConfigSpace, PciHost, PirqRouter,
   attachPciConfigMechanism, pirqOf,
 } from "./index.js";
 import type { PciBar, PciFunction } from "./index.js";
@@ -247,7 +247,54 @@ describe("windows", () => {
     const tight = { memoryBase: 0xe000_0000, memoryLimit: 0xe000_1000, ioBase: 0xc000, ioLimit: 0xd000 };
     expect(() => m.bus.assign(() => 10, tight)).toThrow(/do not fit/);
     for (let i = 0; i < 31; i++) m.bus.add(endpoint(m.buses, i).fn);
-    expect(() => m.bus.add(endpoint(m.buses, 1).fn)).toThrow(/no PCI slot/);
+    expect(() => m.bus.add(endpoint(m.buses, 1).fn)).toThrow(/no PCI slot is left/);
+  });
+});
+
+describe("the PCI side of a board", () => {
+  const board = () => {
+    const buses = { pio: createPioBus(), mmio: createMmioBus() };
+    const lines = Array.from({ length: 24 }, wire);
+    const host = new PciHost({ ...buses, msi: { send() {} }, line: (gsi) => lines[gsi]!, reset() {} });
+    const wires: { set(level: boolean): void }[] = [];
+    const ends = [1, 2].map((tag) =>
+      host.plug(({ intx }) => {
+        wires.push(intx);
+        return endpoint(buses, tag).fn;
+      }),
+    );
+    host.reset();
+    return { ...buses, lines, host, wires, ends };
+  };
+  it("has bridges in slots 0 and 1, devices from slot 2 on, and their interrupts on GSIs 18 and 19 and IRQs 10 and 11", () => {
+    const { host, lines, wires } = board();
+    expect([0, 1, 2, 3, 4].map((slot) => host.bus.read(0, slot, 0, 0, 4))).toEqual([0x1237_8086, 0x7000_8086, 0x0001_1234, 0x0002_1234, 0xffff_ffff]);
+    expect([2, 3].map((slot) => host.bus.read(0, slot, 0, 0x3c, 1))).toEqual([10, 11]);
+    wires[0]!.set(true);
+    wires[1]!.set(true);
+    expect(lines.flatMap((line, gsi) => (line.level ? [gsi] : []))).toEqual([10, 11, 18, 19]);
+  });
+  it("comes back from reset with its windows where firmware puts them", () => {
+    const { host, ends, mmio } = board();
+    const bases = ends.map((fn) => fn.space.barBase(fn.space.bars[0]!));
+    host.bus.write(0, 2, 0, 0x10, 4, 0xf000_0000);
+    host.bus.write(0, 3, 0, 4, 2, 0);
+    host.reset();
+    expect(ends.map((fn) => fn.space.barBase(fn.space.bars[0]!))).toEqual(bases);
+    expect(bases.map((base) => mmio.read(base, 1))).toEqual([1, 2]);
+    expect(mmio.read(0xf000_0000, 1)).toBe(0xff);
+  });
+  it("keeps its state trio", () => {
+    const a = board();
+    a.pio.write(0xcf8, 4, 0x8000_1010);
+    a.pio.write(0xcfc, 4, 0xf000_0000);
+    const saved = a.host.save();
+    const b = board();
+    expect(b.host.save()).not.toEqual(saved);
+    b.host.load(saved);
+    expect(b.host.save()).toEqual(saved);
+    expect([b.mmio.read(0xf000_0000, 1), b.pio.read(0xcfc, 4)]).toEqual([1, 0xf000_0000]);
+    expect(() => b.host.load({ ...saved, schema: "pci-host@9" as never })).toThrow(/pci-host@9/);
   });
 });
 

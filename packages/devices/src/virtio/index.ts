@@ -7,7 +7,7 @@ export type { VirtioDevice, VirtioLink } from "./device.js";
 export { COMMON_CONFIG_LENGTH, NO_VECTOR, STATUS_DRIVER_OK, STATUS_FEATURES_OK, STATUS_NEEDS_RESET, VirtioRegisters } from "./registers.js";
 export type { VirtioInterrupts, VirtioState } from "./registers.js";
 export { VirtioPci } from "./pci-transport.js";
-export type { VirtioPciState, VirtioPciWiring } from "./pci-transport.js";
+export type { VirtioPciState } from "./pci-transport.js";
 export { VirtioBlock } from "./block.js";
 export type { VirtioBlockOptions, VirtioBlockState } from "./block.js";
 export { VirtioConsole } from "./console.js";

@@ -8,14 +8,14 @@
  * Left out: legacy and transitional interfaces, shared memory regions, notification data.
  */
 import { HvError } from "@paravane/paravirt-ops";
-import type { AccessSize, GuestMemory, IrqLine, MmioDevice, MsiSink } from "@paravane/paravirt-ops";
+import type { AccessSize, GuestMemory, IrqLine, MmioDevice } from "@paravane/paravirt-ops";
 import { BarWindows } from "../pci/bar-windows.js";
-import type { PciBuses } from "../pci/bar-windows.js";
 import { PciConfigSpace } from "../pci/config-space.js";
 import type { PciBar, PciConfigState } from "../pci/config-space.js";
 import { CAP_MSIX, Msix } from "../pci/msix.js";
 import type { MsixState } from "../pci/msix.js";
 import type { PciFunction } from "../pci/pci-bus.js";
+import type { PciSlotWiring } from "../pci/pci-host.js";
 import { requireSchema } from "../schema.js";
 import type { VirtioDevice } from "./device.js";
 import { COMMON_CONFIG_LENGTH, NO_VECTOR, VirtioRegisters } from "./registers.js";
@@ -40,12 +40,6 @@ export interface VirtioPciState {
   virtio: VirtioState;
 }
 
-/** What a virtio PCI function is plugged into. `intx` is its INTx wire. */
-export interface VirtioPciWiring extends PciBuses {
-  readonly intx: IrqLine;
-  readonly msi: MsiSink;
-}
-
 /** A virtio device as a PCI function. */
 export class VirtioPci implements PciFunction {
   readonly name: string;
@@ -58,7 +52,7 @@ export class VirtioPci implements PciFunction {
   readonly #atPeephole: number;
   #isr = 0;
 
-  constructor(device: VirtioDevice, wiring: VirtioPciWiring) {
+  constructor(device: VirtioDevice, wiring: PciSlotWiring) {
     const vectors = device.queueSizes.length + 1;
     if (vectors > MAX_VECTORS) throw new HvError("virtio/queues", `${device.name} has more queues than the MSI-X table has room for`);
     this.name = device.name;
