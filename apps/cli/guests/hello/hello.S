@@ -145,6 +145,11 @@ flood:
   loop 1b
   ret
 
+exit:
+  mov eax, 16                        # isa-debug-exit, when the machine has one: status (16 << 1) | 1
+  out 0xf4, eax
+  ret
+
 poweroff:
   call find_rsdp
   jz 9f
@@ -383,6 +388,7 @@ commands:
   .long name_crash, crash
   .long name_spin, spin
   .long name_flood, flood
+  .long name_exit, exit
   .long 0
 
 name_help: .asciz "help"
@@ -392,13 +398,14 @@ name_reset: .asciz "reset"
 name_crash: .asciz "crash"
 name_spin: .asciz "spin"
 name_flood: .asciz "flood"
+name_exit: .asciz "exit"
 
 text_hello: .asciz "Hello from inside a Paravane machine.\r\n"
 text_cpu: .asciz "CPU: "
 text_comma: .asciz ", "
 text_memory: .asciz "Memory: "
 text_megabytes: .asciz " MB\r\n"
-text_help: .asciz "Lines are echoed. Commands: help, cpu, poweroff, reset, crash (triple fault), spin, flood (100 MB of text).\r\n"
+text_help: .asciz "Lines are echoed. Commands: help, cpu, poweroff, reset, crash (triple fault),\r\nspin (interrupts off), flood (100 MB of text), exit (port 0xf4).\r\n"
 text_prompt: .asciz "hello> "
 text_you_said: .asciz "you said: "
 text_newline: .asciz "\r\n"

@@ -1,0 +1,117 @@
+// The guest that ships with the project, through the built command line: keys, statuses, signals, floods.
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, describe, expect, test } from "vitest";
+import { paravane } from "./paravane.js";
+
+const dir = mkdtempSync(join(tmpdir(), "paravane-hello-"));
+afterAll(() => rmSync(dir, { recursive: true, force: true }));
+const noStack = (stderr: string): void => expect(stderr).not.toMatch(/^\s+at /m);
+const PROMPT = ["--until", "hello> "];
+
+describe("boot", () => {
+  test("ends with 0 when the console showed what was waited for, and the console alone is on stdout", async () => {
+    const { status, stdout, stderr } = await paravane(["boot", "hello", "-m", "64M", ...PROMPT, "--then", "abc\\r", "--until", "you said: abc"]);
+    expect(stdout).toMatch(/^Hello from inside a Paravane machine\.\r\n/);
+    expect(stdout).toMatch(/Memory: 6[34] MB/);
+    expect(stderr.split("\n")[0]).toMatch(/^paravane: .*multiboot.*native.*64 MiB, 1 vCPU/);
+    expect(status).toBe(0);
+  });
+
+  test("ends with 0 when the guest powered off by ACPI", async () => {
+    expect((await paravane(["boot", "hello", ...PROMPT, "--then", "poweroff\\r"])).status).toBe(0);
+  });
+
+  test("ends with 1 when the guest powered off before", async () => {
+    const { status, stderr } = await paravane(["boot", "hello", ...PROMPT, "--then", "poweroff\\r", "--until", "never"]);
+    expect(stderr).toMatch(/powered off before the console showed \/never\/m/);
+    expect(status).toBe(1);
+  });
+
+  test("ends with 1 when the guest reset", async () => {
+    expect((await paravane(["boot", "hello", ...PROMPT, "--then", "reset\\r", "--until", "never"])).status).toBe(1);
+  });
+
+  test("ends with 4 and registers on stderr after a triple fault", async () => {
+    const { status, stderr } = await paravane(["boot", "hello", ...PROMPT, "--then", "crash\\r", "--until", "never"]);
+    expect(stderr).toMatch(/the guest crashed/);
+    expect(stderr).toMatch(/rip=[0-9a-f]{16}/);
+    noStack(stderr);
+    expect(status).toBe(4);
+  });
+
+  test("ends with what the guest wrote to the exit port", async () => {
+    expect((await paravane(["boot", "hello", "--exit-port", "0xf4", ...PROMPT, "--then", "exit\\r"])).status).toBe(33);
+  });
+
+  test("ends with 124 in time although the guest spins with interrupts off", async () => {
+    const started = Date.now();
+    const { status, stderr } = await paravane(["boot", "hello", ...PROMPT, "--then", "spin\\r", "--until", "never", "--timeout", "2s"]);
+    expect(stderr).toMatch(/timed out after 2 s waiting for \/never\/m/);
+    expect(status).toBe(124);
+    expect(Date.now() - started).toBeLessThan(10_000);
+  });
+
+  test("ends with 130 after an interrupt, also while the guest spins", async () => {
+    const { status } = await paravane(["boot", "hello", ...PROMPT, "--then", "spin\\r", "--until", "never"], {
+      watch: (stdout, kill) => {
+        if (stdout.includes("hello> spin")) kill("SIGINT");
+      },
+    });
+    expect(status).toBe(130);
+  });
+
+  test("--stats tells what the run took, and two icount runs are equal", { timeout: 60_000 }, async () => {
+    const run = async (name: string): Promise<{ stdout: string; instructions: number }> => {
+      const stats = join(dir, name);
+      const { status, stdout } = await paravane(["boot", "hello", "--clock", "icount", ...PROMPT, "--stats", stats]);
+      expect(status).toBe(0);
+      const report = JSON.parse(readFileSync(stats, "utf8")) as { instructions: number; memory: { peakResidentBytes: number } };
+      expect(report.memory.peakResidentBytes).toBeGreaterThan(2 ** 20);
+      return { stdout, instructions: report.instructions };
+    };
+    const first = await run("one.json");
+    expect(first.instructions).toBeGreaterThan(1000);
+    expect(await run("two.json")).toEqual(first);
+  });
+
+  test("--serial file: takes the console away from stdout", async () => {
+    const log = join(dir, "console.log");
+    const { status, stdout } = await paravane(["boot", "hello", "--serial", `file:${log}`, ...PROMPT]);
+    expect([status, stdout]).toEqual([0, ""]);
+    expect(readFileSync(log, "utf8")).toContain("Hello from inside");
+  });
+
+  test("--trace shows port accesses on stderr, and the console stays clean", async () => {
+    const { stdout, stderr } = await paravane(["boot", "hello", "--trace", "pio:3f8", ...PROMPT]);
+    expect(stderr).toMatch(/pio write 03f8 1 <- 48/);
+    expect(stdout).not.toMatch(/pio/);
+  });
+
+  test("--json makes our messages JSON lines", async () => {
+    const { stderr } = await paravane(["boot", "hello", "--json", ...PROMPT]);
+    expect(JSON.parse(stderr.split("\n")[0]!)).toMatchObject({ level: "info", backend: "native", vcpus: 1 });
+  });
+});
+
+describe("run", () => {
+  test("takes what is typed from a pipe and ends with 0 at power off", async () => {
+    const { status, stdout } = await paravane(["run", "hello"], { input: "good day\rpoweroff\r" });
+    expect(stdout).toContain("you said: good day");
+    expect(status).toBe(0);
+  });
+
+  test("qemu's spellings work, without a command too", async () => {
+    const { status, stdout } = await paravane(["-kernel", join(import.meta.dirname, "none"), "-nographic"]);
+    expect([status, stdout]).toEqual([3, ""]);
+  });
+
+  test("boots again after a reset unless told not to", async () => {
+    const again = await paravane(["run", "hello"], { input: "reset\rpoweroff\r" });
+    expect(again.stdout.match(/Hello from inside/g)).toHaveLength(2);
+    expect(again.status).toBe(0);
+    const once = await paravane(["run", "hello", "-no-reboot"], { input: "reset\r" });
+    expect(once.stdout.match(/Hello from inside/g)).toHaveLength(1);
+  });
+});
