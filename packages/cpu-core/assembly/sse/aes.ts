@@ -1,5 +1,5 @@
 // AES-NI and PCLMULQDQ. FIPS 197 (the state is the register, column by column); SDM Vol. 2 "AESENC", "PCLMULQDQ".
-// SubBytes and ShiftRows are one pass of table look-ups, MixColumns is vector arithmetic. Not constant-time: host caches see the guest's key.
+// SubBytes and ShiftRows are one pass of table look-ups, MixColumns is vector arithmetic. Not constant-time.
 import { getXmm, setXmm } from "./operands";
 
 // prettier-ignore
@@ -143,8 +143,8 @@ export function aeskeygenassist(cpu: usize, dst: usize, src: usize, imm: u32): v
 }
 
 /**
- * Low 64 bits of a carry-less product. Operands are split into four sets of every fourth bit: a column of a partial product then sums at most
- * 16 ones, which stay within its four bits or leave at the top, and only the lowest of the four is the parity wanted.
+ * Low 64 bits of a carry-less product. Operands are split into four sets of every fourth bit: a column of a partial product then sums at
+ * most 15 ones, which fit its four bits (16 in the topmost, where the carry leaves); the lowest of the four is the parity wanted.
  */
 function carrylessLow(a: u64, b: u64): u64 {
   const M0: u64 = 0x1111111111111111, M1 = M0 << 1, M2 = M0 << 2, M3 = M0 << 3;

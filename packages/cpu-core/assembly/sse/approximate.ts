@@ -1,5 +1,6 @@
-// RCPPS/SS and RSQRTPS/SS. The architecture bounds the relative error by 1.5 * 2^-12 and leaves the rest to the maker; here the result is the
-// correctly rounded one. Denormals count as zeroes, coming in and going out; no exception is signalled and MXCSR is not looked at. SDM Vol. 2B.
+// RCPPS/SS and RSQRTPS/SS. The architecture bounds the relative error by 1.5 * 2^-12 and leaves the rest to the maker; here the result is
+// the correctly rounded one. Denormals count as zeroes, coming in and going out; no exception is signalled, MXCSR is not looked at.
+// SDM Vol. 2B.
 import { everyLane, ordinaries, safelyNormals } from "./lanes";
 import { infinity, isNaNBits, signBit } from "./soft-float";
 

@@ -34,6 +34,12 @@ function comparePacked<T>(cpu: usize, dst: usize, src: usize, predicate: u32): v
 // @ts-ignore: decorator
 @inline
 function compareScalar<T>(cpu: usize, dst: usize, src: usize, predicate: u32): void {
+  const a = load<T>(dst), b = load<T>(src);
+  if (ordinary<T>(a) && ordinary<T>(b)) {
+    const kind = predicate & 3;
+    const holds = kind == 0 ? a == b : kind == 1 ? a < b : kind == 2 && a <= b;
+    return putBits<T>(dst, holds != (predicate > 3) ? -1 : 0);
+  }
   beginFloat(cpu);
   const r = softPredicate<T>(bitsAt<T>(dst), bitsAt<T>(src), predicate);
   if (finishFloat(cpu)) putBits<T>(dst, r);

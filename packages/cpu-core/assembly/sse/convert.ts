@@ -3,7 +3,7 @@
 import { beginFloat, finishFloat, inexactIsFree, inexactIsFreeInAnyMode, RC_ZERO, rounding } from "./mxcsr";
 import { softFromInteger, softNarrow, softWiden } from "./soft-float";
 import { softToInt32, softToInt64 } from "./soft-round";
-import { bitsAt, everyLane, ordinaries, ordinary, putBits, safelyNormal } from "./lanes";
+import { bitsAt, everyLane, magnitudes, ordinaries, ordinary, putBits, safelyNormal, safelyNormals, zeroes } from "./lanes";
 import { putMmx } from "./operands";
 
 // -- packed integers to floating point --------------------------------------------------------------------------------------------
@@ -113,7 +113,16 @@ export function cvtps2pd(cpu: usize, dst: usize, src: usize, imm: u32): void {
   const high = softWiden(<u32>i32x4.extract_lane(x, 1));
   if (finishFloat(cpu)) v128.store(dst, i64x2(low, high));
 }
+/** Each of the two low lanes' yes or no, twice as wide. */
+// @ts-ignore: decorator
+@inline
+function widened(mask: v128): v128 {
+  return i64x2.extend_low_i32x4_s(mask);
+}
 export function cvtpd2ps(cpu: usize, dst: usize, src: usize, imm: u32): void {
+  const x = v128.load(src), r = f32x4.demote_f64x2_zero(x);
+  const fits = v128.or(widened(safelyNormals<f32>(r)), zeroes<f64>(magnitudes<f64>(x)));
+  if (inexactIsFree(cpu) && everyLane(v128.and(ordinaries<f64>(x), fits))) return v128.store(dst, r);
   beginFloat(cpu);
   const low = softNarrow(load<u64>(src));
   const high = softNarrow(load<u64>(src, 8));
@@ -159,9 +168,21 @@ export function cvtsi2sd64(cpu: usize, dst: usize, src: usize, imm: u32): void {
   fromInteger<f64>(cpu, dst, load<i64>(src));
 }
 
+/** Truncation of what fits, when it is exact or PE is free. False: not done. */
+// @ts-ignore: decorator
+@inline
+function truncatedInt32<T>(cpu: usize, dst: usize, src: usize): bool {
+  const x = load<T>(src);
+  if (!(abs<T>(x) < <T>2147483648.0)) return false;
+  const value = <i32>x;
+  if (<T>value != x && !inexactIsFreeInAnyMode(cpu)) return false;
+  store<u64>(dst, <u32>value);
+  return true;
+}
 // @ts-ignore: decorator
 @inline
 function scalarToInt32<T>(cpu: usize, dst: usize, src: usize, truncate: bool): void {
+  if (truncate && truncatedInt32<T>(cpu, dst, src)) return;
   beginFloat(cpu);
   const r = softToInt32<T>(bitsAt<T>(src), truncate ? RC_ZERO : rounding());
   if (finishFloat(cpu)) store<u64>(dst, r);

@@ -39,7 +39,7 @@ export function safelyNormal<T>(x: T): bool {
   return (reinterpret<u64>(<f64>x) << 1) - 4 * MIN64 < <u64>(2 * INF64 - 4 * MIN64);
 }
 
-// The vector forms give all-ones lanes for yes. m + k < c, signed, is the unsigned range check moved by the sign bit.
+// The vector forms give all-ones lanes for yes. inRange is the unsigned check m - low < high - low, both sides moved by the sign bit.
 
 // @ts-ignore: decorator
 @inline
@@ -55,32 +55,29 @@ export function zeroes<T>(m: v128): v128 {
 }
 // @ts-ignore: decorator
 @inline
-function inRange<T>(m: v128, low32: i32, low64: i64): v128 {
-  if (sizeof<T>() == 4) return i32x4.lt_s(i32x4.sub(m, i32x4.splat(low32 + i32.MIN_VALUE)), i32x4.splat(INF32 - low32 + i32.MIN_VALUE));
-  return i64x2.lt_s(i64x2.sub(m, i64x2.splat(low64 + i64.MIN_VALUE)), i64x2.splat(INF64 - low64 + i64.MIN_VALUE));
+function inRange<T>(m: v128, low32: i32, high32: i32, low64: i64, high64: i64): v128 {
+  if (sizeof<T>() == 4) return i32x4.lt_s(i32x4.sub(m, i32x4.splat(low32 + i32.MIN_VALUE)), i32x4.splat(high32 - low32 + i32.MIN_VALUE));
+  return i64x2.lt_s(i64x2.sub(m, i64x2.splat(low64 + i64.MIN_VALUE)), i64x2.splat(high64 - low64 + i64.MIN_VALUE));
 }
 /** Lanes that are normal or zero. */
 // @ts-ignore: decorator
 @inline
 export function ordinaries<T>(v: v128): v128 {
   const m = magnitudes<T>(v);
-  return v128.or(inRange<T>(m, MIN32, MIN64), zeroes<T>(m));
+  return v128.or(inRange<T>(m, MIN32, INF32, MIN64, INF64), zeroes<T>(m));
 }
 /** Lanes that are normal and above the smallest binade. */
 // @ts-ignore: decorator
 @inline
 export function safelyNormals<T>(v: v128): v128 {
-  return inRange<T>(magnitudes<T>(v), 2 * MIN32, 2 * MIN64);
+  return inRange<T>(magnitudes<T>(v), 2 * MIN32, INF32, 2 * MIN64, INF64);
 }
 /** Lanes that compare like ordinary numbers: normal, zero or infinite. */
 // @ts-ignore: decorator
 @inline
 export function comparables<T>(v: v128): v128 {
   const m = magnitudes<T>(v);
-  if (sizeof<T>() == 4) {
-    return v128.or(i32x4.lt_s(i32x4.sub(m, i32x4.splat(MIN32 + i32.MIN_VALUE)), i32x4.splat(INF32 - MIN32 + 1 + i32.MIN_VALUE)), zeroes<T>(m));
-  }
-  return v128.or(i64x2.lt_s(i64x2.sub(m, i64x2.splat(MIN64 + i64.MIN_VALUE)), i64x2.splat(INF64 - MIN64 + 1 + i64.MIN_VALUE)), zeroes<T>(m));
+  return v128.or(inRange<T>(m, MIN32, INF32 + 1, MIN64, INF64 + 1), zeroes<T>(m));
 }
 /** Every lane says yes. */
 // @ts-ignore: decorator

@@ -54,20 +54,6 @@ export function signal(flags: u32): void {
   raised |= flags;
 }
 
-/** The flags recorded so far. */
-// @ts-ignore: decorator
-@inline
-export function signalled(): u32 {
-  return raised;
-}
-
-/** Replaces the flags recorded so far. */
-// @ts-ignore: decorator
-@inline
-export function restoreSignals(flags: u32): void {
-  raised = flags;
-}
-
 /** Tests control bits of the running instruction. */
 // @ts-ignore: decorator
 @inline

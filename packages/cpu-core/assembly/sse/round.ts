@@ -1,8 +1,8 @@
 // ROUNDPS/PD/SS/SD (imm8: bits 0-1 mode, bit 2 takes MXCSR's, bit 3 suppresses PE) and the dot products DPPS, DPPD. SDM Vol. 2A, 2B.
-import { beginFloat, finishFloat, rounding } from "./mxcsr";
+import { beginFloat, finishFloat, inexactIsFreeInAnyMode, rounding } from "./mxcsr";
 import { softAdd, softMul } from "./soft-float";
-import { softRound } from "./soft-round";
-import { bitsAt, putBits } from "./lanes";
+import { integral, softRound } from "./soft-round";
+import { bitsAt, ordinary, putBits } from "./lanes";
 
 // @ts-ignore: decorator
 @inline
@@ -12,6 +12,8 @@ function modeOf(imm: u32): u32 {
 // @ts-ignore: decorator
 @inline
 function roundScalar<T>(cpu: usize, dst: usize, src: usize, imm: u32): void {
+  const x = load<T>(src);
+  if (!(imm & 4) && ordinary<T>(x) && (imm & 8 || inexactIsFreeInAnyMode(cpu))) return store<T>(dst, integral<T>(x, imm & 3));
   beginFloat(cpu);
   const r = softRound<T>(bitsAt<T>(src), modeOf(imm), !(imm & 8));
   if (finishFloat(cpu)) putBits<T>(dst, r);

@@ -1,12 +1,13 @@
 // Rounding to an integer, in the format (ROUNDxx) and into a register (CVTx2SI). The host's nearest, floor, ceil and trunc are exact, so
-// nothing is done bit by bit; a signalling NaN is handled before it meets host arithmetic. SDM Vol. 2B "ROUNDPD" Table 4-18, Vol. 2A "CVTSD2SI".
+// nothing is done bit by bit; a signalling NaN is handled before it meets host arithmetic.
+// SDM Vol. 2B "ROUNDPD" Table 4-18, Vol. 2A "CVTSD2SI".
 import { MX_IE, MX_PE, RC_DOWN, RC_NEAREST, RC_UP, signal } from "./mxcsr";
 import { flushed, isNaNBits, quieted } from "./soft-float";
 
 /** x rounded to an integral value under mode RC_*. */
 // @ts-ignore: decorator
 @inline
-function integral<T>(x: T, mode: u32): T {
+export function integral<T>(x: T, mode: u32): T {
   if (mode == RC_NEAREST) return nearest<T>(x);
   if (mode == RC_DOWN) return floor<T>(x);
   if (mode == RC_UP) return ceil<T>(x);

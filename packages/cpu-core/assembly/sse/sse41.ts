@@ -131,7 +131,7 @@ export function phminposuw(cpu: usize, dst: usize, src: usize, imm: u32): void {
   }
   setXmm(dst, i64x2((best >> 16) | ((best & 7) << 16), 0));
 }
-/** MPSADBW: eight sums over four neighbouring bytes from dst (bit 2 of imm8: 4 further on) against one group of four from src (bits 0-1). */
+/** MPSADBW: eight sums over four neighbouring bytes of dst (imm8 bit 2: 4 further on) against one group of four of src (bits 0-1). */
 export function mpsadbw(cpu: usize, dst: usize, src: usize, imm: u32): void {
   const window = moveBytes(getXmm(dst), imm & 4);
   const group = load<u32>(src + ((imm & 3) << 2));

@@ -1,7 +1,8 @@
 // SSSE3, on XMM and on MMX registers. SDM Vol. 2, under each mnemonic.
 import { getMmx, getXmm, setMmx, setXmm } from "./operands";
 import {
-  evenDwordsOf, evenWords, joinHalves, moveBytes, multiplyAddBytes, multiplyRounded, oddDwordsOf, oddWords, signBytes, signDwords, signWords,
+  evenDwordsOf, evenWords, joinHalves, moveBytes, multiplyAddBytes, multiplyRounded, oddDwordsOf, oddWords, signBytes, signDwords,
+  signWords,
 } from "./vector-ops";
 
 /** Both MMX operands side by side: a horizontal operation then leaves its result in the low half. */

@@ -1,6 +1,6 @@
 // PCMPESTRI PCMPESTRM PCMPISTRI PCMPISTRM. SDM Vol. 2B §4.1 (the control byte).
-// The first operand is the needle (set, ranges, pattern), the second the text. A comparison of one needle element with the whole text is one
-// vector operation; its bit mask is then combined by scalar logic. Bit j of a result belongs to text element j.
+// The first operand is the needle (set, ranges, pattern), the second the text. A comparison of one needle element with the whole text is
+// one vector operation; its bit mask is then combined by scalar logic. Bit j of a result belongs to text element j.
 import { GPR, XMM } from "../../src/layout";
 import { CF, OF, setStatus, SF, ZF } from "../flags";
 

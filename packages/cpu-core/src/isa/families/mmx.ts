@@ -39,15 +39,43 @@ export const mmx: readonly Entry[] = [
   ...shift("PSRLQ", "D3", "73 /2"),
   ...shift("PSLLQ", "F3", "73 /6"),
   outlined("MOVD", "vec", "mmxLoad32", [["NP 0F 6E /r W0", "Pq,Ed"]], { feature: "mmx" }),
-  outlined("MOVQ", "vec", "mmxLoad64", [["NP REX.W 0F 6E /r", "Pq,Eq"], ["NP 0F 6F /r", "Pq,Qq"], ["NP 0F 7F /r reg", "Nq,Pq"]], { feature: "mmx" }),
+  outlined(
+    "MOVQ",
+    "vec",
+    "mmxLoad64",
+    [
+      ["NP REX.W 0F 6E /r", "Pq,Eq"],
+      ["NP 0F 6F /r", "Pq,Qq"],
+      ["NP 0F 7F /r reg", "Nq,Pq"],
+    ],
+    { feature: "mmx" },
+  ),
   outlined("MOVD", "vecStore", "toGeneral32", [["NP 0F 7E /r W0 reg", "Ed,Pq"]], { feature: "mmx" }),
   outlined("MOVD", "vecStore", "copy32", [["NP 0F 7E /r W0 mem", "Md,Pq"]], { feature: "mmx" }),
-  outlined("MOVQ", "vecStore", "copy64", [["NP REX.W 0F 7E /r", "Eq,Pq"], ["NP 0F 7F /r mem", "Mq,Pq"]], { feature: "mmx" }),
+  outlined(
+    "MOVQ",
+    "vecStore",
+    "copy64",
+    [
+      ["NP REX.W 0F 7E /r", "Eq,Pq"],
+      ["NP 0F 7F /r mem", "Mq,Pq"],
+    ],
+    { feature: "mmx" },
+  ),
 
   // SSE
   ...plain("sse", "PAVGB E0, PAVGW E3, PMINUB DA, PMAXUB DE, PMINSW EA, PMAXSW EE, PMULHUW E4, PSADBW F6"),
   outlined("PSHUFW", "vec", "mmxPshufw", [["NP 0F 70 /r", "Pq,Qq,Ib"]], { feature: "sse" }),
-  outlined("PINSRW", "vec", "mmxPinsrw", [["NP 0F C4 /r reg", "Pq,Ed,Ib"], ["NP 0F C4 /r mem", "Pq,Mw,Ib"]], { feature: "sse" }),
+  outlined(
+    "PINSRW",
+    "vec",
+    "mmxPinsrw",
+    [
+      ["NP 0F C4 /r reg", "Pq,Ed,Ib"],
+      ["NP 0F C4 /r mem", "Pq,Mw,Ib"],
+    ],
+    { feature: "sse" },
+  ),
   outlined("PEXTRW", "vec", "mmxPextrw", [["NP 0F C5 /r reg", "Gd,Nq,Ib"]], { feature: "sse" }),
   outlined("PMOVMSKB", "vec", "mmxPmovmskb", [["NP 0F D7 /r reg", "Gd,Nq"]], { feature: "sse" }),
   outlined("MOVNTQ", "vecStore", "copy64", [["NP 0F E7 /r mem", "Mq,Pq"]], { feature: "sse" }),

@@ -18,7 +18,16 @@ const packed = (mnemonic: string, pattern: string, operands: string, options: { 
   outlined(mnemonic, "vec", mnemonic.toLowerCase(), [[pattern, operands]], options);
 /** From an MMX register; a memory source does not touch the x87 state. */
 const fromMmx = (mnemonic: string, fn: string, prefix: string, options: { feature: string }): OutlinedEntry =>
-  outlined(mnemonic, "vec", fn, [[`${prefix} 0F 2A /r reg`, "Vx,Nq"], [`${prefix} 0F 2A /r mem`, "Vx,Mq"]], options);
+  outlined(
+    mnemonic,
+    "vec",
+    fn,
+    [
+      [`${prefix} 0F 2A /r reg`, "Vx,Nq"],
+      [`${prefix} 0F 2A /r mem`, "Vx,Mq"],
+    ],
+    options,
+  );
 
 export const sseConvert: readonly Entry[] = [
   packed("CVTDQ2PS", "NP 0F 5B /r", "Vx,Wx", sse2),

@@ -41,7 +41,16 @@ export const sseInteger: readonly Entry[] = [
   outlined("PSHUFD", "vec", "pshufd", [["66 0F 70 /r", "Vx,Wx,Ib"]], sse2),
   outlined("PSHUFHW", "vec", "pshufhw", [["F3 0F 70 /r", "Vx,Wx,Ib"]], sse2),
   outlined("PSHUFLW", "vec", "pshuflw", [["F2 0F 70 /r", "Vx,Wx,Ib"]], sse2),
-  outlined("PINSRW", "vec", "pinsrw", [["66 0F C4 /r reg", "Vx,Ed,Ib"], ["66 0F C4 /r mem", "Vx,Mw,Ib"]], sse2),
+  outlined(
+    "PINSRW",
+    "vec",
+    "pinsrw",
+    [
+      ["66 0F C4 /r reg", "Vx,Ed,Ib"],
+      ["66 0F C4 /r mem", "Vx,Mw,Ib"],
+    ],
+    sse2,
+  ),
   outlined("PEXTRW", "vec", "pextrw", [["66 0F C5 /r reg", "Gd,Ux,Ib"]], sse2),
   outlined("PMOVMSKB", "vec", "pmovmskb", [["66 0F D7 /r reg", "Gd,Ux"]], sse2),
 

@@ -6,7 +6,14 @@ const sse2 = { feature: "sse2" };
 const sse3 = { feature: "sse3" };
 
 /** A load in both forms and the store: opcodes after the prefix; `w` is Wx (aligned) or Wu. */
-const copies = (mnemonic: string, prefix: string, loadOpcode: string, storeOpcode: string, w: string, options: { feature: string }): OutlinedEntry[] => [
+const copies = (
+  mnemonic: string,
+  prefix: string,
+  loadOpcode: string,
+  storeOpcode: string,
+  w: string,
+  options: { feature: string },
+): OutlinedEntry[] => [
   outlined(mnemonic, "vec", "copy128", [[`${prefix} 0F ${loadOpcode} /r`, `Vx,${w}`]], options),
   outlined(mnemonic, "vecStore", "copy128", [[`${prefix} 0F ${storeOpcode} /r`, `${w},Vx`]], options),
 ];
@@ -24,7 +31,12 @@ export const sseMove: readonly Entry[] = [
   outlined("MOVNTPS", "vecStore", "copy128", [["NP 0F 2B /r mem", "Mx,Vx"]], { feature: "sse", aligned: true }),
   outlined("MOVNTPD", "vecStore", "copy128", [["66 0F 2B /r mem", "Mx,Vx"]], { feature: "sse2", aligned: true }),
   outlined("MOVNTDQ", "vecStore", "copy128", [["66 0F E7 /r mem", "Mx,Vx"]], { feature: "sse2", aligned: true }),
-  family("MOVNTI", { encodings: [["NP 0F C3 /r mem", "My,Gy"]], roles: "w,r", feature: "sse2", meaning: (_, [, source]) => ({ out: { 0: source! } }) }),
+  family("MOVNTI", {
+    encodings: [["NP 0F C3 /r mem", "My,Gy"]],
+    roles: "w,r",
+    feature: "sse2",
+    meaning: (_, [, source]) => ({ out: { 0: source! } }),
+  }),
   outlined("MASKMOVDQU", "sys", "maskmovdqu", [["66 0F F7 /r reg", "Vx,Ux"]], sse2),
 
   // Scalars: loads clear the rest of the register, moves between registers keep it.

@@ -46,7 +46,16 @@ export const sse4: readonly Entry[] = [
   outlined("PEXTRQ", "vecStore", "pextrq", [["66 REX.W 0F 3A 16 /r", "Eq,Vx,Ib"]], sse41),
   outlined("EXTRACTPS", "vecStore", "pextrd", [["66 0F 3A 17 /r reg", "Ed,Vx,Ib"]], sse41),
   outlined("EXTRACTPS", "vecStore", "pextrdStore", [["66 0F 3A 17 /r mem", "Md,Vx,Ib"]], sse41),
-  outlined("PINSRB", "vec", "pinsrb", [["66 0F 3A 20 /r reg", "Vx,Ed,Ib"], ["66 0F 3A 20 /r mem", "Vx,Mb,Ib"]], sse41),
+  outlined(
+    "PINSRB",
+    "vec",
+    "pinsrb",
+    [
+      ["66 0F 3A 20 /r reg", "Vx,Ed,Ib"],
+      ["66 0F 3A 20 /r mem", "Vx,Mb,Ib"],
+    ],
+    sse41,
+  ),
   outlined("INSERTPS", "vec", "insertps", [["66 0F 3A 21 /r reg", "Vx,Ux,Ib"]], sse41),
   outlined("INSERTPS", "vec", "insertpsMem", [["66 0F 3A 21 /r mem", "Vx,Md,Ib"]], sse41),
   outlined("PINSRD", "vec", "pinsrd", [["66 0F 3A 22 /r W0", "Vx,Ed,Ib"]], sse41),
