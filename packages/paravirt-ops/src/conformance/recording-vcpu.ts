@@ -1,0 +1,134 @@
+/** A vCPU whose "instructions" are a function, with registers that are only remembered. */
+import type {
+  ControlRegister,
+  ExitReason,
+  GeneralRegister,
+  SegmentCache,
+  SegmentName,
+  TableRegister,
+  Vcpu,
+  VcpuRegisters,
+} from "../handles/vcpu.js";
+
+type RegisterName = GeneralRegister | "rip" | "rflags" | ControlRegister;
+
+/** Registers that remember what was set. MSRs exist once they were set, and a few from the start. */
+export class RecordingRegisters implements VcpuRegisters {
+  readonly #values = new Map<RegisterName, bigint>();
+  readonly #segments = new Map<SegmentName, SegmentCache>();
+  readonly #tables = new Map<string, TableRegister>();
+  readonly #msrs = new Map<number, bigint>([
+    [0x10, 0n],
+    [0x1b, 0xfee00900n],
+    [0x6e0, 0n],
+    [0xc0000101, 0n],
+    [0xc0000102, 0n],
+  ]);
+
+  get(name: RegisterName): bigint {
+    return this.#values.get(name) ?? (name === "rflags" ? 2n : 0n);
+  }
+
+  set(name: RegisterName, value: bigint): void {
+    this.#values.set(name, BigInt.asUintN(64, value));
+  }
+
+  segment(name: SegmentName): SegmentCache {
+    return this.#segments.get(name) ?? { selector: 0, base: 0n, limit: 0xffff, access: 0x93 };
+  }
+
+  setSegment(name: SegmentName, value: SegmentCache): void {
+    this.#segments.set(name, { ...value });
+  }
+
+  table(name: "gdtr" | "idtr"): TableRegister {
+    return this.#tables.get(name) ?? { base: 0n, limit: 0xffff };
+  }
+
+  setTable(name: "gdtr" | "idtr", value: TableRegister): void {
+    this.#tables.set(name, { ...value });
+  }
+
+  msr(index: number): bigint | undefined {
+    return this.#msrs.get(index);
+  }
+
+  setMsr(index: number, value: bigint): boolean {
+    if (!this.#msrs.has(index)) return false;
+    this.#msrs.set(index, value);
+    return true;
+  }
+}
+
+/** What a recording vCPU does with a budget: retire instructions by `retire`, and say why it stops. */
+export type GuestProgram = (vcpu: RecordingVcpu, budget: number) => ExitReason;
+
+/** Retires its whole budget. */
+export const spin: GuestProgram = (vcpu, budget) => {
+  vcpu.retire(budget);
+  return "budget";
+};
+
+/** A vCPU that runs a `GuestProgram`. */
+export class RecordingVcpu implements Vcpu {
+  readonly registers = new RecordingRegisters();
+  retired = 0;
+  fault: string | undefined;
+  halted: boolean;
+  /** Latched events and the INTR pin. */
+  interruptRequest = false;
+  nmiPending = false;
+  /** STARTUP vector that arrived while waiting for one. */
+  startupVector: number | undefined;
+  stopRequested = false;
+
+  constructor(
+    readonly id: number,
+    readonly program: GuestProgram,
+  ) {
+    this.halted = id !== 0;
+  }
+
+  get hasWork(): boolean {
+    return this.nmiPending || this.interruptRequest || this.startupVector !== undefined;
+  }
+
+  retire(instructions: number): void {
+    this.retired += instructions;
+  }
+
+  run(budget: number): ExitReason {
+    if (this.halted && !this.hasWork) return "halted";
+    this.halted = false;
+    this.stopRequested = false;
+    const reason = this.program(this, budget);
+    if (reason === "halted") this.halted = true;
+    return reason;
+  }
+
+  setInterruptRequest(level: boolean): void {
+    this.interruptRequest = level;
+  }
+
+  raiseNmi(): void {
+    this.nmiPending = true;
+  }
+
+  init(): void {
+    this.halted = true;
+    this.startupVector = undefined;
+  }
+
+  startup(vector: number): void {
+    if (this.halted) this.startupVector = vector;
+  }
+
+  reset(): void {
+    this.init();
+    this.halted = this.id !== 0;
+  }
+
+  requestStop(): void {
+    this.stopRequested = true;
+  }
+}

@@ -1,0 +1,136 @@
+/**
+ * Guest time that follows the host's, smoothed so that a guest which calibrates one timer against another never sees the host's
+ * scheduler, its garbage collector or a cold code path:
+ *
+ * - A reading may advance guest time by what the instructions since the last reading explain, and no more. What the host took beyond
+ *   that is lag: the guest simply does not see it yet.
+ * - Lag is paid back by running up to 1/8 faster, at once while the guest is idle, and beyond 250 ms by a jump between two slices.
+ * - Time never goes back, stands still while the machine is paused, and agrees with the host's in the long run.
+ *
+ * All of the guest's timers are functions of this one clock, so they agree with one another at every instant, lag or not.
+ * Host clocks may be coarse (100 µs in some browsers): between two of their ticks lag is paid back per instruction.
+ */
+import type { Alarm, Ns } from "@paravane/paravirt-ops";
+import { AlarmQueue } from "./alarm-queue.js";
+import type { MachineClock, RetiredSource } from "./machine-clock.js";
+
+/** What one reading explains without any instruction: a device access that left the compiled code. */
+const EXPLAINED_NS = 4_000;
+/** What each instruction explains: a slow one on a slow host. */
+const EXPLAINED_NS_PER_INSTRUCTION = 20;
+const MAX_LAG_NS = 250_000_000;
+const SLICE_NS = 1_000_000;
+const MIN_BUDGET = 2_000;
+const MAX_BUDGET = 4_000_000;
+
+/** Milliseconds of the host's monotonic clock. */
+export type HostNow = () => number;
+
+/** Guest time that follows the host's. */
+export class HostClock implements MachineClock {
+  readonly kind = "host";
+  readonly #alarms: AlarmQueue;
+  #running = false;
+  /** Where guest time would be without smoothing. */
+  #targetNs = 0;
+  #guestNs = 0;
+  #hostMs = 0;
+  #retiredAt = 0;
+  #polledMs = 0;
+  #polledRetired = 0;
+  /** Host nanoseconds per instruction of late; decides budgets and the pace between ticks of a coarse host clock. */
+  #pace = 10;
+  #sliceEndNs = 0;
+
+  /** @param onEarlier - told that an alarm was set before the present slice's end */
+  constructor(
+    private readonly retired: RetiredSource,
+    onEarlier: () => void = () => {},
+    private readonly hostNow: HostNow = () => performance.now(),
+  ) {
+    this.#alarms = new AlarmQueue((deadlineNs) => {
+      if (deadlineNs < this.#sliceEndNs) onEarlier();
+    });
+  }
+
+  /** How far guest time is behind the host's, in ns. */
+  get lagNs(): number {
+    return this.#targetNs - this.#guestNs;
+  }
+
+  nowNs(): Ns {
+    if (this.#running) this.#advance();
+    return Math.floor(this.#guestNs);
+  }
+
+  createAlarm(name: string, fire: (deadlineNs: Ns) => void): Alarm {
+    return this.#alarms.create(name, fire);
+  }
+
+  get nextDeadlineNs(): Ns {
+    return this.#alarms.nextNs;
+  }
+
+  start(): void {
+    if (this.#running) return;
+    this.#running = true;
+    this.#hostMs = this.#polledMs = this.hostNow();
+    this.#retiredAt = this.#polledRetired = this.retired();
+  }
+
+  stop(): void {
+    if (!this.#running) return;
+    this.#advance();
+    this.#running = false;
+  }
+
+  poll(): void {
+    this.#measurePace();
+    if (this.lagNs > MAX_LAG_NS) this.#guestNs = this.#targetNs;
+    this.#alarms.fireDue(this.nowNs());
+  }
+
+  budget(): number {
+    const untilAlarm = this.#alarms.nextNs - this.#guestNs;
+    const wanted = Math.min(untilAlarm, SLICE_NS) / this.#pace;
+    const budget = Math.round(Math.max(MIN_BUDGET, Math.min(wanted, MAX_BUDGET)));
+    this.#sliceEndNs = this.#guestNs + budget * this.#pace;
+    return budget;
+  }
+
+  idleMs(): number {
+    this.woke();
+    return Math.max(0, (this.#alarms.nextNs - this.#guestNs) / 1e6);
+  }
+
+  woke(): void {
+    this.#advance();
+    this.#guestNs = this.#targetNs;
+    this.#polledMs = this.#hostMs;
+    this.#polledRetired = this.#retiredAt;
+  }
+
+  #advance(): void {
+    const hostMs = this.hostNow();
+    const retired = this.retired();
+    const elapsed = Math.max(0, (hostMs - this.#hostMs) * 1e6);
+    const instructions = Math.max(0, retired - this.#retiredAt);
+    this.#hostMs = hostMs;
+    this.#retiredAt = retired;
+    this.#targetNs += elapsed;
+    const explained = EXPLAINED_NS + EXPLAINED_NS_PER_INSTRUCTION * instructions;
+    const faster = (9 / 8) * (elapsed > 0 ? elapsed : this.#pace * instructions);
+    this.#guestNs += Math.min(this.lagNs, faster, explained);
+  }
+
+  #measurePace(): void {
+    const retired = this.retired();
+    const instructions = retired - this.#polledRetired;
+    if (instructions < MIN_BUDGET / 4) return;
+    const hostMs = this.hostNow();
+    const pace = ((hostMs - this.#polledMs) * 1e6) / instructions;
+    this.#polledMs = hostMs;
+    this.#polledRetired = retired;
+    this.#pace += (Math.min(Math.max(pace, 0.25), 100) - this.#pace) / 4;
+  }
+}

@@ -1,0 +1,30 @@
+/**
+ * What the run loop needs of a clock beyond the contract's `Clock`. Guest time is in nanoseconds and the time-stamp counter ticks
+ * once per nanosecond (1 GHz), so TSC, PIT, PM timer, HPET and LAPIC timers agree by construction under every clock.
+ */
+import type { Clock, Ns } from "@paravane/paravirt-ops";
+
+/** Frequency of the guest's invariant TSC. */
+export const TSC_HZ = 1_000_000_000;
+
+/** A clock as the run loop drives it. */
+export interface MachineClock extends Clock {
+  readonly kind: "host" | "icount";
+  /** The earliest deadline, or Infinity. */
+  readonly nextDeadlineNs: Ns;
+  /** Lets time go on. */
+  start(): void;
+  /** Freezes time: pause, and before the first run. */
+  stop(): void;
+  /** Fires every alarm that is due. Called between slices. */
+  poll(): void;
+  /** Instructions that the next slice may run so that no alarm is late; at least 1. */
+  budget(): number;
+  /** All vCPUs sleep: returns how long the host may sleep until the next alarm, in ms; 0 when the clock skipped to the alarm. */
+  idleMs(): number;
+  /** The machine slept, and time may have passed without instructions. */
+  woke(): void;
+}
+
+/** Instructions retired by all vCPUs since the machine was created; must be exact from within a device's callback. */
+export type RetiredSource = () => number;

@@ -1,0 +1,127 @@
+/**
+ * Runs a machine's vCPUs on the host's thread: fires alarms, gives each vCPU its slice, sleeps while all of them do, and gives the
+ * host its turn at least every 10 ms. The loop knows neither devices nor images; what ends it comes in through `end` and `interrupt`.
+ */
+import type { Vcpu } from "@paravane/paravirt-ops";
+import type { MachineClock } from "../clock/machine-clock.js";
+import type { EventLoop } from "../host/event-loop.js";
+import type { InFlight } from "../host/tracked-store.js";
+import type { Processors } from "./processors.js";
+import type { RunResult } from "./run-result.js";
+
+/** Host milliseconds without giving up the thread: while requests are in flight, and otherwise. */
+const YIELD_IN_FLIGHT_MS = 1;
+const YIELD_MS = 4;
+/** Shorter waits than this are not worth a host timer, which takes at least 1 ms. */
+const SHORTEST_TIMER_MS = 0.1;
+
+/** What the loop counted. Times are host milliseconds. */
+export interface RunCounters {
+  /** Spent inside vCPUs. */
+  vcpuMs: number;
+  /** Spent asleep because every vCPU was. */
+  idleMs: number;
+  /** Slices given to vCPUs. */
+  slices: number;
+  /** Times the host's thread was given up. */
+  yields: number;
+}
+
+/** The loop of one machine. */
+export class RunLoop {
+  readonly counters: RunCounters = { vcpuMs: 0, idleMs: 0, slices: 0, yields: 0 };
+  /** How the guest ended, once it has. */
+  #ended: RunResult | undefined;
+  #interrupted: string | undefined;
+  #yieldedAt = 0;
+
+  constructor(
+    private readonly clock: MachineClock,
+    private readonly processors: Processors,
+    private readonly host: EventLoop,
+    private readonly inFlight: InFlight,
+  ) {}
+
+  get ended(): RunResult | undefined {
+    return this.#ended;
+  }
+
+  /** The guest is over. The first end counts. */
+  end(result: RunResult): void {
+    this.#ended ??= result;
+    this.attend();
+  }
+
+  /** Makes `run` return "stopped"; the machine can go on later. */
+  interrupt(detail: string): void {
+    this.#interrupted ??= detail;
+    this.attend();
+  }
+
+  /** Something happened that the loop must look at before it goes on: ends the slice or the sleep. */
+  attend(): void {
+    if (!this.processors.interruptSlice()) this.host.wake();
+  }
+
+  /** Runs until the guest ends or the loop is interrupted. */
+  async run(): Promise<RunResult> {
+    this.#interrupted = undefined;
+    this.clock.start();
+    this.#yieldedAt = performance.now();
+    try {
+      for (;;) {
+        this.clock.poll();
+        if (this.#ended !== undefined) return this.#ended;
+        if (this.#interrupted !== undefined) return { kind: "stopped", detail: this.#interrupted };
+        if (this.clock.kind === "icount" && this.inFlight.count > 0) {
+          await this.#sleep(Number.POSITIVE_INFINITY);
+          continue;
+        }
+        const vcpu = this.processors.next();
+        if (vcpu === undefined) await this.#idle();
+        else this.#slice(vcpu);
+        await this.#giveUpThread();
+      }
+    } finally {
+      this.clock.stop();
+    }
+  }
+
+  #slice(vcpu: Vcpu): void {
+    const started = performance.now();
+    const startedNs = this.processors.count > 1 ? this.clock.nowNs() : 0;
+    const reason = this.processors.run(vcpu, this.clock.budget());
+    if (this.processors.count > 1) this.processors.accountWaiting(vcpu, this.clock.nowNs() - startedNs);
+    this.counters.vcpuMs += performance.now() - started;
+    this.counters.slices++;
+    if (reason === "shutdown") this.end({ kind: "shutdown", vcpu: vcpu.id, detail: vcpu.fault ?? "triple fault" });
+    else if (reason === "unmodelled") this.end({ kind: "unmodelled", vcpu: vcpu.id, detail: vcpu.fault ?? "something that is not modelled" });
+  }
+
+  async #idle(): Promise<void> {
+    this.host.clearWake();
+    const ms = this.clock.idleMs();
+    if (ms === 0) return;
+    if (ms < SHORTEST_TIMER_MS) await this.#yield();
+    else await this.#sleep(ms);
+  }
+
+  async #sleep(ms: number): Promise<void> {
+    const started = performance.now();
+    await this.host.sleep(Math.max(1, Math.round(ms)));
+    this.counters.idleMs += performance.now() - started;
+    this.clock.woke();
+    await this.#yield();
+  }
+
+  async #giveUpThread(): Promise<void> {
+    const limit = this.inFlight.count > 0 ? YIELD_IN_FLIGHT_MS : YIELD_MS;
+    if (performance.now() - this.#yieldedAt >= limit) await this.#yield();
+  }
+
+  async #yield(): Promise<void> {
+    this.counters.yields++;
+    await this.host.yield();
+    this.#yieldedAt = performance.now();
+  }
+}
