@@ -2,7 +2,7 @@
 // the correctly rounded one. Denormals count as zeroes, coming in and going out; no exception is signalled, MXCSR is not looked at.
 // SDM Vol. 2B.
 import { everyLane, ordinaries, safelyNormals } from "./lanes";
-import { infinity, isNaNBits, signBit } from "./soft-float";
+import { infinityBits, isNaNBits, signBit } from "./soft-float";
 
 const QUIET: u32 = 0x00400000;
 const INDEFINITE: u32 = 0xffc00000;
@@ -11,14 +11,14 @@ const SMALLEST_NORMAL: u32 = 0x00800000;
 function reciprocal(bits: u32): u32 {
   const sign = bits & <u32>signBit<f32>(), size = bits ^ sign;
   if (isNaNBits<f32>(bits)) return bits | QUIET;
-  if (size < SMALLEST_NORMAL) return sign | <u32>infinity<f32>();
+  if (size < SMALLEST_NORMAL) return sign | <u32>infinityBits<f32>();
   const r = reinterpret<u32>(<f32>1 / reinterpret<f32>(size));
   return sign | (r < SMALLEST_NORMAL ? 0 : r);
 }
 function reciprocalRoot(bits: u32): u32 {
   const sign = bits & <u32>signBit<f32>(), size = bits ^ sign;
   if (isNaNBits<f32>(bits)) return bits | QUIET;
-  if (size < SMALLEST_NORMAL) return sign | <u32>infinity<f32>();
+  if (size < SMALLEST_NORMAL) return sign | <u32>infinityBits<f32>();
   if (sign) return INDEFINITE;
   return reinterpret<u32>(<f32>(1.0 / sqrt<f64>(<f64>reinterpret<f32>(size))));
 }

@@ -1,5 +1,5 @@
 // Reading and writing operands, and the test that lets the host's floating point stand in for ours.
-// An operand is "ordinary" when it is a normal number or zero: no NaN, no infinity, nothing that DAZ or DE would care about.
+// An operand is "ordinary" when it is a normal number or zero: no NaN, no infinityBits, nothing that DAZ or DE would care about.
 
 const MIN32: i32 = 0x00800000; // smallest normal
 const INF32: i32 = 0x7f800000;

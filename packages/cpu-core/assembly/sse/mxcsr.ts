@@ -1,5 +1,5 @@
 // MXCSR: what surrounds every SSE floating-point operation. SDM Vol. 1 §10.2.3 (register), §11.5 (exceptions).
-// `beginFloat` takes the control bits, the arithmetic calls `signal`, `finishFloat` makes the flags architectural and decides on #XM.
+// `beginFloat` takes the control bits, the arithmetic calls `signalFlags`, `finishFloat` makes the flags architectural and decides on #XM.
 // The two running words are WebAssembly globals, hence private to the instance and never shared between vCPU workers.
 import { CR4, MXCSR } from "../../src/layout";
 import { raise, UD, XM } from "../fault";
@@ -50,7 +50,7 @@ export function finishFloat(cpu: usize): bool {
 /** Records exception flags. */
 // @ts-ignore: decorator
 @inline
-export function signal(flags: u32): void {
+export function signalFlags(flags: u32): void {
   raised |= flags;
 }
 

@@ -1,6 +1,6 @@
 // Comparisons, minimum and maximum on bit patterns, with MXCSR's flags. SDM Vol. 2A "CMPPS" Table 3-1, "MINPS", "COMISS".
 // Only bits travel here, so a signalling NaN is never touched by the host's floating point.
-import { MX_IE, signal } from "./mxcsr";
+import { MX_IE, signalFlags } from "./mxcsr";
 import { flushed, isNaNBits, isSignalling, noteDenormal, signBit } from "./soft-float";
 
 export const ORDER_LESS: i32 = -1;
@@ -26,7 +26,7 @@ export function softCompare<T>(aIn: u64, bIn: u64, quiet: bool): i32 {
   const a = flushed<T>(aIn);
   const b = flushed<T>(bIn);
   if (isNaNBits<T>(a) || isNaNBits<T>(b)) {
-    if (!quiet || isSignalling<T>(a) || isSignalling<T>(b)) signal(MX_IE);
+    if (!quiet || isSignalling<T>(a) || isSignalling<T>(b)) signalFlags(MX_IE);
     return ORDER_UNORDERED;
   }
   noteDenormal<T>(a);

@@ -3,7 +3,8 @@
 //   magnitude = significand / 2^62 * 2^exponent, bit 62 set, bit 0 sticky.
 // SDM Vol. 1 §4.8 (formats, NaNs), §4.9.1 (exceptions), Table 4-7 (which NaN results).
 import {
-  controls, MX_DAZ, MX_DE, MX_FTZ, MX_IE, MX_OE, MX_OM, MX_PE, MX_UE, MX_UM, MX_ZE, RC_DOWN, RC_NEAREST, RC_UP, RC_ZERO, rounding, signal,
+  controls, MX_DAZ, MX_DE, MX_FTZ, MX_IE, MX_OE, MX_OM, MX_PE, MX_UE, MX_UM, MX_ZE, RC_DOWN, RC_NEAREST, RC_UP, RC_ZERO, rounding,
+  signalFlags,
 } from "./mxcsr";
 
 // @ts-ignore: decorator
@@ -25,7 +26,7 @@ export function signBit<T>(): u64 {
 /** Positive infinity. */
 // @ts-ignore: decorator
 @inline
-export function infinity<T>(): u64 {
+export function infinityBits<T>(): u64 {
   return sizeof<T>() == 4 ? 0x7f800000 : 0x7ff0000000000000;
 }
 // @ts-ignore: decorator
@@ -43,7 +44,7 @@ function magnitude<T>(x: u64): u64 {
 // @ts-ignore: decorator
 @inline
 export function isNaNBits<T>(x: u64): bool {
-  return magnitude<T>(x) > infinity<T>();
+  return magnitude<T>(x) > infinityBits<T>();
 }
 /** A NaN whose quiet bit is clear. */
 // @ts-ignore: decorator
@@ -65,22 +66,22 @@ export function flushed<T>(x: u64): u64 {
 // @ts-ignore: decorator
 @inline
 export function noteDenormal<T>(x: u64): void {
-  if (isDenormal<T>(x)) signal(MX_DE);
+  if (isDenormal<T>(x)) signalFlags(MX_DE);
 }
 
 /** Invalid operation: IE and the default NaN ("real indefinite"). */
-export function invalid<T>(): u64 {
-  signal(MX_IE);
-  return signBit<T>() | infinity<T>() | quietBit<T>();
+export function invalidResult<T>(): u64 {
+  signalFlags(MX_IE);
+  return signBit<T>() | infinityBits<T>() | quietBit<T>();
 }
 /** Result when the only operand is a NaN. */
 export function quieted<T>(x: u64): u64 {
-  if (isSignalling<T>(x)) signal(MX_IE);
+  if (isSignalling<T>(x)) signalFlags(MX_IE);
   return x | quietBit<T>();
 }
 /** Result when at least one of two operands is a NaN: the first that is one. */
 export function propagated<T>(a: u64, b: u64): u64 {
-  if (isSignalling<T>(a) || isSignalling<T>(b)) signal(MX_IE);
+  if (isSignalling<T>(a) || isSignalling<T>(b)) signalFlags(MX_IE);
   return (isNaNBits<T>(a) ? a : b) | quietBit<T>();
 }
 
@@ -116,7 +117,7 @@ function increment(sign: u64, dropped: u64): u64 {
 }
 
 /** Rounds to the format and signals OE, UE and PE. Tininess is detected after rounding; FTZ acts only while UE is masked. */
-export function roundPack<T>(sign: u64, exponentIn: i32, significandIn: u64): u64 {
+export function roundAndPack<T>(sign: u64, exponentIn: i32, significandIn: u64): u64 {
   const dropped = 62 - fractionBits<T>();
   const mask = ((<u64>1) << dropped) - 1;
   const half = (<u64>1) << (dropped - 1);
@@ -127,7 +128,7 @@ export function roundPack<T>(sign: u64, exponentIn: i32, significandIn: u64): u6
   if (biased <= 0) {
     tiny = biased < 0 || significand + up < 0x8000000000000000;
     if (tiny && controls(MX_FTZ) && controls(MX_UM)) {
-      signal(MX_UE | MX_PE);
+      signalFlags(MX_UE | MX_PE);
       return sign;
     }
     significand = shiftRightSticky(significand, 1 - biased);
@@ -139,13 +140,13 @@ export function roundPack<T>(sign: u64, exponentIn: i32, significandIn: u64): u6
   // `kept` holds the hidden bit, so adding it to one exponent less carries both roundings up: to the next power and out of the denormals.
   const base: u64 = biased > 0 ? <u64>(biased - 1) << fractionBits<T>() : 0;
   const packed = base + kept;
-  if (packed >= infinity<T>()) {
-    signal(MX_OE);
-    if (rest || controls(MX_OM)) signal(MX_PE);
-    return sign | (infinity<T>() - <u64>(rounding() != RC_NEAREST && up == 0));
+  if (packed >= infinityBits<T>()) {
+    signalFlags(MX_OE);
+    if (rest || controls(MX_OM)) signalFlags(MX_PE);
+    return sign | (infinityBits<T>() - <u64>(rounding() != RC_NEAREST && up == 0));
   }
-  if (rest) signal(MX_PE);
-  if (tiny && (rest || !controls(MX_UM))) signal(MX_UE);
+  if (rest) signalFlags(MX_PE);
+  if (tiny && (rest || !controls(MX_UM))) signalFlags(MX_UE);
   return sign | packed;
 }
 
@@ -157,8 +158,8 @@ export function softAdd<T>(aIn: u64, bIn: u64, negate: u64): u64 {
   noteDenormal<T>(a);
   noteDenormal<T>(b);
   b ^= negate;
-  if (magnitude<T>(a) == infinity<T>()) return b == (a ^ signBit<T>()) ? invalid<T>() : a;
-  if (magnitude<T>(b) == infinity<T>()) return b;
+  if (magnitude<T>(a) == infinityBits<T>()) return b == (a ^ signBit<T>()) ? invalidResult<T>() : a;
+  if (magnitude<T>(b) == infinityBits<T>()) return b;
   const cancelled: u64 = rounding() == RC_DOWN ? signBit<T>() : 0;
   if (magnitude<T>(a) == 0) return magnitude<T>(b) == 0 ? (a == b ? a : cancelled) : repacked<T>(b);
   if (magnitude<T>(b) == 0) return repacked<T>(a);
@@ -172,19 +173,19 @@ export function softAdd<T>(aIn: u64, bIn: u64, negate: u64): u64 {
   const sign = large & signBit<T>();
   if (!((a ^ b) & signBit<T>())) {
     const sum = significand + aligned;
-    if (<i64>sum < 0) return roundPack<T>(sign, exponent + 1, shiftRightSticky(sum, 1));
-    return roundPack<T>(sign, exponent, sum);
+    if (<i64>sum < 0) return roundAndPack<T>(sign, exponent + 1, shiftRightSticky(sum, 1));
+    return roundAndPack<T>(sign, exponent, sum);
   }
   const difference = significand - aligned;
   if (difference == 0) return cancelled;
   const shift = clz<u64>(difference) - 1;
-  return roundPack<T>(sign, exponent - <i32>shift, difference << shift);
+  return roundAndPack<T>(sign, exponent - <i32>shift, difference << shift);
 }
 
-/** A finite non-zero number through roundPack: a denormal result may still be flushed or signal UE. */
+/** A finite non-zero number through roundAndPack: a denormal result may still be flushed or signal UE. */
 function repacked<T>(x: u64): u64 {
   const significand = unpack<T>(x);
-  return roundPack<T>(x & signBit<T>(), exponent, significand);
+  return roundAndPack<T>(x & signBit<T>(), exponent, significand);
 }
 
 function multiplyHigh(a: u64, b: u64): u64 {
@@ -202,15 +203,15 @@ export function softMul<T>(aIn: u64, bIn: u64): u64 {
   noteDenormal<T>(a);
   noteDenormal<T>(b);
   const sign = (a ^ b) & signBit<T>();
-  if (magnitude<T>(a) == infinity<T>()) return magnitude<T>(b) == 0 ? invalid<T>() : sign | infinity<T>();
-  if (magnitude<T>(b) == infinity<T>()) return magnitude<T>(a) == 0 ? invalid<T>() : sign | infinity<T>();
+  if (magnitude<T>(a) == infinityBits<T>()) return magnitude<T>(b) == 0 ? invalidResult<T>() : sign | infinityBits<T>();
+  if (magnitude<T>(b) == infinityBits<T>()) return magnitude<T>(a) == 0 ? invalidResult<T>() : sign | infinityBits<T>();
   if (magnitude<T>(a) == 0 || magnitude<T>(b) == 0) return sign;
   const sa = unpack<T>(a);
   const ea = exponent;
   const sb = unpack<T>(b);
   const product = multiplyHigh(sa << 1, sb) | <u64>((sa << 1) * sb != 0);
-  if (product >> 62) return roundPack<T>(sign, ea + exponent + 1, product);
-  return roundPack<T>(sign, ea + exponent, product << 1);
+  if (product >> 62) return roundAndPack<T>(sign, ea + exponent + 1, product);
+  return roundAndPack<T>(sign, ea + exponent, product << 1);
 }
 
 // Division and square root take the host's correctly rounded binary64 result of the significands, scaled to [1, 4), and compare it with
@@ -234,15 +235,15 @@ export function softDiv<T>(aIn: u64, bIn: u64): u64 {
   const sign = (a ^ b) & signBit<T>();
   const ma = magnitude<T>(a);
   const mb = magnitude<T>(b);
-  if ((ma == 0 && mb == 0) || (ma == infinity<T>() && mb == infinity<T>())) return invalid<T>();
-  if (mb == 0 && ma != infinity<T>()) {
-    signal(MX_ZE);
-    return sign | infinity<T>();
+  if ((ma == 0 && mb == 0) || (ma == infinityBits<T>() && mb == infinityBits<T>())) return invalidResult<T>();
+  if (mb == 0 && ma != infinityBits<T>()) {
+    signalFlags(MX_ZE);
+    return sign | infinityBits<T>();
   }
   noteDenormal<T>(a);
   noteDenormal<T>(b);
-  if (ma == infinity<T>()) return sign | infinity<T>();
-  if (ma == 0 || mb == infinity<T>()) return sign;
+  if (ma == infinityBits<T>()) return sign | infinityBits<T>();
+  if (ma == 0 || mb == infinityBits<T>()) return sign;
   const sa = unpack<T>(a);
   const ea = exponent;
   const sb = unpack<T>(b);
@@ -250,40 +251,40 @@ export function softDiv<T>(aIn: u64, bIn: u64): u64 {
   const quotient = (quotientBits & 0x000fffffffffffff) | 0x0010000000000000;
   const quotientExponent = <i32>(quotientBits >> 52) - 1023; // 0 or -1
   const remainder = <i64>(((sa >> 10) << (52 - quotientExponent)) - quotient * (sb >> 10));
-  return roundPack<T>(sign, ea - exponent + quotientExponent, nudged(quotient, remainder));
+  return roundAndPack<T>(sign, ea - exponent + quotientExponent, nudged(quotient, remainder));
 }
 
 export function softSqrt<T>(xIn: u64): u64 {
   const x = flushed<T>(xIn);
   if (isNaNBits<T>(x)) return quieted<T>(x);
   if (magnitude<T>(x) == 0) return x;
-  if (x & signBit<T>()) return invalid<T>();
+  if (x & signBit<T>()) return invalidResult<T>();
   noteDenormal<T>(x);
-  if (x == infinity<T>()) return x;
+  if (x == infinityBits<T>()) return x;
   const significand = unpack<T>(x);
   const odd = exponent & 1;
   const rootBits = reinterpret<u64>(sqrt<f64>(unitFloat(significand) * (odd ? 2.0 : 1.0)));
   const root = (rootBits & 0x000fffffffffffff) | 0x0010000000000000;
   const remainder = <i64>(((significand >> 10) << (52 + odd)) - root * root);
-  return roundPack<T>(0, exponent >> 1, nudged(root, remainder));
+  return roundAndPack<T>(0, exponent >> 1, nudged(root, remainder));
 }
 
 /** binary64 to binary32. */
 export function softNarrow(xIn: u64): u64 {
   const x = flushed<f64>(xIn);
   const sign = (x >> 32) & signBit<f32>();
-  if (isNaNBits<f64>(x)) return sign | ((quieted<f64>(x) & 0x000fffffffffffff) >> 29) | infinity<f32>();
+  if (isNaNBits<f64>(x)) return sign | ((quieted<f64>(x) & 0x000fffffffffffff) >> 29) | infinityBits<f32>();
   noteDenormal<f64>(x);
   if (magnitude<f64>(x) == 0) return sign;
-  if (magnitude<f64>(x) == infinity<f64>()) return sign | infinity<f32>();
+  if (magnitude<f64>(x) == infinityBits<f64>()) return sign | infinityBits<f32>();
   const significand = unpack<f64>(x);
-  return roundPack<f32>(sign, exponent, significand);
+  return roundAndPack<f32>(sign, exponent, significand);
 }
 
 /** binary32 to binary64, always exact. */
 export function softWiden(xIn: u64): u64 {
   const x = flushed<f32>(xIn);
-  if (isNaNBits<f32>(x)) return ((x & signBit<f32>()) << 32) | ((quieted<f32>(x) & 0x007fffff) << 29) | infinity<f64>();
+  if (isNaNBits<f32>(x)) return ((x & signBit<f32>()) << 32) | ((quieted<f32>(x) & 0x007fffff) << 29) | infinityBits<f64>();
   noteDenormal<f32>(x);
   return reinterpret<u64>(<f64>reinterpret<f32>(<u32>x));
 }
@@ -293,7 +294,7 @@ export function softFromInteger<T>(value: i64): u64 {
   if (value == 0) return 0;
   const sign: u64 = value < 0 ? signBit<T>() : 0;
   const size: u64 = value < 0 ? 0 - <u64>value : <u64>value;
-  if (<i64>size < 0) return roundPack<T>(sign, 63, size >> 1); // only -2^63
+  if (<i64>size < 0) return roundAndPack<T>(sign, 63, size >> 1); // only -2^63
   const shift = clz<u64>(size) - 1;
-  return roundPack<T>(sign, 62 - <i32>shift, size << shift);
+  return roundAndPack<T>(sign, 62 - <i32>shift, size << shift);
 }

@@ -1,7 +1,7 @@
 // Rounding to an integer, in the format (ROUNDxx) and into a register (CVTx2SI). The host's nearest, floor, ceil and trunc are exact, so
 // nothing is done bit by bit; a signalling NaN is handled before it meets host arithmetic.
 // SDM Vol. 2B "ROUNDPD" Table 4-18, Vol. 2A "CVTSD2SI".
-import { MX_IE, MX_PE, RC_DOWN, RC_NEAREST, RC_UP, signal } from "./mxcsr";
+import { MX_IE, MX_PE, RC_DOWN, RC_NEAREST, RC_UP, signalFlags } from "./mxcsr";
 import { flushed, isNaNBits, quieted } from "./soft-float";
 
 /** x rounded to an integral value under mode RC_*. */
@@ -21,12 +21,12 @@ export function softRound<T>(bits: u64, mode: u32, inexact: bool): u64 {
   if (sizeof<T>() == 4) {
     const x = reinterpret<f32>(<u32>clean);
     const r = integral<f32>(x, mode);
-    if (inexact && r != x) signal(MX_PE);
+    if (inexact && r != x) signalFlags(MX_PE);
     return reinterpret<u32>(r);
   }
   const x = reinterpret<f64>(clean);
   const r = integral<f64>(x, mode);
-  if (inexact && r != x) signal(MX_PE);
+  if (inexact && r != x) signalFlags(MX_PE);
   return reinterpret<u64>(r);
 }
 
@@ -36,10 +36,10 @@ export function softToInt32<T>(bits: u64, mode: u32): u32 {
   const x = sizeof<T>() == 4 ? <f64>reinterpret<f32>(<u32>clean) : reinterpret<f64>(clean);
   const r = integral<f64>(x, mode);
   if (!(r >= -2147483648.0 && r <= 2147483647.0)) {
-    signal(MX_IE);
+    signalFlags(MX_IE);
     return 0x80000000;
   }
-  if (r != x) signal(MX_PE);
+  if (r != x) signalFlags(MX_PE);
   return <u32><i32>r;
 }
 
@@ -49,9 +49,9 @@ export function softToInt64<T>(bits: u64, mode: u32): u64 {
   const x = sizeof<T>() == 4 ? <f64>reinterpret<f32>(<u32>clean) : reinterpret<f64>(clean);
   const r = integral<f64>(x, mode);
   if (!(r >= -9223372036854775808.0 && r < 9223372036854775808.0)) {
-    signal(MX_IE);
+    signalFlags(MX_IE);
     return 0x8000000000000000;
   }
-  if (r != x) signal(MX_PE);
+  if (r != x) signalFlags(MX_PE);
   return <u64><i64>r;
 }
