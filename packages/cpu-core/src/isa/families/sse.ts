@@ -15,7 +15,7 @@ const nothing = (mnemonic: string, pattern: string, operands: string, feature?: 
 const sseSystem: readonly Entry[] = [
   outlined("LDMXCSR", "vec", "ldmxcsr", [["NP 0F AE /2 mem", "Md"]], { feature: "sse", unit: "sse" }),
   outlined("STMXCSR", "vecStore", "stmxcsr", [["NP 0F AE /3 mem", "Md"]], { feature: "sse", unit: "sse" }),
-  outlined("CLFLUSH", "vec", "clflush", [["NP 0F AE /7 mem", "Mb"]], { feature: "clfsh" }),
+  outlined("CLFLUSH", "vec", "clflush", [["NP 0F AE /7 mem", "Mb"]], { feature: "clflush" }),
   outlined("CLFLUSHOPT", "vec", "clflush", [["66 0F AE /7 mem", "Mb"]], { feature: "clflushopt" }),
   nothing("LFENCE", "NP 0F AE /5 reg", "", "sse2"),
   nothing("MFENCE", "NP 0F AE /6 reg", "", "sse2"),
