@@ -10,7 +10,11 @@ export function createRam(size: number): TestMemory {
   const bytes = new Uint8Array(size);
   const view = new DataView(bytes.buffer);
   const contains = (address: number, length: number) =>
-    Number.isSafeInteger(address) && address >= 0 && length >= 0 && address + length <= size && (address + length <= 0xa0000 || address >= 0xc0000);
+    Number.isSafeInteger(address) &&
+    address >= 0 &&
+    length >= 0 &&
+    address + length <= size &&
+    (address + length <= 0xa0000 || address >= 0xc0000);
   const at = (address: number, length: number) => {
     if (!contains(address, length)) throw new HvError("memory/out-of-range", `0x${address.toString(16)}+${length} is not RAM`);
     return address;

@@ -73,7 +73,7 @@ export class TestDriver {
   /** Everything up to DRIVER_OK with the features and queue sizes given. */
   start(features: number, sizes: readonly number[], vector?: (queue: number) => number): void {
     if (!this.negotiate(features)) throw new Error("features were refused");
-    sizes.forEach((size, i) => this.setQueue(i, size, 0x10_0000 + i * 0x1_0000, vector?.(i)));
+    for (const [i, size] of sizes.entries()) this.setQueue(i, size, 0x10_0000 + i * 0x1_0000, vector?.(i));
     this.status = 15;
   }
 
@@ -91,7 +91,7 @@ export class TestDriver {
     const ring = this.rings[queue]!;
     const head = ring.free % ring.size;
     if (table !== undefined) {
-      segments.forEach((segment, i) => this.#describeAt(table + 16 * i, segment, i + 1 < segments.length ? 1 : 0, i + 1));
+      for (const [i, segment] of segments.entries()) this.#describeAt(table + 16 * i, segment, i + 1 < segments.length ? 1 : 0, i + 1);
       this.describe(queue, head, { address: table, length: 16 * segments.length }, 4, 0);
       ring.free++;
     } else {

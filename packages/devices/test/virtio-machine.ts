@@ -3,13 +3,14 @@ import { createMmioBus, createPioBus } from "../src/bus/index.js";
 import { PciBus } from "../src/pci/index.js";
 import { VirtioPci } from "../src/virtio/index.js";
 import type { VirtioDevice } from "../src/virtio/index.js";
+import { ProbeLine } from "./fakes.js";
 import { createRam } from "./ram.js";
 import { TestDriver } from "./virtio-driver.js";
 
 export function virtioMachine(device: VirtioDevice, memory = createRam(4 << 20)) {
   const pio = createPioBus();
   const mmio = createMmioBus();
-  const intx = { level: false, set: (level: boolean) => void (intx.level = level) };
+  const intx = new ProbeLine();
   const messages: number[] = [];
   const msi = { send: (_address: number, data: number) => void messages.push(data) };
   const bus = new PciBus();

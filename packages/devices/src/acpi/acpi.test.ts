@@ -110,7 +110,14 @@ describe("ACPI tables", () => {
 describe("AML", () => {
   it("encodes integers, strings and hardware ids", () => {
     expect([0, 1, 2, 0xff, 0x100, 0xffff, 0x1_0000, 0xffff_ffff].map((value) => [...integer(value)])).toEqual([
-      [0], [1], [0x0a, 2], [0x0a, 0xff], [0x0b, 0, 1], [0x0b, 0xff, 0xff], [0x0c, 0, 0, 1, 0], [0x0c, 0xff, 0xff, 0xff, 0xff],
+      [0],
+      [1],
+      [0x0a, 2],
+      [0x0a, 0xff],
+      [0x0b, 0, 1],
+      [0x0b, 0xff, 0xff],
+      [0x0c, 0, 0, 1, 0],
+      [0x0c, 0xff, 0xff, 0xff, 0xff],
     ]);
     expect([...text("AB")]).toEqual([0x0d, 0x41, 0x42, 0]);
     expect([...eisaId("PNP0A03")]).toEqual([0x0c, 0x41, 0xd0, 0x0a, 0x03]);
@@ -131,7 +138,15 @@ describe("AML", () => {
     expect(length(0x1000 - 3)).toEqual([0x81, 0x00, 0x01]);
   });
   it("nests", () => {
-    expect([...device("DEV", name("_UID", integer(1)))]).toEqual([0x5b, 0x82, 0x0b, ...new TextEncoder().encode("DEV_"), 8, ...new TextEncoder().encode("_UID"), 1]);
+    expect([...device("DEV", name("_UID", integer(1)))]).toEqual([
+      0x5b,
+      0x82,
+      0x0b,
+      ...new TextEncoder().encode("DEV_"),
+      8,
+      ...new TextEncoder().encode("_UID"),
+      1,
+    ]);
     expect([...buffer([1, 2])]).toEqual([0x11, 5, 0x0a, 2, 1, 2]);
   });
   it("encodes resource descriptors", () => {

@@ -25,7 +25,8 @@ export function text(value: string): Aml {
 export function path(name: string): Aml {
   const [, root, rest] = /^(\\?)(.*)$/.exec(name)!;
   const segments = rest === "" ? [] : rest!.split(".");
-  if (segments.some((segment) => !/^[A-Z_][A-Z0-9_]{0,3}$/.test(segment))) throw new HvError("acpi/bad-name", `"${name}" is not an ACPI name`);
+  if (segments.some((segment) => !/^[A-Z_][A-Z0-9_]{0,3}$/.test(segment)))
+    throw new HvError("acpi/bad-name", `"${name}" is not an ACPI name`);
   const letters = segments.flatMap((segment) => [...segment.padEnd(4, "_")].map((letter) => letter.charCodeAt(0)));
   const prefix = segments.length === 0 ? [0] : segments.length === 1 ? [] : segments.length === 2 ? [0x2e] : [0x2f, segments.length];
   return [...(root === "" ? [] : [0x5c]), ...prefix, ...letters];

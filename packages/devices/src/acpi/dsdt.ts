@@ -40,8 +40,14 @@ function pciRoot(board: AcpiBoard): Aml {
         memoryWindow(board.pciMemory.base, board.pciMemory.limit - 1),
       ),
     ),
-    name("PRTA", routing((pirq) => PIRQ_GSI_BASE + pirq)),
-    name("PRTP", routing((pirq) => PIRQ_FIRMWARE_ROUTES[pirq]!)),
+    name(
+      "PRTA",
+      routing((pirq) => PIRQ_GSI_BASE + pirq),
+    ),
+    name(
+      "PRTP",
+      routing((pirq) => PIRQ_FIRMWARE_ROUTES[pirq]!),
+    ),
     method("_PRT", 0, when(path("PICM"), returns(path("PRTA"))), returns(path("PRTP"))),
     device("ISA", name("_ADR", integer(0x0001_0000)), ...isaDevices(board)),
   );
@@ -84,12 +90,7 @@ function isaDevices(board: AcpiBoard): Aml[] {
 function hpet(board: AcpiBoard): Aml[] {
   if (board.hpet === undefined) return [];
   return [
-    device(
-      "HPET",
-      name("_HID", eisaId("PNP0103")),
-      name("_UID", integer(0)),
-      name("_CRS", template(memory32(board.hpet.base, 0x400))),
-    ),
+    device("HPET", name("_HID", eisaId("PNP0103")), name("_UID", integer(0)), name("_CRS", template(memory32(board.hpet.base, 0x400)))),
   ];
 }
 

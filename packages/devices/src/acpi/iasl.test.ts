@@ -31,8 +31,13 @@ describe.skipIf(!installed)("iasl", () => {
   it("reads from the DSDT what was meant", () => {
     const source = readFileSync(join(folder, "DSDT.dsl"), "utf8");
     for (const expected of [
-      /Name \(_HID, EisaId \("PNP0A03"\)/, /Name \(_HID, EisaId \("PNP0501"\)/, /Name \(_HID, EisaId \("PNP0B00"\)/, /Name \(_HID, EisaId \("PNP0303"\)/,
-      /Name \(_HID, EisaId \("PNP0103"\)/, /Name \(_S5, Package \(0x04\)/, /0xE0000000,\s+\/\/ Range Minimum\s+0xFEBFFFFF/,
+      /Name \(_HID, EisaId \("PNP0A03"\)/,
+      /Name \(_HID, EisaId \("PNP0501"\)/,
+      /Name \(_HID, EisaId \("PNP0B00"\)/,
+      /Name \(_HID, EisaId \("PNP0303"\)/,
+      /Name \(_HID, EisaId \("PNP0103"\)/,
+      /Name \(_S5, Package \(0x04\)/,
+      /0xE0000000,\s+\/\/ Range Minimum\s+0xFEBFFFFF/,
       /Method \(_PRT, 0, NotSerialized\)[^{]*\{\s+If \(PICM\)\s+\{\s+Return \(PRTA\)/,
       // Slot 4, INTA: GSI 16 with the I/O APIC.
       /0x0004FFFF,\s+Zero,\s+Zero,\s+0x10\s/,

@@ -2,9 +2,13 @@
 import { buffer, bytesOf } from "./aml.js";
 import type { Aml } from "./aml.js";
 
-const MIN_FIXED = 4, MAX_FIXED = 8;
-const TYPE_MEMORY = 0, TYPE_IO = 1, TYPE_BUS = 2;
-const ENTIRE_RANGE = 3, READ_WRITE = 1;
+const MIN_FIXED = 4,
+  MAX_FIXED = 8;
+const TYPE_MEMORY = 0,
+  TYPE_IO = 1,
+  TYPE_BUS = 2;
+const ENTIRE_RANGE = 3,
+  READ_WRITE = 1;
 
 /** Ports that a device decodes with 16 address bits. */
 export function io(base: number, length: number): Aml {

@@ -5,8 +5,11 @@
 import type { AcpiBoard } from "./board.js";
 
 const HEADER_LENGTH = 36;
-const OEM_ID = "PARAVN", OEM_TABLE_ID = "PARAVANE", CREATOR_ID = "PRVN";
-const SPACE_MEMORY = 0, SPACE_IO = 1;
+const OEM_ID = "PARAVN",
+  OEM_TABLE_ID = "PARAVANE",
+  CREATOR_ID = "PRVN";
+const SPACE_MEMORY = 0,
+  SPACE_IO = 1;
 
 /** A table: header, then `body`, with length and checksum filled in. */
 export function table(signature: string, revision: number, body: ArrayLike<number>): Uint8Array {
@@ -52,16 +55,24 @@ export function rootTable(signature: "RSDT" | "XSDT", addresses: readonly number
   const width = signature === "RSDT" ? 4 : 8;
   const body = new Uint8Array(width * addresses.length);
   const view = new DataView(body.buffer);
-  addresses.forEach((address, i) => view.setUint32(width * i, address, true));
+  for (const [i, address] of addresses.entries()) view.setUint32(width * i, address, true);
   return table(signature, 1, body);
 }
 
 /** Fixed description, version 6.3, 276 bytes. §5.2.9. */
 export function fadt(board: AcpiBoard, facsAddress: number, dsdtAddress: number): Uint8Array {
   const DESKTOP = 1;
-  const WBINVD = 1 << 0, PROC_C1 = 1 << 2, NO_POWER_BUTTON = 1 << 4, NO_SLEEP_BUTTON = 1 << 5, NO_RTC_WAKE = 1 << 6, TIMER_32_BITS = 1 << 8, RESET_REGISTER = 1 << 10;
-  const LEGACY_DEVICES = 1 << 0, KEYBOARD_CONTROLLER = 1 << 1;
-  const NO_C2 = 101, NO_C3 = 1001;
+  const WBINVD = 1 << 0,
+    PROC_C1 = 1 << 2,
+    NO_POWER_BUTTON = 1 << 4,
+    NO_SLEEP_BUTTON = 1 << 5,
+    NO_RTC_WAKE = 1 << 6,
+    TIMER_32_BITS = 1 << 8,
+    RESET_REGISTER = 1 << 10;
+  const LEGACY_DEVICES = 1 << 0,
+    KEYBOARD_CONTROLLER = 1 << 1;
+  const NO_C2 = 101,
+    NO_C3 = 1001;
   const bytes = new Uint8Array(276);
   const view = new DataView(bytes.buffer);
   const block = (at: number, extended: number, port: number, lengthAt: number, length: number, access: number) => {
@@ -100,9 +111,13 @@ export function facs(): Uint8Array {
 
 /** Interrupt controllers. §5.2.12. APIC ids of 255 and more are told as x2APIC structures. */
 export function madt(board: AcpiBoard): Uint8Array {
-  const PCAT_COMPATIBLE = 1, ENABLED = 1;
-  const ACTIVE_HIGH_LEVEL = 0b1101, CONFORMS = 0;
-  const NMI_LINT = 1, ALL_PROCESSORS = 0xff, ALL_X2APICS = 0xffff_ffff;
+  const PCAT_COMPATIBLE = 1,
+    ENABLED = 1;
+  const ACTIVE_HIGH_LEVEL = 0b1101,
+    CONFORMS = 0;
+  const NMI_LINT = 1,
+    ALL_PROCESSORS = 0xff,
+    ALL_X2APICS = 0xffff_ffff;
   const body: number[] = [...u32(board.localApicBase), ...u32(PCAT_COMPATIBLE)];
   const entry = (type: number, ...fields: number[]) => body.push(type, fields.length + 2, ...fields);
   const wide = (id: number, uid: number) => id >= 0xff || uid >= 0xff;

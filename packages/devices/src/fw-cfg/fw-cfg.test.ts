@@ -28,7 +28,10 @@ function build() {
   };
   return { pio, fwCfg, memory, bytes, text, dma };
 }
-const READ = 2, SKIP = 4, SELECT = 8, WRITE = 16;
+const READ = 2,
+  SKIP = 4,
+  SELECT = 8,
+  WRITE = 16;
 
 describe("fw_cfg", () => {
   it("shows its signature and that it can do DMA", () => {

@@ -8,13 +8,24 @@ import type { GuestMemory } from "@paravane/paravirt-ops";
 import { requireSchema } from "../schema.js";
 
 /** Item numbers that guests ask for. */
-export const FW_CFG_SIGNATURE = 0x00, FW_CFG_ID = 0x01, FW_CFG_RAM_SIZE = 0x03, FW_CFG_NB_CPUS = 0x05, FW_CFG_MAX_CPUS = 0x0f, FW_CFG_FILE_DIR = 0x19;
+export const FW_CFG_SIGNATURE = 0x00,
+  FW_CFG_ID = 0x01,
+  FW_CFG_RAM_SIZE = 0x03,
+  FW_CFG_NB_CPUS = 0x05,
+  FW_CFG_MAX_CPUS = 0x0f,
+  FW_CFG_FILE_DIR = 0x19;
 const FW_CFG_FILE_FIRST = 0x20;
 const SELECTOR_MASK = 0x3fff;
-const ID_TRADITIONAL = 1, ID_DMA = 2;
-const NAME_LENGTH = 56, ENTRY_LENGTH = 64;
+const ID_TRADITIONAL = 1,
+  ID_DMA = 2;
+const NAME_LENGTH = 56,
+  ENTRY_LENGTH = 64;
 
-const DMA_ERROR = 1, DMA_READ = 2, DMA_SKIP = 4, DMA_SELECT = 8, DMA_WRITE = 16;
+const DMA_ERROR = 1,
+  DMA_READ = 2,
+  DMA_SKIP = 4,
+  DMA_SELECT = 8,
+  DMA_WRITE = 16;
 /** What the DMA address register reads as: "QEMU CFG". */
 const DMA_SIGNATURE = [0x51, 0x45, 0x4d, 0x55, 0x20, 0x43, 0x46, 0x47];
 
@@ -58,7 +69,10 @@ export class FwCfg {
   /** Adds a named file, or replaces one of that name. @throws HvError "fw-cfg/bad-name" for a name that has no room in the directory */
   addFile(name: string, bytes: Uint8Array): void {
     if (name.length === 0 || name.length >= NAME_LENGTH || !/^[\x21-\x7e]+$/.test(name)) {
-      throw new HvError("fw-cfg/bad-name", `"${name}" cannot be a firmware file: 1 to ${NAME_LENGTH - 1} printable ASCII characters are needed`);
+      throw new HvError(
+        "fw-cfg/bad-name",
+        `"${name}" cannot be a firmware file: 1 to ${NAME_LENGTH - 1} printable ASCII characters are needed`,
+      );
     }
     let file = this.#files.find((each) => each.name === name);
     if (file === undefined) {

@@ -3,7 +3,8 @@ import type { PioBus } from "@paravane/paravirt-ops";
 import type { FwCfg } from "./fw-cfg.js";
 
 const BASE = 0x510;
-const DATA = 1, DMA = 4;
+const DATA = 1,
+  DMA = 4;
 
 /** Puts the device at its ports. */
 export function attachFwCfg(bus: PioBus, fwCfg: FwCfg): void {

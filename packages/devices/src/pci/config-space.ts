@@ -101,7 +101,9 @@ export class PciConfigSpace {
   addBar(bar: PciBar): void {
     const smallest = bar.kind === "io" ? 4 : 16;
     const slots = bar.kind === "memory64" ? 2 : 1;
-    const taken = this.#bars.some((other) => bar.index < other.index + (other.kind === "memory64" ? 2 : 1) && other.index < bar.index + slots);
+    const taken = this.#bars.some(
+      (other) => bar.index < other.index + (other.kind === "memory64" ? 2 : 1) && other.index < bar.index + slots,
+    );
     if (taken || bar.index < 0 || bar.index + slots > 6 || bar.size < smallest || bar.size > 2 ** 31 || Math.log2(bar.size) % 1 !== 0) {
       throw new HvError("pci/bad-bar", `BAR ${bar.index} of ${bar.size} bytes (${bar.kind}) does not fit into this function`);
     }

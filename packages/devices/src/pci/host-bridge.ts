@@ -71,7 +71,7 @@ export class IsaBridge implements PciFunction {
   reset(): void {
     this.space.reset();
     this.space.define(0x04, 2, COMMAND_IO | COMMAND_MEMORY | COMMAND_BUS_MASTER);
-    PIRQ_FIRMWARE_ROUTES.forEach((irq, pirq) => this.space.define(REG_PIRQ_ROUTE + pirq, 1, irq));
+    for (const [pirq, irq] of PIRQ_FIRMWARE_ROUTES.entries()) this.space.define(REG_PIRQ_ROUTE + pirq, 1, irq);
     this.#route();
   }
   save(): IsaBridgeState {

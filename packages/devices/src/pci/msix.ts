@@ -31,7 +31,7 @@ export class Msix {
 
   constructor(vectors: number, sink: MsiSink, mayWrite: () => boolean) {
     this.#table = new Uint32Array(vectors * WORDS_PER_ENTRY);
-    this.#pending = new Uint32Array((vectors + 63) >> 6 << 1);
+    this.#pending = new Uint32Array(((vectors + 63) >> 6) << 1);
     this.#sink = sink;
     this.#mayWrite = mayWrite;
     this.reset();

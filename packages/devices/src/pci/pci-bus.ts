@@ -55,7 +55,8 @@ export class PciBus {
   }
   /** Plugs a device into a slot, by default the first free one, and returns the slot. @throws HvError "pci/slot" */
   add(fn: PciFunction, slot = this.nextSlot()): number {
-    if (slot < 0 || slot > 31 || this.#functions[slot] !== undefined) throw new HvError("pci/slot", `PCI slot ${slot} is not free for ${fn.name}`);
+    if (slot < 0 || slot > 31 || this.#functions[slot] !== undefined)
+      throw new HvError("pci/slot", `PCI slot ${slot} is not free for ${fn.name}`);
     this.#functions[slot] = fn;
     return slot;
   }
@@ -116,7 +117,10 @@ export class PciBus {
   }
 
   save(): PciBusState {
-    return { schema: "pci-bus@1", functions: this.#functions.flatMap((fn, slot) => (fn === undefined ? [] : [{ slot, state: fn.save() }])) };
+    return {
+      schema: "pci-bus@1",
+      functions: this.#functions.flatMap((fn, slot) => (fn === undefined ? [] : [{ slot, state: fn.save() }])),
+    };
   }
   /** @throws HvError "snapshot/mismatch" when other slots are in use than were saved */
   load(state: PciBusState): void {

@@ -1,15 +1,25 @@
 import { describe, expect, it } from "vitest";
+import { ProbeLine } from "../../test/fakes.js";
 import { createMmioBus, createPioBus } from "../bus/index.js";
 import {
-  BarWindows, COMMAND_BUS_MASTER, COMMAND_IO, COMMAND_MEMORY, HostBridge, IsaBridge, Msix, PciBus, PciConfigMechanism, PciConfigSpace, PciHost, PirqRouter,
-  attachPciConfigMechanism, pirqOf,
+  BarWindows,
+  COMMAND_BUS_MASTER,
+  COMMAND_IO,
+  COMMAND_MEMORY,
+  HostBridge,
+  IsaBridge,
+  Msix,
+  PciBus,
+  PciConfigMechanism,
+  PciConfigSpace,
+  PciHost,
+  PirqRouter,
+  attachPciConfigMechanism,
+  pirqOf,
 } from "./index.js";
 import type { PciBar, PciFunction } from "./index.js";
 
-const wire = () => {
-  const line = { level: false, edges: 0, set: (level: boolean) => void (line.level !== level && ((line.level = level), line.edges++)) };
-  return line;
-};
+const wire = () => new ProbeLine();
 
 /** A function with one memory and one I/O window; each answers with its own number. */
 function endpoint(buses: { pio: ReturnType<typeof createPioBus>; mmio: ReturnType<typeof createMmioBus> }, tag: number) {
@@ -19,7 +29,11 @@ function endpoint(buses: { pio: ReturnType<typeof createPioBus>; mmio: ReturnTyp
   const wide: PciBar = { index: 2, kind: "memory64", size: 0x10_0000, prefetchable: true };
   for (const bar of [memory, io, wide]) space.addBar(bar);
   const device = { name: `tag${tag}`, mmioRead: () => tag, mmioWrite() {}, pioRead: () => tag, pioWrite() {} };
-  const windows = new BarWindows(space, buses, [memory, io, wide].map((bar) => ({ bar, device })));
+  const windows = new BarWindows(
+    space,
+    buses,
+    [memory, io, wide].map((bar) => ({ bar, device })),
+  );
   const fn: PciFunction = {
     name: `tag${tag}`,
     space,
@@ -41,7 +55,11 @@ function machine() {
   attachPciConfigMechanism(buses.pio, mechanism);
   const select = (slot: number, offset: number) => buses.pio.write(0xcf8, 4, (0x8000_0000 | (slot << 11) | (offset & 0xfc)) >>> 0);
   return {
-    ...buses, buses, bus, mechanism, resets: () => resets,
+    ...buses,
+    buses,
+    bus,
+    mechanism,
+    resets: () => resets,
     read(slot: number, offset: number, size: 1 | 2 | 4) {
       select(slot, offset);
       return buses.pio.read(0xcfc + (offset & 3), size);
@@ -268,7 +286,9 @@ describe("the PCI side of a board", () => {
   };
   it("has bridges in slots 0 and 1, devices from slot 2 on, and their interrupts on GSIs 18 and 19 and IRQs 10 and 11", () => {
     const { host, lines, wires } = board();
-    expect([0, 1, 2, 3, 4].map((slot) => host.bus.read(0, slot, 0, 0, 4))).toEqual([0x1237_8086, 0x7000_8086, 0x0001_1234, 0x0002_1234, 0xffff_ffff]);
+    expect([0, 1, 2, 3, 4].map((slot) => host.bus.read(0, slot, 0, 0, 4))).toEqual([
+      0x1237_8086, 0x7000_8086, 0x0001_1234, 0x0002_1234, 0xffff_ffff,
+    ]);
     expect([2, 3].map((slot) => host.bus.read(0, slot, 0, 0x3c, 1))).toEqual([10, 11]);
     wires[0]!.set(true);
     wires[1]!.set(true);
@@ -318,7 +338,7 @@ describe("INTx routing", () => {
     a.set(false);
     expect(gsi[0]!.level).toBe(true);
     b.set(false);
-    expect([gsi[0]!.level, gsi[0]!.edges, isa[10]!.level]).toEqual([false, 2, false]);
+    expect([gsi[0]!.level, gsi[0]!.rises, isa[10]!.level]).toEqual([false, 1, false]);
   });
   it("moves an asserted interrupt when software changes the route", () => {
     const { isa, router, bridge } = build();

@@ -5,7 +5,11 @@ import type { Vga } from "./vga.js";
 
 const MEMORY_BASE = 0xa0000;
 /** Register ranges with nothing else in them: the monochrome CRTC, its status, and the colour block. LPT1 lies between at 0x3bc. */
-const RANGES = [[0x3b4, 2], [0x3ba, 1], [0x3c0, 0x20]] as const;
+const RANGES = [
+  [0x3b4, 2],
+  [0x3ba, 1],
+  [0x3c0, 0x20],
+] as const;
 
 /** Puts a VGA where every PC has it. */
 export function attachVga(pio: PioBus, mmio: MmioBus, vga: Vga): void {

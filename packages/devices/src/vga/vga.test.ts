@@ -11,8 +11,9 @@ function build() {
   const pio = createPioBus();
   const mmio = createMmioBus();
   attachVga(pio, mmio, vga);
-  const print = (row: number, column: number, text: string) =>
-    [...text].forEach((character, i) => mmio.write(0xb8000 + 2 * (80 * row + column + i), 2, 0x1f00 | character.charCodeAt(0)));
+  const print = (row: number, column: number, text: string) => {
+    for (let i = 0; i < text.length; i++) mmio.write(0xb8000 + 2 * (80 * row + column + i), 2, 0x1f00 | text.charCodeAt(i));
+  };
   const crtc = (index: number, value: number) => pio.write(0x3d4, 2, index | (value << 8));
   return { clock, vga, pio, mmio, print, crtc };
 }
@@ -73,7 +74,11 @@ describe("a VGA in text mode", () => {
 describe("VGA registers", () => {
   it("are reached by index and read back; registers that are not there take nothing", () => {
     const { pio } = build();
-    for (const [index, data, register] of [[0x3c4, 0x3c5, 2], [0x3ce, 0x3cf, 8], [0x3d4, 0x3d5, 0x0f]] as const) {
+    for (const [index, data, register] of [
+      [0x3c4, 0x3c5, 2],
+      [0x3ce, 0x3cf, 8],
+      [0x3d4, 0x3d5, 0x0f],
+    ] as const) {
       pio.write(index, 1, register);
       pio.write(data, 1, 0x5a);
       expect([pio.read(index, 1), pio.read(data, 1)]).toEqual([register, 0x5a]);
@@ -142,9 +147,19 @@ describe("VGA registers", () => {
 describe("the font", () => {
   it("has 256 characters at their places", () => {
     expect(cp437).toHaveLength(256);
-    expect([cp437[0], cp437[1], cp437[0x1f], cp437[0x41], cp437[0x7f], cp437[0x80], cp437[0xb3], cp437[0xc4], cp437[0xdb], cp437[0xe1], cp437[0xfe]]).toEqual(
-      [" ", "☺", "▼", "A", "⌂", "Ç", "│", "─", "█", "ß", "■"],
-    );
+    expect([
+      cp437[0],
+      cp437[1],
+      cp437[0x1f],
+      cp437[0x41],
+      cp437[0x7f],
+      cp437[0x80],
+      cp437[0xb3],
+      cp437[0xc4],
+      cp437[0xdb],
+      cp437[0xe1],
+      cp437[0xfe],
+    ]).toEqual([" ", "☺", "▼", "A", "⌂", "Ç", "│", "─", "█", "ß", "■"]);
   });
 });
 

@@ -8,23 +8,50 @@ import type { Clock } from "@paravane/paravirt-ops";
 import { requireSchema } from "../schema.js";
 import { cp437 } from "./cp437.js";
 import {
-  ATTRIBUTE_MODE_3, ATTRIBUTE_REGISTERS, CRTC_CURSOR_END, CRTC_CURSOR_HIGH, CRTC_CURSOR_LOW, CRTC_CURSOR_START, CRTC_HORIZONTAL_END, CRTC_MAX_SCAN_LINE,
-  CRTC_MODE_3, CRTC_OFFSET, CRTC_OVERFLOW, CRTC_REGISTERS, CRTC_START_HIGH, CRTC_START_LOW, CRTC_VERTICAL_END, CRTC_VERTICAL_SYNC_END, DAC_BYTES,
-  GRAPHICS_MODE_3, GRAPHICS_REGISTERS, MISC_MODE_3, SEQUENCER_MODE_3, SEQUENCER_REGISTERS, defaultDac,
+  ATTRIBUTE_MODE_3,
+  ATTRIBUTE_REGISTERS,
+  CRTC_CURSOR_END,
+  CRTC_CURSOR_HIGH,
+  CRTC_CURSOR_LOW,
+  CRTC_CURSOR_START,
+  CRTC_HORIZONTAL_END,
+  CRTC_MAX_SCAN_LINE,
+  CRTC_MODE_3,
+  CRTC_OFFSET,
+  CRTC_OVERFLOW,
+  CRTC_REGISTERS,
+  CRTC_START_HIGH,
+  CRTC_START_LOW,
+  CRTC_VERTICAL_END,
+  CRTC_VERTICAL_SYNC_END,
+  DAC_BYTES,
+  GRAPHICS_MODE_3,
+  GRAPHICS_REGISTERS,
+  MISC_MODE_3,
+  SEQUENCER_MODE_3,
+  SEQUENCER_REGISTERS,
+  defaultDac,
 } from "./registers.js";
 
 /** Bytes of display memory, seen at 0xa0000–0xbffff. */
 export const VGA_MEMORY_SIZE = 0x2_0000;
-const COLOR_TEXT = 0x1_8000, MONO_TEXT = 0x1_0000, TEXT_LENGTH = 0x8000;
+const COLOR_TEXT = 0x1_8000,
+  MONO_TEXT = 0x1_0000,
+  TEXT_LENGTH = 0x8000;
 
 const MISC_COLOR = 1 << 0;
 const CRTC_PROTECT = 1 << 7;
 const CURSOR_OFF = 1 << 5;
-const STATUS1_BLANK = 1 << 0, STATUS1_RETRACE = 1 << 3;
+const STATUS1_BLANK = 1 << 0,
+  STATUS1_RETRACE = 1 << 3;
 const ATTRIBUTE_VIDEO_ON = 1 << 5;
 
 /** Mode 3 on a screen: 449 lines of 31.78 µs, of which 400 are seen; sync lies in lines 412 and 413. */
-const LINE_NS = 31_778, LINES = 449, VISIBLE_LINES = 400, SYNC_LINE = 412, VISIBLE_NS = 25_422;
+const LINE_NS = 31_778,
+  LINES = 449,
+  VISIBLE_LINES = 400,
+  SYNC_LINE = 412,
+  VISIBLE_NS = 25_422;
 
 /** Saved VGA. `memory` and `dac` are base64. */
 export interface VgaState {
@@ -116,7 +143,9 @@ export class Vga {
   text(): string[] {
     const { rows, columns } = this;
     return Array.from({ length: rows }, (_, row) =>
-      Array.from({ length: columns }, (_, column) => this.cell(row, column).character).join("").trimEnd(),
+      Array.from({ length: columns }, (_, column) => this.cell(row, column).character)
+        .join("")
+        .trimEnd(),
     );
   }
 
@@ -133,43 +162,85 @@ export class Vga {
   /** Ports of the colour range; the monochrome aliases exist while colour is off. Ports that are not there float. */
   readPort(port: number): number {
     switch (this.#canonical(port)) {
-      case 0x3c0: return this.#attributeIndex;
-      case 0x3c1: return this.#attribute[this.#attributeIndex & 0x1f] ?? 0;
-      case 0x3c2: return 0x10;
-      case 0x3c4: return this.#sequencerIndex;
-      case 0x3c5: return this.#sequencer[this.#sequencerIndex] ?? 0;
-      case 0x3c6: return this.#dacMask;
-      case 0x3c7: return this.#dacReading ? 3 : 0;
-      case 0x3c8: return this.#dacAddress;
-      case 0x3c9: return this.#readDac();
-      case 0x3ca: return this.#feature;
-      case 0x3cc: return this.#misc;
-      case 0x3ce: return this.#graphicsIndex;
-      case 0x3cf: return this.#graphics[this.#graphicsIndex] ?? 0;
-      case 0x3d4: return this.#crtcIndex;
-      case 0x3d5: return this.#crtc[this.#crtcIndex] ?? 0;
+      case 0x3c0:
+        return this.#attributeIndex;
+      case 0x3c1:
+        return this.#attribute[this.#attributeIndex & 0x1f] ?? 0;
+      case 0x3c2:
+        return 0x10;
+      case 0x3c4:
+        return this.#sequencerIndex;
+      case 0x3c5:
+        return this.#sequencer[this.#sequencerIndex] ?? 0;
+      case 0x3c6:
+        return this.#dacMask;
+      case 0x3c7:
+        return this.#dacReading ? 3 : 0;
+      case 0x3c8:
+        return this.#dacAddress;
+      case 0x3c9:
+        return this.#readDac();
+      case 0x3ca:
+        return this.#feature;
+      case 0x3cc:
+        return this.#misc;
+      case 0x3ce:
+        return this.#graphicsIndex;
+      case 0x3cf:
+        return this.#graphics[this.#graphicsIndex] ?? 0;
+      case 0x3d4:
+        return this.#crtcIndex;
+      case 0x3d5:
+        return this.#crtc[this.#crtcIndex] ?? 0;
       case 0x3da:
         this.#attributeData = false;
         return this.#status1();
-      default: return 0xff;
+      default:
+        return 0xff;
     }
   }
   writePort(port: number, value: number): void {
     this.#revision++;
     switch (this.#canonical(port)) {
-      case 0x3c0: return this.#writeAttribute(value);
-      case 0x3c2: this.#misc = value; return;
-      case 0x3c4: this.#sequencerIndex = value & 7; return;
-      case 0x3c5: store(this.#sequencer, this.#sequencerIndex, value); return;
-      case 0x3c6: this.#dacMask = value; return;
-      case 0x3c7: return this.#aimDac(value, true);
-      case 0x3c8: return this.#aimDac(value, false);
-      case 0x3c9: return this.#writeDac(value);
-      case 0x3ce: this.#graphicsIndex = value & 0xf; return;
-      case 0x3cf: store(this.#graphics, this.#graphicsIndex, value); return;
-      case 0x3d4: this.#crtcIndex = value & 0x3f; return;
-      case 0x3d5: return this.#writeCrtc(value);
-      case 0x3da: this.#feature = value & 3; return;
+      case 0x3c0:
+        this.#writeAttribute(value);
+        break;
+      case 0x3c2:
+        this.#misc = value;
+        break;
+      case 0x3c4:
+        this.#sequencerIndex = value & 7;
+        break;
+      case 0x3c5:
+        store(this.#sequencer, this.#sequencerIndex, value);
+        break;
+      case 0x3c6:
+        this.#dacMask = value;
+        break;
+      case 0x3c7:
+        this.#aimDac(value, true);
+        break;
+      case 0x3c8:
+        this.#aimDac(value, false);
+        break;
+      case 0x3c9:
+        this.#writeDac(value);
+        break;
+      case 0x3ce:
+        this.#graphicsIndex = value & 0xf;
+        break;
+      case 0x3cf:
+        store(this.#graphics, this.#graphicsIndex, value);
+        break;
+      case 0x3d4:
+        this.#crtcIndex = value & 0x3f;
+        break;
+      case 0x3d5:
+        this.#writeCrtc(value);
+        break;
+      case 0x3da:
+        this.#feature = value & 3;
+        break;
     }
   }
 

@@ -5,8 +5,14 @@ import { virtioMachine } from "../../test/virtio-machine.js";
 import { VirtioBlock } from "./index.js";
 import type { VirtioBlockOptions } from "./index.js";
 
-const HEADER = 0x20_0000, STATUS = 0x20_1000, DATA = 0x21_0000;
-const IN = 0, OUT = 1, FLUSH = 4, GET_ID = 8, DISCARD = 11;
+const HEADER = 0x20_0000,
+  STATUS = 0x20_1000,
+  DATA = 0x21_0000;
+const IN = 0,
+  OUT = 1,
+  FLUSH = 4,
+  GET_ID = 8,
+  DISCARD = 11;
 
 /** A disk in memory whose operations wait for `release` while `hold` is set. */
 function createStore(size = 1 << 20, sectorSize = 512) {
@@ -14,7 +20,13 @@ function createStore(size = 1 << 20, sectorSize = 512) {
   for (let i = 0; i < size; i++) bytes[i] = (i >> 9) ^ i;
   let waiting: (() => void)[] = [];
   const store = {
-    bytes, size, sectorSize, readOnly: false, hold: false, fail: false, log: [] as string[],
+    bytes,
+    size,
+    sectorSize,
+    readOnly: false,
+    hold: false,
+    fail: false,
+    log: [] as string[],
     async turn(what: string, signal?: AbortSignal) {
       store.log.push(what);
       if (store.hold) {
@@ -72,7 +84,9 @@ function build(options: Partial<VirtioBlockOptions> & { features?: number } = {}
 describe("virtio block", () => {
   it("tells its size, segments, geometry and sector size", () => {
     const { driver, block } = build();
-    expect([driver.readConfig(0, 4), driver.readConfig(4, 4), driver.readConfig(12, 4), driver.readConfig(20, 4)]).toEqual([2048, 0, 254, 512]);
+    expect([driver.readConfig(0, 4), driver.readConfig(4, 4), driver.readConfig(12, 4), driver.readConfig(20, 4)]).toEqual([
+      2048, 0, 254, 512,
+    ]);
     expect([driver.readConfig(16, 2), driver.readConfig(18, 1), driver.readConfig(19, 1)]).toEqual([2, 16, 63]);
     expect(block.features & (1 << 5)).toBe(0);
     expect(build({ readOnly: true }).block.features & (1 << 5)).toBe(1 << 5);
@@ -93,10 +107,16 @@ describe("virtio block", () => {
   it("takes headers, data and status in any segments, through an indirect table too", async () => {
     const { driver, memory, header, store } = build({ features: 1 << 28 });
     header(IN, 9);
-    driver.post(0, [
-      { address: HEADER, length: 5 }, { address: HEADER + 5, length: 11 },
-      { address: DATA, length: 100, write: true }, { address: DATA + 100, length: 413, write: true },
-    ], 0x23_0000);
+    driver.post(
+      0,
+      [
+        { address: HEADER, length: 5 },
+        { address: HEADER + 5, length: 11 },
+        { address: DATA, length: 100, write: true },
+        { address: DATA + 100, length: 413, write: true },
+      ],
+      0x23_0000,
+    );
     driver.ring(0);
     await settle();
     expect(driver.completed(0)).toEqual([{ head: 0, length: 513 }]);
@@ -116,7 +136,11 @@ describe("virtio block", () => {
     store.hold = true;
     header(IN, 0);
     for (let i = 0; i < 40; i++) {
-      driver.post(0, [{ address: HEADER, length: 16 }, { address: DATA + 512 * i, length: 512, write: true }, { address: STATUS + i, length: 1, write: true }]);
+      driver.post(0, [
+        { address: HEADER, length: 16 },
+        { address: DATA + 512 * i, length: 512, write: true },
+        { address: STATUS + i, length: 1, write: true },
+      ]);
     }
     driver.ring(0);
     expect([block.inFlight, store.log.length, driver.completed(0).length]).toEqual([16, 16, 0]);
@@ -139,7 +163,10 @@ describe("virtio block", () => {
   });
   it("discards ranges where the store can, and only where it can", async () => {
     const { request, memory, store } = build();
-    const ranges = [[8, 16, 0], [100, 4, 0]] as const;
+    const ranges = [
+      [8, 16, 0],
+      [100, 4, 0],
+    ] as const;
     ranges.forEach(([sector, count, flags], i) => {
       memory.writeU64(DATA + 16 * i, BigInt(sector));
       memory.writeU32(DATA + 16 * i + 8, count);
@@ -193,7 +220,10 @@ describe("virtio block", () => {
   it("returns requests too short to answer", async () => {
     const { driver } = build();
     driver.post(0, [{ address: HEADER, length: 16 }]);
-    driver.post(0, [{ address: HEADER, length: 15 }, { address: STATUS, length: 1, write: true }]);
+    driver.post(0, [
+      { address: HEADER, length: 15 },
+      { address: STATUS, length: 1, write: true },
+    ]);
     driver.ring(0);
     await settle();
     expect(driver.completed(0).map((done) => done.length)).toEqual([0, 1]);
@@ -205,7 +235,11 @@ describe("virtio block", () => {
     store.hold = true;
     header(IN, 0);
     memory.writeU8(STATUS, 0xee);
-    driver.post(0, [{ address: HEADER, length: 16 }, { address: DATA, length: 512, write: true }, { address: STATUS, length: 1, write: true }]);
+    driver.post(0, [
+      { address: HEADER, length: 16 },
+      { address: DATA, length: 512, write: true },
+      { address: STATUS, length: 1, write: true },
+    ]);
     driver.ring(0);
     driver.status = 0;
     store.release();
@@ -222,7 +256,13 @@ describe("virtio block", () => {
     a.store.hold = true;
     a.header(OUT, 4);
     a.memory.fill(DATA, 512, 0x77);
-    const heads = [0, 1].map(() => a.driver.post(0, [{ address: HEADER, length: 16 }, { address: DATA, length: 512 }, { address: STATUS, length: 1, write: true }]));
+    const heads = [0, 1].map(() =>
+      a.driver.post(0, [
+        { address: HEADER, length: 16 },
+        { address: DATA, length: 512 },
+        { address: STATUS, length: 1, write: true },
+      ]),
+    );
     a.driver.ring(0);
     const saved = a.pci.save();
     const store = createStore();

@@ -9,9 +9,20 @@ import { requireSchema } from "../schema.js";
 import type { VirtqChain } from "./chain.js";
 import type { VirtioDevice, VirtioLink } from "./device.js";
 
-const F_SEG_MAX = 2, F_GEOMETRY = 4, F_RO = 5, F_BLK_SIZE = 6, F_FLUSH = 9, F_DISCARD = 13;
-const T_IN = 0, T_OUT = 1, T_FLUSH = 4, T_GET_ID = 8, T_DISCARD = 11;
-const S_OK = 0, S_IOERR = 1, S_UNSUPP = 2;
+const F_SEG_MAX = 2,
+  F_GEOMETRY = 4,
+  F_RO = 5,
+  F_BLK_SIZE = 6,
+  F_FLUSH = 9,
+  F_DISCARD = 13;
+const T_IN = 0,
+  T_OUT = 1,
+  T_FLUSH = 4,
+  T_GET_ID = 8,
+  T_DISCARD = 11;
+const S_OK = 0,
+  S_IOERR = 1,
+  S_UNSUPP = 2;
 const SECTOR = 512;
 const HEADER = 16;
 const ID_LENGTH = 20;
@@ -85,7 +96,12 @@ export class VirtioBlock implements VirtioDevice<VirtioBlockState> {
     for (let i = 0; i < Math.min(serial.length, ID_LENGTH); i++) this.#id[i] = serial.charCodeAt(i) & 0x7f;
     const discards = store.discard !== undefined && !this.#readOnly;
     this.features =
-      (1 << F_SEG_MAX) | (1 << F_GEOMETRY) | (1 << F_BLK_SIZE) | (1 << F_FLUSH) | (this.#readOnly ? 1 << F_RO : 0) | (discards ? 1 << F_DISCARD : 0);
+      (1 << F_SEG_MAX) |
+      (1 << F_GEOMETRY) |
+      (1 << F_BLK_SIZE) |
+      (1 << F_FLUSH) |
+      (this.#readOnly ? 1 << F_RO : 0) |
+      (discards ? 1 << F_DISCARD : 0);
     this.config = configuration(store, discards);
   }
 
@@ -213,7 +229,9 @@ export class VirtioBlock implements VirtioDevice<VirtioBlockState> {
 
   /** Whole sectors of the store, all of them there. */
   #inside(offset: number, length: number): boolean {
-    return length >= 0 && length % this.#store.sectorSize === 0 && offset % this.#store.sectorSize === 0 && offset + length <= this.#store.size;
+    return (
+      length >= 0 && length % this.#store.sectorSize === 0 && offset % this.#store.sectorSize === 0 && offset + length <= this.#store.size
+    );
   }
 }
 
@@ -228,7 +246,8 @@ function configuration(store: BlockStore, discards: boolean): Uint8Array {
   const config = new Uint8Array(60);
   const view = new DataView(config.buffer);
   const sectors = Math.floor(store.size / SECTOR);
-  const heads = 16, perTrack = 63;
+  const heads = 16,
+    perTrack = 63;
   view.setUint32(0, sectors % 2 ** 32, true);
   view.setUint32(4, Math.floor(sectors / 2 ** 32), true);
   view.setUint32(12, SEG_MAX, true);

@@ -9,12 +9,26 @@ function createTerminal() {
   let drain = () => {};
   let data: (bytes: Uint8Array) => number = () => 0;
   const terminal = {
-    output: [] as Uint8Array[], accepting: true, asked: 0,
-    write(bytes: Uint8Array) { terminal.output.push(bytes); return terminal.accepting; },
-    onDrain(listener: () => void) { drain = listener; },
-    onData(listener: (bytes: Uint8Array) => number) { data = listener; },
-    ready() { terminal.asked++; },
-    drain: () => { terminal.accepting = true; drain(); },
+    output: [] as Uint8Array[],
+    accepting: true,
+    asked: 0,
+    write(bytes: Uint8Array) {
+      terminal.output.push(bytes);
+      return terminal.accepting;
+    },
+    onDrain(listener: () => void) {
+      drain = listener;
+    },
+    onData(listener: (bytes: Uint8Array) => number) {
+      data = listener;
+    },
+    ready() {
+      terminal.asked++;
+    },
+    drain: () => {
+      terminal.accepting = true;
+      drain();
+    },
     type: (text: string) => data(new TextEncoder().encode(text)),
     text: () => terminal.output.map((bytes) => new TextDecoder().decode(bytes)).join(""),
     length: () => terminal.output.reduce((sum, bytes) => sum + bytes.length, 0),
@@ -38,7 +52,10 @@ describe("virtio console", () => {
     const { driver, memory, terminal } = build();
     driver.start(0, [16, 16]);
     memory.write(BUFFER, new TextEncoder().encode("hello, world"));
-    driver.post(1, [{ address: BUFFER, length: 5 }, { address: BUFFER + 5, length: 7 }]);
+    driver.post(1, [
+      { address: BUFFER, length: 5 },
+      { address: BUFFER + 5, length: 7 },
+    ]);
     driver.ring(1);
     memory.fill(BUFFER, 12, 0);
     expect([terminal.text(), driver.completed(1).length, driver.takeIsr()]).toEqual(["hello, world", 1, 1]);
@@ -58,7 +75,10 @@ describe("virtio console", () => {
   it("cuts an absurdly long buffer", () => {
     const { driver, terminal } = build();
     driver.start(0, [16, 16]);
-    driver.post(1, Array.from({ length: 16 }, () => ({ address: BUFFER, length: 1 << 20 })));
+    driver.post(
+      1,
+      Array.from({ length: 16 }, () => ({ address: BUFFER, length: 1 << 20 })),
+    );
     driver.ring(1);
     expect([terminal.length(), driver.completed(1).length]).toEqual([1 << 20, 1]);
   });
@@ -85,7 +105,7 @@ describe("virtio console", () => {
     const a = build();
     a.driver.start(0, [16, 16]);
     a.terminal.accepting = false;
-    a.memory.write(BUFFER, new TextEncoder().encode("x".repeat(4096) + "the rest"));
+    a.memory.write(BUFFER, new TextEncoder().encode(`${"x".repeat(4096)}the rest`));
     a.driver.post(1, [{ address: BUFFER, length: 4096 + 8 }]);
     a.driver.ring(1);
     const saved = a.pci.save();
@@ -100,7 +120,9 @@ describe("virtio console", () => {
     expect(idle.pci.save()).not.toEqual(before);
     idle.pci.load(before);
     expect(idle.pci.save()).toEqual(before);
-    expect(() => idle.console.load({ schema: "virtio-console@9" as never, columns: 1, rows: 1, sent: 0 }, undefined, [])).toThrow(/virtio-console@9/);
+    expect(() => idle.console.load({ schema: "virtio-console@9" as never, columns: 1, rows: 1, sent: 0 }, undefined, [])).toThrow(
+      /virtio-console@9/,
+    );
   });
   it("drops the buffer in hand at reset", () => {
     const { driver, terminal, memory } = build();
@@ -122,13 +144,16 @@ describe("virtio console", () => {
 describe("virtio entropy", () => {
   const make = () => {
     let next = 0;
-    const entropy = new VirtioEntropy({ fill: (bytes) => bytes.forEach((_, i) => (bytes[i] = ++next)) });
+    const entropy = new VirtioEntropy({ fill: (bytes) => bytes.set(bytes.map(() => ++next)) });
     return { entropy, ...virtioMachine(entropy) };
   };
   it("fills each buffer, at most 4096 bytes of it", () => {
     const { driver, memory, intx } = make();
     driver.start(0, [8]);
-    driver.post(0, [{ address: BUFFER, length: 3, write: true }, { address: BUFFER + 16, length: 2, write: true }]);
+    driver.post(0, [
+      { address: BUFFER, length: 3, write: true },
+      { address: BUFFER + 16, length: 2, write: true },
+    ]);
     driver.post(0, [{ address: BUFFER + 32, length: 100_000, write: true }]);
     driver.ring(0);
     expect(driver.completed(0).map((done) => done.length)).toEqual([5, 4096]);

@@ -9,7 +9,8 @@ import type { VirtqChain } from "./chain.js";
 import type { VirtioDevice, VirtioLink } from "./device.js";
 
 const F_SIZE = 0;
-const RECEIVE = 0, TRANSMIT = 1;
+const RECEIVE = 0,
+  TRANSMIT = 1;
 const QUEUE_SIZE = 128;
 /** Bytes handed to the host at a time. */
 const PIECE = 4096;

@@ -22,14 +22,23 @@ import { COMMON_CONFIG_LENGTH, NO_VECTOR, VirtioRegisters } from "./registers.js
 import type { VirtioState } from "./registers.js";
 
 const CAP_VENDOR = 0x09;
-const CFG_TYPE_COMMON = 1, CFG_TYPE_NOTIFY = 2, CFG_TYPE_ISR = 3, CFG_TYPE_DEVICE = 4, CFG_TYPE_PCI = 5;
+const CFG_TYPE_COMMON = 1,
+  CFG_TYPE_NOTIFY = 2,
+  CFG_TYPE_ISR = 3,
+  CFG_TYPE_DEVICE = 4,
+  CFG_TYPE_PCI = 5;
 const STRUCTURES: PciBar = { index: 0, kind: "memory", size: 0x4000 };
 const MESSAGES: PciBar = { index: 1, kind: "memory", size: 0x1000 };
-const AT_COMMON = 0x0000, AT_ISR = 0x1000, AT_DEVICE = 0x2000, AT_NOTIFY = 0x3000, REGION = 0x1000;
+const AT_COMMON = 0x0000,
+  AT_ISR = 0x1000,
+  AT_DEVICE = 0x2000,
+  AT_NOTIFY = 0x3000,
+  REGION = 0x1000;
 const NOTIFY_MULTIPLIER = 4;
 const PENDING_OFFSET = 0x800;
 const MAX_VECTORS = PENDING_OFFSET / 16;
-const ISR_QUEUE = 1, ISR_CONFIG = 2;
+const ISR_QUEUE = 1,
+  ISR_CONFIG = 2;
 
 /** Saved virtio PCI function. */
 export interface VirtioPciState {
@@ -58,8 +67,13 @@ export class VirtioPci implements PciFunction {
     this.name = device.name;
     this.#intx = wiring.intx;
     const space = new PciConfigSpace({
-      vendor: 0x1af4, device: 0x1040 + device.type, classCode: device.pciClass, revision: 1,
-      subsystemVendor: 0x1af4, subsystem: 0x40, interruptPin: 1,
+      vendor: 0x1af4,
+      device: 0x1040 + device.type,
+      classCode: device.pciClass,
+      revision: 1,
+      subsystemVendor: 0x1af4,
+      subsystem: 0x40,
+      interruptPin: 1,
     });
     this.space = space;
     space.addBar(STRUCTURES);
@@ -70,7 +84,10 @@ export class VirtioPci implements PciFunction {
     space.addCapability(CAP_VENDOR, vendorCapability(CFG_TYPE_COMMON, AT_COMMON, COMMON_CONFIG_LENGTH));
     space.addCapability(CAP_VENDOR, vendorCapability(CFG_TYPE_ISR, AT_ISR, 1));
     space.addCapability(CAP_VENDOR, vendorCapability(CFG_TYPE_DEVICE, AT_DEVICE, REGION));
-    space.addCapability(CAP_VENDOR, vendorCapability(CFG_TYPE_NOTIFY, AT_NOTIFY, NOTIFY_MULTIPLIER * device.queueSizes.length, NOTIFY_MULTIPLIER));
+    space.addCapability(
+      CAP_VENDOR,
+      vendorCapability(CFG_TYPE_NOTIFY, AT_NOTIFY, NOTIFY_MULTIPLIER * device.queueSizes.length, NOTIFY_MULTIPLIER),
+    );
     const peephole = vendorCapability(CFG_TYPE_PCI, 0, 0, 0);
     // The driver aims it: BAR, offset and length are writable; the last four bytes are the data.
     const aimable = new Uint8Array(peephole.length);
@@ -99,7 +116,10 @@ export class VirtioPci implements PciFunction {
     return this.space.read(offset, size);
   }
   configWrite(offset: number, size: AccessSize, value: number): void {
-    if (offset === this.#atPeephole + 16) return this.#peepholeWrite(size, value);
+    if (offset === this.#atPeephole + 16) {
+      this.#peepholeWrite(size, value);
+      return;
+    }
     this.space.write(offset, size, value);
     if (offset < 8 || (offset < this.#atMsix + 4 && offset + size > this.#atMsix)) {
       this.#msix.setControl(this.space.read(this.#atMsix + 2, 2));
@@ -146,7 +166,8 @@ export class VirtioPci implements PciFunction {
     const msix = this.#msix;
     return {
       name: `${name} msi-x`,
-      mmioRead: (offset, size) => (offset < PENDING_OFFSET ? msix.readTable(offset, size) : msix.readPending(offset - PENDING_OFFSET, size)),
+      mmioRead: (offset, size) =>
+        offset < PENDING_OFFSET ? msix.readTable(offset, size) : msix.readPending(offset - PENDING_OFFSET, size),
       mmioWrite: (offset, size, value) => {
         if (offset < PENDING_OFFSET) msix.writeTable(offset, size, value);
       },

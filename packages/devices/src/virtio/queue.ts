@@ -153,9 +153,20 @@ export class VirtQueue {
     const next = this.#nextAvailable;
     const taken = [...this.#taken].sort((a, b) => ((next - b.order) & 0xffff) - ((next - a.order) & 0xffff)).map((chain) => chain.head);
     return {
-      schema: "virtqueue@1", size, enabled: this.#enabled, broken: this.#broken, msixVector, descriptors, driver, device,
-      indirect: this.#indirect, eventIndex: this.#eventIndex,
-      nextAvailable: this.#nextAvailable, usedIndex: this.#usedIndex, signalled: this.#signalled, taken,
+      schema: "virtqueue@1",
+      size,
+      enabled: this.#enabled,
+      broken: this.#broken,
+      msixVector,
+      descriptors,
+      driver,
+      device,
+      indirect: this.#indirect,
+      eventIndex: this.#eventIndex,
+      nextAvailable: this.#nextAvailable,
+      usedIndex: this.#usedIndex,
+      signalled: this.#signalled,
+      taken,
     };
   }
   /** Restores the registers and takes the held chains again; returns them for the device to go on with. Guest memory is there already. */
@@ -202,7 +213,9 @@ export class VirtQueue {
     const memory = this.#memory;
     return (
       memory !== undefined &&
-      this.descriptors % 16 === 0 && this.driver % 2 === 0 && this.device % 4 === 0 &&
+      this.descriptors % 16 === 0 &&
+      this.driver % 2 === 0 &&
+      this.device % 4 === 0 &&
       memory.contains(this.descriptors, DESC_SIZE * this.size) &&
       memory.contains(this.driver, 6 + 2 * this.size) &&
       memory.contains(this.device, 6 + 8 * this.size)
@@ -226,7 +239,8 @@ export class VirtQueue {
       const flags = memory.readU16(at + 12);
       if ((flags & DESC_F_INDIRECT) !== 0) {
         // A table of its own, once, in the place of a last descriptor (§2.7.5.3).
-        const usable = this.#indirect && table === this.descriptors && (flags & DESC_F_NEXT) === 0 && length !== 0 && length % DESC_SIZE === 0;
+        const usable =
+          this.#indirect && table === this.descriptors && (flags & DESC_F_NEXT) === 0 && length !== 0 && length % DESC_SIZE === 0;
         if (!usable || length > DESC_SIZE * 0x1_0000 || !memory.contains(address, length)) break;
         table = address;
         entries = length / DESC_SIZE;

@@ -82,7 +82,7 @@ export class VirtioRegisters {
   /** The driver rings a queue's bell. Nothing happens before DRIVER_OK or once the device has given up. */
   notify(index: number): void {
     const queue = this.queues[index];
-    if (this.#running && queue !== undefined && queue.enabled && !queue.broken) this.#device.notify(index);
+    if (this.#running && queue?.enabled && !queue.broken) this.#device.notify(index);
   }
 
   /** Reads the common configuration; parts of fields read as they are stored, little-endian. */
@@ -97,21 +97,51 @@ export class VirtioRegisters {
     const queue = this.queues[this.#queueSelect];
     const settable = queue !== undefined && !queue.enabled ? queue : undefined;
     switch (offset * 8 + size) {
-      case 0x00 * 8 + 4: this.#deviceFeatureSelect = value; break;
-      case 0x08 * 8 + 4: this.#driverFeatureSelect = value; break;
-      case 0x0c * 8 + 4: this.#setDriverFeatures(value); break;
-      case 0x10 * 8 + 2: this.#configVector = this.#vector(value); break;
-      case 0x14 * 8 + 1: this.#setStatus(value); break;
-      case 0x16 * 8 + 2: this.#queueSelect = value; break;
-      case 0x18 * 8 + 2: if (settable !== undefined && value !== 0 && (value & (value - 1)) === 0 && value <= settable.maxSize) settable.size = value; break;
-      case 0x1a * 8 + 2: if (queue !== undefined) queue.msixVector = this.#vector(value); break;
-      case 0x1c * 8 + 2: if (settable !== undefined && value === 1) this.#enable(settable); break;
-      case 0x20 * 8 + 4: if (settable !== undefined) settable.descriptors = withLow(settable.descriptors, value); break;
-      case 0x24 * 8 + 4: if (settable !== undefined) settable.descriptors = withHigh(settable.descriptors, value); break;
-      case 0x28 * 8 + 4: if (settable !== undefined) settable.driver = withLow(settable.driver, value); break;
-      case 0x2c * 8 + 4: if (settable !== undefined) settable.driver = withHigh(settable.driver, value); break;
-      case 0x30 * 8 + 4: if (settable !== undefined) settable.device = withLow(settable.device, value); break;
-      case 0x34 * 8 + 4: if (settable !== undefined) settable.device = withHigh(settable.device, value); break;
+      case 0x00 * 8 + 4:
+        this.#deviceFeatureSelect = value;
+        break;
+      case 0x08 * 8 + 4:
+        this.#driverFeatureSelect = value;
+        break;
+      case 0x0c * 8 + 4:
+        this.#setDriverFeatures(value);
+        break;
+      case 0x10 * 8 + 2:
+        this.#configVector = this.#vector(value);
+        break;
+      case 0x14 * 8 + 1:
+        this.#setStatus(value);
+        break;
+      case 0x16 * 8 + 2:
+        this.#queueSelect = value;
+        break;
+      case 0x18 * 8 + 2:
+        if (settable !== undefined && value !== 0 && (value & (value - 1)) === 0 && value <= settable.maxSize) settable.size = value;
+        break;
+      case 0x1a * 8 + 2:
+        if (queue !== undefined) queue.msixVector = this.#vector(value);
+        break;
+      case 0x1c * 8 + 2:
+        if (settable !== undefined && value === 1) this.#enable(settable);
+        break;
+      case 0x20 * 8 + 4:
+        if (settable !== undefined) settable.descriptors = withLow(settable.descriptors, value);
+        break;
+      case 0x24 * 8 + 4:
+        if (settable !== undefined) settable.descriptors = withHigh(settable.descriptors, value);
+        break;
+      case 0x28 * 8 + 4:
+        if (settable !== undefined) settable.driver = withLow(settable.driver, value);
+        break;
+      case 0x2c * 8 + 4:
+        if (settable !== undefined) settable.driver = withHigh(settable.driver, value);
+        break;
+      case 0x30 * 8 + 4:
+        if (settable !== undefined) settable.device = withLow(settable.device, value);
+        break;
+      case 0x34 * 8 + 4:
+        if (settable !== undefined) settable.device = withHigh(settable.device, value);
+        break;
     }
   }
 
@@ -168,22 +198,37 @@ export class VirtioRegisters {
   #readField(offset: number): number {
     const queue = this.queues[this.#queueSelect];
     switch (offset) {
-      case 0x00: return this.#deviceFeatureSelect;
-      case 0x04: return this.#deviceFeatureSelect === 0 ? this.#featuresLow() : this.#deviceFeatureSelect === 1 ? FEATURES_HIGH : 0;
-      case 0x08: return this.#driverFeatureSelect;
-      case 0x0c: return this.#driverFeatureSelect === 0 ? this.#driverFeaturesLow : this.#driverFeatureSelect === 1 ? this.#driverFeaturesHigh : 0;
-      case 0x10: return this.#configVector | (this.queues.length << 16);
-      case 0x14: return this.#status | (this.#configGeneration << 8) | (this.#queueSelect << 16);
-      case 0x18: return queue === undefined ? 0 : queue.size | (queue.msixVector << 16);
+      case 0x00:
+        return this.#deviceFeatureSelect;
+      case 0x04:
+        return this.#deviceFeatureSelect === 0 ? this.#featuresLow() : this.#deviceFeatureSelect === 1 ? FEATURES_HIGH : 0;
+      case 0x08:
+        return this.#driverFeatureSelect;
+      case 0x0c:
+        return this.#driverFeatureSelect === 0 ? this.#driverFeaturesLow : this.#driverFeatureSelect === 1 ? this.#driverFeaturesHigh : 0;
+      case 0x10:
+        return this.#configVector | (this.queues.length << 16);
+      case 0x14:
+        return this.#status | (this.#configGeneration << 8) | (this.#queueSelect << 16);
+      case 0x18:
+        return queue === undefined ? 0 : queue.size | (queue.msixVector << 16);
       // The notify offset of queue n is n: each has a bell of its own.
-      case 0x1c: return queue === undefined ? 0 : (queue.enabled ? 1 : 0) | (this.#queueSelect << 16);
-      case 0x20: return queue === undefined ? 0 : queue.descriptors % 2 ** 32;
-      case 0x24: return queue === undefined ? 0 : Math.floor(queue.descriptors / 2 ** 32);
-      case 0x28: return queue === undefined ? 0 : queue.driver % 2 ** 32;
-      case 0x2c: return queue === undefined ? 0 : Math.floor(queue.driver / 2 ** 32);
-      case 0x30: return queue === undefined ? 0 : queue.device % 2 ** 32;
-      case 0x34: return queue === undefined ? 0 : Math.floor(queue.device / 2 ** 32);
-      default: return 0;
+      case 0x1c:
+        return queue === undefined ? 0 : (queue.enabled ? 1 : 0) | (this.#queueSelect << 16);
+      case 0x20:
+        return queue === undefined ? 0 : queue.descriptors % 2 ** 32;
+      case 0x24:
+        return queue === undefined ? 0 : Math.floor(queue.descriptors / 2 ** 32);
+      case 0x28:
+        return queue === undefined ? 0 : queue.driver % 2 ** 32;
+      case 0x2c:
+        return queue === undefined ? 0 : Math.floor(queue.driver / 2 ** 32);
+      case 0x30:
+        return queue === undefined ? 0 : queue.device % 2 ** 32;
+      case 0x34:
+        return queue === undefined ? 0 : Math.floor(queue.device / 2 ** 32);
+      default:
+        return 0;
     }
   }
 
@@ -201,7 +246,10 @@ export class VirtioRegisters {
   }
 
   #setStatus(value: number): void {
-    if (value === 0) return this.reset();
+    if (value === 0) {
+      this.reset();
+      return;
+    }
     // A driver sets bits; only the device takes FEATURES_OK back or asks for a reset.
     let next = this.#status | (value & ~STATUS_NEEDS_RESET);
     if ((next & ~this.#status & STATUS_FEATURES_OK) !== 0) {

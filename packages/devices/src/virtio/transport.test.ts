@@ -2,19 +2,35 @@ import { describe, expect, it } from "vitest";
 import { virtioMachine } from "../../test/virtio-machine.js";
 import type { VirtioDevice, VirtioLink, VirtqChain } from "./index.js";
 
-const INDIRECT = 1 << 28, EVENT_IDX = 1 << 29;
+const INDIRECT = 1 << 28,
+  EVENT_IDX = 1 << 29;
 
 /** Answers each buffer with the sum of its bytes; holds buffers back while `hold` is set. */
 function summing() {
   const device = {
-    name: "summing", type: 42, pciClass: 0xff0000, features: 0b101, queueSizes: [16, 8], config: new Uint8Array([1, 2, 3, 4, 5, 6]),
+    name: "summing",
+    type: 42,
+    pciClass: 0xff0000,
+    features: 0b101,
+    queueSizes: [16, 8],
+    config: new Uint8Array([1, 2, 3, 4, 5, 6]),
     link: undefined as VirtioLink | undefined,
     held: [] as VirtqChain[],
     hold: false,
-    starts: 0, stops: 0, bells: 0, configWrites: [] as number[],
+    starts: 0,
+    stops: 0,
+    bells: 0,
+    configWrites: [] as number[],
     writeConfig: (offset: number, size: number, value: number) => void device.configWrites.push(offset, size, value),
-    start(link: VirtioLink) { device.link = link; device.starts++; },
-    stop() { device.link = undefined; device.held = []; device.stops++; },
+    start(link: VirtioLink) {
+      device.link = link;
+      device.starts++;
+    },
+    stop() {
+      device.link = undefined;
+      device.held = [];
+      device.stops++;
+    },
     notify(queue: number) {
       device.bells++;
       for (let chain = device.link!.take(queue); chain !== undefined; chain = device.link!.take(queue)) {
@@ -27,7 +43,11 @@ function summing() {
       const input = new Uint8Array(Math.min(chain.readable, 1 << 16));
       chain.read(device.link!.memory, 0, input);
       const sum = new Uint8Array(4);
-      new DataView(sum.buffer).setUint32(0, input.reduce((a, b) => a + b, 0), true);
+      new DataView(sum.buffer).setUint32(
+        0,
+        input.reduce((a, b) => a + b, 0),
+        true,
+      );
       device.link!.complete(queue, chain, chain.write(device.link!.memory, 0, sum));
     },
     save: () => ({ schema: "summing@1" }),
@@ -42,7 +62,9 @@ const build = () => {
   const device = summing();
   return { device, ...virtioMachine(device) };
 };
-const IN = 0x20_0000, OUT = 0x21_0000, TABLE = 0x22_0000;
+const IN = 0x20_0000,
+  OUT = 0x21_0000,
+  TABLE = 0x22_0000;
 
 describe("a virtio PCI function", () => {
   it("is found by vendor, device id and its five structures", () => {
@@ -50,7 +72,8 @@ describe("a virtio PCI function", () => {
     expect(bus.read(0, slot, 0, 0, 4)).toBe(0x106a_1af4);
     expect(bus.read(0, slot, 0, 8, 1)).toBe(1);
     const types: number[] = [];
-    for (let cap = pci.space.read(0x34, 1); cap !== 0; cap = pci.space.read(cap + 1, 1)) if (pci.space.read(cap, 1) === 9) types.push(pci.space.read(cap + 3, 1));
+    for (let cap = pci.space.read(0x34, 1); cap !== 0; cap = pci.space.read(cap + 1, 1))
+      if (pci.space.read(cap, 1) === 9) types.push(pci.space.read(cap + 3, 1));
     expect(types.sort()).toEqual([1, 2, 3, 4, 5]);
     expect(driver.read(0x12, 2)).toBe(2);
     expect([driver.readConfig(0, 4), driver.readConfig(4, 4), driver.readConfig(100, 2)]).toEqual([0x0403_0201, 0x0605, 0]);
@@ -134,7 +157,15 @@ describe("a queue", () => {
       memory.fill(IN, 64, 3);
       const table = (features & INDIRECT) !== 0 ? TABLE : undefined;
       for (let i = 0; i < 70_000; i++) {
-        const head = driver.post(0, [{ address: IN, length: 1 + (i & 7) }, { address: IN, length: 2 }, { address: OUT, length: 4, write: true }], table);
+        const head = driver.post(
+          0,
+          [
+            { address: IN, length: 1 + (i & 7) },
+            { address: IN, length: 2 },
+            { address: OUT, length: 4, write: true },
+          ],
+          table,
+        );
         driver.setUsedEvent(0, i);
         driver.ring(0);
         const done = driver.completed(0);
@@ -152,8 +183,11 @@ describe("a queue", () => {
     device.hold = true;
     memory.write(IN, new Uint8Array([1, 2, 3, 4, 5, 6, 7, 8]));
     driver.post(0, [
-      { address: IN, length: 3 }, { address: IN, length: 0 }, { address: IN + 3, length: 5 },
-      { address: OUT, length: 2, write: true }, { address: OUT + 16, length: 6, write: true },
+      { address: IN, length: 3 },
+      { address: IN, length: 0 },
+      { address: IN + 3, length: 5 },
+      { address: OUT, length: 2, write: true },
+      { address: OUT + 16, length: 6, write: true },
     ]);
     driver.ring(0);
     const chain = device.held[0]!;
@@ -236,7 +270,9 @@ describe("interrupts", () => {
 });
 
 describe("a hostile driver", () => {
-  const NEXT = 1, WRITE = 2, INDIRECT_FLAG = 4;
+  const NEXT = 1,
+    WRITE = 2,
+    INDIRECT_FLAG = 4;
   const cases: Record<string, (m: ReturnType<typeof build>) => void> = {
     "a chain that loops": ({ driver }) => {
       driver.describe(0, 0, { address: IN, length: 1 }, NEXT, 1);
@@ -259,7 +295,11 @@ describe("a hostile driver", () => {
       memory.writeU64(driver.rings[0]!.descriptors + 16 * head, 0xffff_ffff_ffff_fff0n);
     },
     "a segment in device memory": ({ driver }) => void driver.post(0, [{ address: 0xe000_0000, length: 4, write: true }]),
-    "a readable segment after a writable one": ({ driver }) => void driver.post(0, [{ address: OUT, length: 4, write: true }, { address: IN, length: 4 }]),
+    "a readable segment after a writable one": ({ driver }) =>
+      void driver.post(0, [
+        { address: OUT, length: 4, write: true },
+        { address: IN, length: 4 },
+      ]),
     "more buffers than the ring has": ({ driver, memory }) => memory.writeU16(driver.rings[0]!.driver + 2, 17),
     "an indirect table inside an indirect table": ({ driver, memory }) => {
       driver.post(0, [{ address: TABLE, length: 16 }], TABLE);
@@ -278,10 +318,21 @@ describe("a hostile driver", () => {
       memory.writeU64(driver.rings[0]!.descriptors + 16 * head, 0x8000_0000n);
     },
     "an indirect chain longer than any buffer may be": ({ driver }) => {
-      driver.post(0, Array.from({ length: 17 }, () => ({ address: IN, length: 1 })), TABLE);
+      driver.post(
+        0,
+        Array.from({ length: 17 }, () => ({ address: IN, length: 1 })),
+        TABLE,
+      );
     },
     "an indirect chain that loops": ({ driver, memory }) => {
-      driver.post(0, [{ address: IN, length: 1 }, { address: IN, length: 1 }], TABLE);
+      driver.post(
+        0,
+        [
+          { address: IN, length: 1 },
+          { address: IN, length: 1 },
+        ],
+        TABLE,
+      );
       memory.writeU16(TABLE + 16 + 12, NEXT | WRITE);
       memory.writeU16(TABLE + 16 + 14, 0);
     },
@@ -368,11 +419,26 @@ describe("state", () => {
     const { driver, pci, intx, device, bus, slot, enableMsix } = build();
     driver.negotiate(0);
     const steps: (() => void)[] = [
-      () => driver.write(0x00, 4, 1), () => driver.write(0x08, 4, 5), () => driver.write(0x10, 2, 2), () => driver.write(0x16, 2, 1),
-      () => driver.write(0x18, 2, 4), () => driver.write(0x1a, 2, 1), () => driver.write(0x20, 4, 0x10_0000), () => driver.write(0x24, 4, 1),
-      () => driver.write(0x28, 4, 0x11_0000), () => driver.write(0x2c, 4, 1), () => driver.write(0x30, 4, 0x12_0000), () => driver.write(0x34, 4, 1),
-      () => driver.setQueue(0, 16, 0x10_0000), () => void (driver.status = 15), () => device.link!.configChanged(), () => driver.takeIsr(),
-      () => bus.write(0, slot, 0, 4, 2, 0x407), () => enableMsix(), () => driver.setQueue(1, 8, 0x7fff_0000), () => driver.negotiate(1),
+      () => driver.write(0x00, 4, 1),
+      () => driver.write(0x08, 4, 5),
+      () => driver.write(0x10, 2, 2),
+      () => driver.write(0x16, 2, 1),
+      () => driver.write(0x18, 2, 4),
+      () => driver.write(0x1a, 2, 1),
+      () => driver.write(0x20, 4, 0x10_0000),
+      () => driver.write(0x24, 4, 1),
+      () => driver.write(0x28, 4, 0x11_0000),
+      () => driver.write(0x2c, 4, 1),
+      () => driver.write(0x30, 4, 0x12_0000),
+      () => driver.write(0x34, 4, 1),
+      () => driver.setQueue(0, 16, 0x10_0000),
+      () => driver.write(0x14, 1, 15),
+      () => device.link!.configChanged(),
+      () => driver.takeIsr(),
+      () => bus.write(0, slot, 0, 4, 2, 0x407),
+      () => enableMsix(),
+      () => driver.setQueue(1, 8, 0x7fff_0000),
+      () => driver.negotiate(1),
     ];
     let before = JSON.stringify(pci.save());
     steps.forEach((step, i) => {
