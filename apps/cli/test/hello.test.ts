@@ -108,7 +108,7 @@ describe("run", () => {
   });
 
   test("boots again after a reset unless told not to", async () => {
-    const again = await paravane(["run", "hello"], { input: "reset\rpoweroff\r" });
+    const again = await paravane(["run", "hello"], { input: `reset${"\r".repeat(20)}poweroff\r` });
     expect(again.stdout.match(/Hello from inside/g)).toHaveLength(2);
     expect(again.status).toBe(0);
     const once = await paravane(["run", "hello", "-no-reboot"], { input: "reset\r" });
