@@ -156,7 +156,9 @@ describe("a queue", () => {
       driver.start(features, [16, 8]);
       memory.fill(IN, 64, 3);
       const table = (features & INDIRECT) !== 0 ? TABLE : undefined;
-      for (let i = 0; i < 70_000; i++) {
+      // Past the end of the 16-bit index once with and once without all features.
+      const rounds = features === 0 || features === (INDIRECT | EVENT_IDX) ? 66_000 : 1000;
+      for (let i = 0; i < rounds; i++) {
         const head = driver.post(
           0,
           [
@@ -173,8 +175,8 @@ describe("a queue", () => {
           expect.fail(`buffer ${i}: ${JSON.stringify(done)}, sum ${memory.readU32(OUT)}`);
         }
       }
-      expect(device.bells).toBe(70_000);
-      if ((features & EVENT_IDX) !== 0) expect(driver.availableEvent(0)).toBe(70_000 & 0xffff);
+      expect(device.bells).toBe(rounds);
+      if ((features & EVENT_IDX) !== 0) expect(driver.availableEvent(0)).toBe(rounds & 0xffff);
     });
   }
   it("reads and writes across segments, empty ones included", () => {
