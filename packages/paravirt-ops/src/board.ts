@@ -30,6 +30,8 @@ export interface BoardEnvironment {
   readonly entropy: Entropy;
   /** COM1: bytes from the host to the guest and back. */
   readonly serial: ByteStream;
+  /** Port 0 of a virtio console, or undefined for a board without one. */
+  readonly console?: ByteStream;
   readonly drives: readonly BoardDrive[];
   /** isa-debug-exit port, or undefined. */
   readonly exitPort?: number;

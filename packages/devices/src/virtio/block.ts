@@ -56,6 +56,7 @@ export interface VirtioBlockState {
 interface Slot {
   busy: boolean;
   buffer: Uint8Array;
+  /** One a request: a store that forgets to take its listener off again must not gather them. */
   cancel: AbortController;
 }
 
@@ -120,11 +121,7 @@ export class VirtioBlock implements VirtioDevice<VirtioBlockState> {
   stop(): void {
     this.#link = undefined;
     this.#resumed = [];
-    for (const slot of this.#slots) {
-      if (!slot.busy) continue;
-      slot.cancel.abort();
-      slot.cancel = new AbortController();
-    }
+    for (const slot of this.#slots) if (slot.busy) slot.cancel.abort();
   }
   save(): VirtioBlockState {
     return { schema: "virtio-block@1" };
@@ -145,6 +142,7 @@ export class VirtioBlock implements VirtioDevice<VirtioBlockState> {
       const chain = this.#resumed.shift() ?? link.take(0);
       if (chain === undefined) return;
       slot.busy = true;
+      slot.cancel = new AbortController();
       void this.#serve(link, slot, chain);
     }
   }
