@@ -8,8 +8,12 @@ import { HvError } from "@paravane/paravirt-ops";
  */
 export function requireSchema(state: { readonly schema: string }, schema: string): void {
   if (state.schema !== schema) {
-    throw new HvError("snapshot/unknown-schema", `cannot load device state of schema "${String(state.schema)}": this version reads "${schema}"`, {
-      hint: "load the snapshot with the version of @paravane/devices that saved it",
-    });
+    throw new HvError(
+      "snapshot/unknown-schema",
+      `cannot load device state of schema "${String(state.schema)}": this version reads "${schema}"`,
+      {
+        hint: "load the snapshot with the version of @paravane/devices that saved it",
+      },
+    );
   }
 }

@@ -73,8 +73,11 @@ function build(options: Partial<VirtioBlockOptions> & { features?: number } = {}
     const data = length === 0 ? [] : [{ address: DATA, length, write }];
     const head = m.driver.post(0, [{ address: HEADER, length: 16 }, ...data, { address: STATUS, length: 1, write: true }]);
     m.driver.ring(0);
-    for (let i = 0; i < 50; i++) await settle();
-    const done = m.driver.completed(0);
+    let done = m.driver.completed(0);
+    for (let i = 0; i < 50 && done.length === 0; i++) {
+      await settle();
+      done = m.driver.completed(0);
+    }
     expect(done.map((each) => each.head)).toEqual([head]);
     return { status: m.memory.readU8(STATUS), length: done[0]!.length };
   };
