@@ -3,8 +3,8 @@ import {
   CTX, FAULT, GPR, LIN_MASK, MODE, MODE_64, SEG, SEG_BASE, SEG_SIZE, SS, TLB, TLB_ADDEND, TLB_ENTRIES, TLB_R, TLB_SHIFT, TLB_W, U_BASE, U_DISP, U_INDEX,
   U_DST, U_SCALE, U_SEG,
 } from "../src/layout";
-import { GP, SS_ } from "./fault";
-import { readPtr, rmwPtr, writePtr } from "./memory/access";
+import { GP, SS_, faulted } from "./fault";
+import { rd8, readPtr, rmwPtr, writePtr } from "./memory/access";
 import { segAddress, uopAddress, uopOffset } from "./memory/segmentation";
 
 // @ts-ignore: decorator
@@ -64,6 +64,17 @@ export function bitAddress(cpu: usize, u: usize, size: u32, write: bool): u64 {
   let offset = uopOffset(cpu, u) + <u64>(words * <i64>size);
   if (kind < 2) offset &= kind == 1 ? 0xffffffff : 0xffff;
   return segAddress(cpu, load<u8>(u, U_SEG) & 7, offset, size, write);
+}
+
+/** XLAT: AL = [rBX + AL] at the address size. SDM Vol. 2D. */
+export function xlat(cpu: usize, u: usize): void {
+  const kind = (load<u8>(u, U_SEG) >> 4) & 3;
+  let offset = load<u64>(cpu, GPR + 24) + <u64>load<u8>(cpu, GPR);
+  if (kind < 2) offset &= kind == 1 ? 0xffffffff : 0xffff;
+  const linear = segAddress(cpu, load<u8>(u, U_SEG) & 7, offset, 1, false);
+  if (faulted(cpu)) return;
+  const value = rd8(cpu, linear);
+  if (!faulted(cpu)) store<u8>(cpu, <u8>value, GPR);
 }
 
 /** In 64-bit code an access through SS to an address that is not canonical is #SS, not #GP. */

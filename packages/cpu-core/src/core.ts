@@ -1,9 +1,10 @@
 /** The CPU core's definition: the engine on the machine's memory, one vCPU object per virtual CPU, guest RAM. */
-import type { Core, CoreDefinition, CoreEnvironment } from "@paravane/paravirt-ops";
+import { type Core, type CoreDefinition, type CoreEnvironment, HvError } from "@paravane/paravirt-ops";
 import { BlockDecoder } from "./decode/block.js";
+import { ENGINE_TABLE } from "./generated/engine.js";
 import { type EngineExports, instantiateEngine } from "./engine.js";
 import { createGuestMemory } from "./guest-memory.js";
-import { buildTable } from "./interp/handlers.js";
+import { buildTable, fingerprint } from "./interp/handlers.js";
 import { instructions } from "./isa/index.js";
 import * as L from "./layout.js";
 import { planMemory } from "./memory-plan.js";
@@ -17,12 +18,18 @@ const idOf = (cpu: number): number => ((cpu >>> 0) - L.VCPU_BASE) / L.VCPU_STRID
 /** The decode table, built when the first core is created. */
 let table: ReturnType<typeof buildTable> | undefined;
 
+function instructionTable(): ReturnType<typeof buildTable> {
+  const built = buildTable(instructions);
+  if (fingerprint(built.handlers) !== ENGINE_TABLE) throw new HvError("core/stale-engine", "the engine was built from other instruction tables", { hint: "run the package's generate script" });
+  return built;
+}
+
 /** Creates a core on `environment.memory`, which must have at least `cpuCore.plan(...).memoryBytes` bytes. */
 export async function createCore(environment: CoreEnvironment): Promise<Core> {
   const { memory, ramBytes, vcpus: count, pio, mmio, localInterrupts, msrs } = environment;
   const plan = planMemory({ ramBytes, vcpus: count });
   const model = parseCpuModel(environment.cpuModel);
-  table ??= buildTable(instructions);
+  table ??= instructionTable();
   const view = new DataView(memory.buffer);
   const randomBytes = new Uint8Array(8);
   const exitArgument = (cpu: number): number => (cpu >>> 0) + L.EXIT_ARG;

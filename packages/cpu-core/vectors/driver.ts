@@ -81,11 +81,12 @@ export class VectorMachine {
     for (let vector = 0; vector < 32; vector++) {
       const handler = this.#linear(HANDLERS + vector * HANDLER_SIZE);
       ram.writeU8(HANDLERS + vector * HANDLER_SIZE, 0xf4);
-      const low = (handler & 0xffffn) | BigInt(CS_KERNEL) << 16n | (vector === 3 ? 0xeen : 0x8en) << 40n | ((handler >> 16n) & 0xffffn) << 48n;
+      const low = (handler & 0xffffn) | BigInt(CS_KERNEL) << 16n | (vector === 3 || vector === 4 ? 0xeen : 0x8en) << 40n | ((handler >> 16n) & 0xffffn) << 48n;
       ram.writeU64(IDT + vector * (long ? 16 : 8), low);
       if (long) ram.writeU64(IDT + vector * 16 + 8, handler >> 32n);
     }
     const stack = this.#linear(STACK + 0x1000);
+    ram.writeU16(TSS + 0x66, 0x68); // no I/O bitmap
     if (long) ram.writeU64(TSS + 4, stack);
     else {
       ram.writeU32(TSS + 4, Number(stack));

@@ -48,7 +48,9 @@ const HEADER = 80;
 const BASE_STATE = 4584;
 
 /** @throws Error when the bytes are not such a file */
-export function parseVectors(bytes: Uint8Array): VectorFile {
+export function parseVectors(input: Uint8Array): VectorFile {
+  // A plain view: slice() of Node's Buffer would share memory with the file.
+  const bytes = new Uint8Array(input.buffer, input.byteOffset, input.byteLength);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (bytes.length < HEADER || new TextDecoder().decode(bytes.subarray(0, 8)) !== "X86DIFF1") throw new Error("not an X86DIFF1 file");
   const mode = view.getUint32(8, true);

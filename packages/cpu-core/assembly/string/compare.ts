@@ -68,6 +68,12 @@ function compareString(cpu: usize, u: usize, size: u32, scan: bool): void {
   for (;;) {
     const rsi = load<u64>(cpu, RSI_SLOT) & mask;
     const rdi = load<u64>(cpu, RDI_SLOT) & mask;
+    // When both operands fault, the processor reports ES:rDI.
+    const target = segAddress(cpu, ES, rdi, size, false);
+    if (faulted(cpu)) return;
+    const to = readable(cpu, target, size);
+    if (!to) return;
+    let second = fetch(to, size);
     let source: u64 = 0;
     let from: usize = 0;
     let first = accumulator;
@@ -78,11 +84,6 @@ function compareString(cpu: usize, u: usize, size: u32, scan: bool): void {
       if (!from) return;
       first = fetch(from, size);
     }
-    const target = segAddress(cpu, ES, rdi, size, false);
-    if (faulted(cpu)) return;
-    const to = readable(cpu, target, size);
-    if (!to) return;
-    let second = fetch(to, size);
     let most = min(count, left);
     let done: u64 = 1;
     if (most > 1 && wholePage(cpu, from) && wholePage(cpu, to)) {

@@ -24,7 +24,7 @@ import {
 } from "../../src/layout";
 import { GP, UD, faulted, raise } from "../fault";
 import { ZF, getFlags, setStatus } from "../flags";
-import { commit, rd16, rd32, rd64, rmwPtr, wr16 } from "../memory/access";
+import { commit, rd16, rd32, rd64, readPtr, rmwPtr, wr16 } from "../memory/access";
 import { uopAddress } from "../memory/segmentation";
 import {
   ACC_CODE,
@@ -249,17 +249,25 @@ export function arpl(cpu: usize, u: usize): void {
   const memory = (load<u32>(u, U_AUX) & AUX_MEM) != 0;
   let at = cpu + load<u16>(u, U_DST);
   let source = cpu + load<u16>(u, U_SRC);
+  let linear: u64 = 0;
   if (memory) {
     source = at;
-    const linear = uopAddress(cpu, u, 2, true);
+    linear = uopAddress(cpu, u, 2, false);
     if (faulted(cpu)) return;
-    at = rmwPtr(cpu, linear, 2);
+    at = readPtr(cpu, linear, 2);
     if (!at) return;
   }
   const old = load<u16>(at);
   const rpl = load<u16>(source) & 3;
   const raised = (old & 3) < rpl;
   if (raised) {
+    // Memory is written, and must be writable, only when the RPL changes.
+    if (memory) {
+      uopAddress(cpu, u, 2, true);
+      if (faulted(cpu)) return;
+      at = rmwPtr(cpu, linear, 2);
+      if (!at) return;
+    }
     store<u16>(at, (old & ~3) | rpl);
     if (memory && at == cpu + SCRATCH) commit(cpu);
   }

@@ -10,6 +10,7 @@ import type { Operand } from "./pattern.js";
 
 const NEXT = SPECIAL_HANDLERS.indexOf("next");
 const INVALID = SPECIAL_HANDLERS.indexOf("invalid");
+const TOO_LONG = SPECIAL_HANDLERS.indexOf("tooLong");
 const NO_DEVICE = SPECIAL_HANDLERS.indexOf("noDevice");
 
 /** The engine's side of the code cache, and the fetch of a second page. */
@@ -132,7 +133,7 @@ export class BlockDecoder {
     const v = this.#view;
     const memory = i.hasModrm && i.mod !== 3;
     if (row === undefined || (i.lock && !(memory && row.entry.options.lock === true))) {
-      this.#set(u, INVALID);
+      this.#set(u, i.tooLong ? TOO_LONG : INVALID);
       return true;
     }
     const { entry, operands } = row;

@@ -16,6 +16,8 @@ export interface CodeMode {
 export interface Instruction {
   row: TableRow | undefined;
   length: number;
+  /** More than 15 bytes: #GP(0) instead of #UD. */
+  tooLong: boolean;
   opsize: OperandSize;
   addressSize: 16 | 32 | 64;
   /** Segment override (0-5) or -1. */
@@ -45,7 +47,7 @@ export interface Instruction {
 
 export function createInstruction(): Instruction {
   return {
-    row: undefined, length: 0, opsize: 32, addressSize: 32, segment: -1, rep: false, repne: false, lock: false, rex: 0, vvvv: 0, opcode: 0,
+    row: undefined, length: 0, tooLong: false, opsize: 32, addressSize: 32, segment: -1, rep: false, repne: false, lock: false, rex: 0, vvvv: 0, opcode: 0,
     hasModrm: false, mod: 0, reg: 0, rm: 0, base: -1, index: -1, scale: 0, displacement: 0, displacementHigh: 0, immediate: 0, immediateHigh: 0, immediate2: 0,
   };
 }
@@ -68,7 +70,7 @@ export class OpcodeIndex {
     return this.#rows[map * 256 + opcode];
   }
 }
-const rank = (p: Pattern): number => (p.exactModrm >= 0 ? 4 : 0) + (p.prefix !== undefined && p.prefix !== "NP" ? 2 : 0) + (p.rexW !== undefined ? 1 : 0);
+const rank = (p: Pattern): number => (p.exactModrm >= 0 ? 4 : 0) + (p.prefix !== undefined && p.prefix !== "NP" ? 2 : 0) + (p.rexW !== undefined || p.noRexB ? 1 : 0);
 
 const LONGEST = 15;
 
@@ -77,6 +79,7 @@ export function decodeInstruction(index: OpcodeIndex, read: ByteReader, bits: 16
   let at = 0;
   let prefix66 = false, prefix67 = false, lastRep = 0;
   out.row = undefined;
+  out.tooLong = false;
   out.segment = -1;
   out.lock = false;
   out.rex = 0;
@@ -139,7 +142,7 @@ export function decodeInstruction(index: OpcodeIndex, read: ByteReader, bits: 16
     out.vvvv = (~second >> 3) & (bits === 64 ? 15 : 7);
     vexPrefix = second & 3;
     byte = read(at++);
-    if (bad || map <= MAP_VEX || map > MAP_VEX + MAP_0F3A || (second & 4) !== 0) return tooLong(out);
+    if (bad || map <= MAP_VEX || map > MAP_VEX + MAP_0F3A || (second & 4) !== 0) return fail(out, at);
   }
   out.opcode = byte;
   const rows = index.at(map, byte);
@@ -154,7 +157,7 @@ export function decodeInstruction(index: OpcodeIndex, read: ByteReader, bits: 16
     if (p.rexW !== undefined && p.rexW !== (rexW && bits === 64) && !(vexPrefix >= 0 && p.rexW === rexW)) continue;
     if (p.noRexB && (out.rex & 1) !== 0) continue;
     if (p.modrm) {
-      if (modrm < 0) modrm = read(at);
+      if (modrm < 0) modrm = read(at) | (map === MAP_0F && (byte & 0xfc) === 0x20 ? 0xc0 : 0); // MOV CRn and DRn ignore mod
       if (p.group >= 0 && ((modrm >> 3) & 7) !== p.group) continue;
       if (p.exactModrm >= 0 && modrm !== p.exactModrm) continue;
       if (p.mod !== undefined && (modrm >= 0xc0) !== (p.mod === "reg")) continue;
@@ -211,6 +214,7 @@ function fail(out: Instruction, at: number): Instruction {
 }
 function tooLong(out: Instruction): Instruction {
   out.row = undefined;
+  out.tooLong = true;
   out.length = LONGEST;
   return out;
 }

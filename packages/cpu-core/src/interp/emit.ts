@@ -125,7 +125,10 @@ function emitFamily(text: HandlerText, handler: Handler, entry: FamilyEntry): vo
     const shape = handler.shapes[i];
     if (value === undefined || shape === undefined) continue;
     if (shape.kind === "m") text.emit(`store<u${shape.bits}>(${pointer}, <u${shape.bits}>(${value}));`);
-    else text.writeRegister(shape.slot, shape.bits, value);
+    else {
+      if (effect.writeIf) text.emit(`if ((${effect.writeIf}) != 0)`);
+      text.writeRegister(shape.slot, shape.bits, value);
+    }
   }
   if (effect.flags) {
     if (effect.flagsIf) text.emit(`if ((${effect.flagsIf}) != 0) {`);
@@ -431,6 +434,7 @@ case 0: { // the block ends without a branch
 }
 case 1: { raise(cpu, 6); ${LOOP.abandon} }
 case 2: { noDevice(cpu, u); ${LOOP.abandon} }
+case 3: { raiseError(cpu, 13, 0); ${LOOP.abandon} } // longer than 15 bytes
 ${of("inline").map(emitHandler).join("\n")}
 default: {
   store<i64>(cpu, fr, ${L.FR});

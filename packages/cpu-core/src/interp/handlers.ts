@@ -41,7 +41,7 @@ export interface TableRow {
 }
 
 /** Handlers without a table entry, in the order of their numbers. */
-export const SPECIAL_HANDLERS = ["next", "invalid", "noDevice"] as const;
+export const SPECIAL_HANDLERS = ["next", "invalid", "noDevice", "tooLong"] as const;
 
 export function handlerIndex(opsize: OperandSize, memory: boolean, stack: StackKind): number {
   return (OPERAND_SIZES.indexOf(opsize) * 2 + (memory ? 1 : 0)) * 3 + STACK_KINDS.indexOf(stack);
@@ -81,7 +81,7 @@ const dependsOnSize = (entry: Entry, operands: readonly Operand[]): boolean =>
 export const slowBranch = (entry: BranchEntry): string => `${entry.kind}Slow`;
 
 function keyOf(entry: Entry, shapes: readonly Shape[], opsize: OperandSize, stack: StackKind): string {
-  const shape = shapes.map((s) => (s.kind === "n" ? "" : `.${s.kind === "i" ? "i" : s.kind + s.bits}${s.operand.bitString ? "b" : ""}${s.operand.aligned && s.kind === "m" ? "a" : ""}`)).join("");
+  const shape = shapes.map((s) => (s.kind === "n" ? "" : `.${s.kind === "i" ? "i" : s.kind + s.bits}${s.operand.bitString ? "b" : ""}${s.operand.file === "mmx" ? "x" : ""}${s.operand.aligned && s.kind === "m" ? "a" : ""}`)).join("");
   switch (entry.type) {
     case "family": return `${entry.mnemonic}${shape}`;
     case "outlined": return entry.kind === "sys" || entry.kind === "sysMem" ? `sys:${entry.fn}` : `${entry.kind}:${entry.fn}${shape}${entry.options.aligned ? "!" : ""}`;
@@ -122,4 +122,11 @@ export function buildTable(entries: readonly Entry[]): { rows: TableRow[]; handl
   const numbers = new Map(handlers.map((h) => [h.key, h.id]));
   for (const { row, index, key } of uses) row.handlers[index] = numbers.get(key)!;
   return { rows, handlers };
+}
+
+/** A number that changes whenever handlers are renumbered (FNV-1a of their keys): engine and decoder must agree on it. */
+export function fingerprint(handlers: readonly Handler[]): number {
+  let hash = 0x811c9dc5;
+  for (const { key } of handlers) for (let i = 0; i <= key.length; i++) hash = Math.imul(hash ^ (key.charCodeAt(i) || 0), 0x01000193);
+  return hash >>> 0;
 }

@@ -78,6 +78,8 @@ export interface Effect<V> {
   flags?: FlagEffect<V>;
   /** Flags change only when this is not zero (shifts by zero). */
   flagsIf?: V;
+  /** A register destination is left alone, upper half included, when this is zero; memory is written in any case. */
+  writeIf?: V;
 }
 
 export const RAX = 0, RCX = 1, RDX = 2, RBX = 3, RSP = 4, RBP = 5, RSI = 6, RDI = 7;

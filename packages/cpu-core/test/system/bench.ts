@@ -43,6 +43,12 @@ export class Bench {
   readonly pio: string[] = [];
   /** Vectors that the interrupt controller has to give. */
   readonly vectors: number[] = [];
+  /** MSRs that the board owns. */
+  readonly boardMsrs = new Map<number, bigint>();
+  /** What ports read as; the time-stamp counter; the next random bytes. */
+  readPort: (port: number, size: number) => number = () => 0xff;
+  tsc = 0;
+  randomByte = 0;
   mode: Mode = "real";
   private constructor(
     readonly core: Core,
@@ -63,15 +69,18 @@ export class Bench {
     const pio: PioBus = {
       attach: () => {},
       detach: () => {},
-      read: () => 0xff,
+      read: (port, size) => bench?.readPort(port, size) ?? 0xff,
       write: (port, size, value) => void bench?.pio.push(`w${size} ${port.toString(16)} ${value.toString(16)}`),
     };
     const core = await createCore({
       memory, ramBytes: RAM, vcpus: 1, pio, mmio,
       ...(cpuModel === undefined ? {} : { cpuModel }),
       localInterrupts: { acknowledge: () => bench?.acknowledge() ?? -1, readTaskPriority: () => 0, writeTaskPriority: () => {} },
-      msrs: { msrRead: () => undefined, msrWrite: () => false },
-      readTsc: () => 0, tscHz: 1e9, random: () => {},
+      msrs: {
+        msrRead: (_vcpu, index) => bench?.boardMsrs.get(index),
+        msrWrite: (_vcpu, index, value) => bench?.boardMsrs.has(index) === true && bench.boardMsrs.set(index, value).has(index),
+      },
+      readTsc: () => bench?.tsc ?? 0, tscHz: 1e9, random: (bytes) => void bytes.fill(bench?.randomByte ?? 0),
     });
     bench = new Bench(core, new DataView(memory.buffer));
     return bench;

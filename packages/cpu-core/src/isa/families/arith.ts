@@ -88,8 +88,8 @@ export const arith: FamilyEntry[] = [
     encodings: [["0F B0 /r", "Eb,Gb"], ["0F B1 /r", "Ev,Gv"]],
     roles: "rw,r",
     lock: true,
-    // The destination is written in either case (SDM: "the destination operand is written back"); the accumulator only on a mismatch,
-    // so that a 32-bit match keeps the upper half of RAX.
+    // Memory is written in either case (SDM: "the destination operand is written back"); a register destination only on a match and the
+    // accumulator only on a mismatch, so that 32-bit forms keep the upper half of what is not written.
     meaning: (b, [x, y], bits) => {
       const accumulator = b.gpr(RAX, bits);
       const r = subtraction(b, accumulator, x!);
@@ -98,7 +98,7 @@ export const arith: FamilyEntry[] = [
       const mask = bits === 64 ? -1n : (1n << BigInt(bits)) - 1n;
       const merged = bits === 32 || bits === 64 ? x! : b.or(b.and(whole, b.imm(~mask)), x!);
       b.setGpr(RAX, 64, b.select(equal, whole, merged));
-      return { out: { 0: b.select(equal, y!, x!) }, flags: { kind: "arith", ...r } };
+      return { out: { 0: b.select(equal, y!, x!) }, writeIf: equal, flags: { kind: "arith", ...r } };
     },
   }),
   family("ADCX", {

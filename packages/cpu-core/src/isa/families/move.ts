@@ -1,6 +1,6 @@
 /** MOV MOVZX MOVSX MOVSXD LEA XCHG CMOVcc SETcc BSWAP MOVBE, sign conversions, XLAT, NOP. SDM Vol. 2. */
 import { condition, CONDITION_NAMES } from "../conditions.js";
-import { type EncodingSpec, type FamilyEntry, family } from "../define.js";
+import { type EncodingSpec, type Entry, family, outlined } from "../define.js";
 import { RAX, type Sem, type Width } from "../sem.js";
 
 const hex = (n: number): string => n.toString(16).toUpperCase();
@@ -22,7 +22,7 @@ function swapBytes<V>(b: Sem<V>, x: V, bits: Width): V {
 /** AL→AX, AX→EAX, EAX→RAX, by operand size; and the copy of the sign into DX, EDX, RDX. */
 const half = (bits: Width): Width => (bits === 64 ? 32 : bits === 32 ? 16 : 8);
 
-export const move: FamilyEntry[] = [
+export const move: Entry[] = [
   family("MOV", {
     encodings: [
       ["88 /r", "Eb,Gb"], ["89 /r", "Ev,Gv"], ["8A /r", "Gb,Eb"], ["8B /r", "Gv,Ev"],
@@ -79,5 +79,6 @@ export const move: FamilyEntry[] = [
     roles: "w",
     meaning: (b, _ops, bits) => ({ out: { 0: b.sar(b.sext(b.gpr(RAX, bits), bits), b.imm(63)) } }),
   }),
+  outlined("XLAT", "sys", "xlat", [["D7"]]),
   family("NOP", { encodings: [["90 nob"], ["0F 19 /r", "M"], ["0F 1A /r", "M"], ["0F 1B /r", "M"], ["0F 1C /r", "M"], ["0F 1D /r", "M"], ["0F 1E /r", "M"], ["0F 1F /r", "M"], ["0F 18 /r", "M"]], roles: "", meaning: () => ({}) }),
 ];
