@@ -2,7 +2,14 @@
  * The core's services as the operations of the bare machine use them. They are looked up when a function is called: a core that lends
  * nothing can still run a bare machine, where no function is called at all.
  */
-import { type BackendEnvironment, type GuestFault, type HypervisorHandle, isGuestFault, requireHypervisor, type Vcpu } from "@paravane/paravirt-ops";
+import {
+  type BackendEnvironment,
+  type GuestFault,
+  type HypervisorHandle,
+  isGuestFault,
+  requireHypervisor,
+  type Vcpu,
+} from "@paravane/paravirt-ops";
 
 const CR4_PAE = 1n << 5n;
 const SUPERVISOR = { level: 0, implicit: true } as const;
@@ -30,7 +37,7 @@ export class Architecture {
   store64(vcpu: Vcpu, address: bigint, values: readonly bigint[]): GuestFault | undefined {
     const bytes = new Uint8Array(values.length * 8);
     const view = new DataView(bytes.buffer);
-    values.forEach((value, index) => view.setBigUint64(index * 8, BigInt.asUintN(64, value), true));
+    for (const [index, value] of values.entries()) view.setBigUint64(index * 8, BigInt.asUintN(64, value), true);
     return this.store(vcpu, address, bytes);
   }
 

@@ -29,23 +29,36 @@ export function composeBackends(backends: readonly BackendDefinition[], image: G
   if (chosen === undefined) {
     const names = backends.map(({ name }) => name).join(", ");
     throw new HvError("image/no-backend", `no installed backend (${names}) can start this image: ${image.description}`, {
-      hint: image.elf?.notes.some(({ owner }) => owner === "Xen") ? "it is made for Xen: install @paravane/backend-xen" : "give a kernel that boots on a bare machine",
+      hint: image.elf?.notes.some(({ owner }) => owner === "Xen")
+        ? "it is made for Xen: install @paravane/backend-xen"
+        : "give a kernel that boots on a bare machine",
     });
   }
-  const reason = required !== undefined ? "the image requires it" : backends.length === 1 ? "it is the only one" : "it is the first that the image allows";
+  const reason =
+    required !== undefined
+      ? "the image requires it"
+      : backends.length === 1
+        ? "it is the only one"
+        : "it is the first that the image allows";
   return { chosen, layers: layersOf(chosen, backends), reason };
 }
 
 function checkLayers(backends: readonly BackendDefinition[]): void {
   if (backends.length === 0) {
-    throw new HvError("compose/no-backend", "a machine needs a backend", { hint: "install @paravane/backend-native and pass it as backends: [native]" });
+    throw new HvError("compose/no-backend", "a machine needs a backend", {
+      hint: "install @paravane/backend-native and pass it as backends: [native]",
+    });
   }
   const below = new Set<string>();
   for (const { name, needs, contract } of backends) {
     if (contract !== CONTRACT_VERSION) {
-      throw new HvError("compose/contract", `backend "${name}" is written for version ${contract} of the contract, and this machine has ${CONTRACT_VERSION}`, {
-        hint: `install versions of @paravane/paravirt-ops and of "${name}" that go together`,
-      });
+      throw new HvError(
+        "compose/contract",
+        `backend "${name}" is written for version ${contract} of the contract, and this machine has ${CONTRACT_VERSION}`,
+        {
+          hint: `install versions of @paravane/paravirt-ops and of "${name}" that go together`,
+        },
+      );
     }
     if (below.has(name)) throw new HvError("compose/duplicate", `backend "${name}" is given twice`);
     for (const layer of needs) {
@@ -116,6 +129,8 @@ function bind(name: string, backend: InstalledBackend, core: Core): void {
 /** True when a core that knows nothing of operations already does what they say: no function need ever be called. */
 function isArchitectural(ops: ParavirtOps): boolean {
   return Object.values(ops).every((group) =>
-    Object.values(group as Record<string, ParavirtOps["cpu"]["clts"]>).every(({ inline }) => inline.kind !== "exit" && inline.kind !== "load-field" && inline.kind !== "store-field"),
+    Object.values(group as Record<string, ParavirtOps["cpu"]["clts"]>).every(
+      ({ inline }) => inline.kind !== "exit" && inline.kind !== "load-field" && inline.kind !== "store-field",
+    ),
   );
 }

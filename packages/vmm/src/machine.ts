@@ -2,7 +2,15 @@
  * A machine composed of a core, a board and backends that know nothing of one another. Construction order: clock and buses, the board on
  * them, the core on both, then the board learns of the processors, then the guest is placed.
  */
-import { type Board, type BoardDrive, type Core, type GuestImage, HvError, type PowerEvent, type ShutdownReason } from "@paravane/paravirt-ops";
+import {
+  type Board,
+  type BoardDrive,
+  type Core,
+  type GuestImage,
+  HvError,
+  type PowerEvent,
+  type ShutdownReason,
+} from "@paravane/paravirt-ops";
 import { HostClock } from "./clock/host-clock.js";
 import { IcountClock } from "./clock/icount-clock.js";
 import { type MachineClock, TSC_HZ } from "./clock/machine-clock.js";
@@ -81,7 +89,10 @@ export async function createMachine(options: MachineOptions): Promise<Machine> {
   const entropy = options.entropy ?? (deterministic ? seededEntropy(1) : hostEntropy);
   const wallClock = options.wallClock ?? (deterministic ? guestWallClock(clock) : hostWallClock);
   const drives = (options.drives ?? []).map(
-    (drive): BoardDrive => ({ store: new TrackedStore(drive.store, inFlight, deterministic), readOnly: drive.readOnly ?? drive.store.readOnly }),
+    (drive): BoardDrive => ({
+      store: new TrackedStore(drive.store, inFlight, deterministic),
+      readOnly: drive.readOnly ?? drive.store.readOnly,
+    }),
   );
   const console = options.serial ?? serial!;
   let core: Core | undefined;
@@ -183,11 +194,15 @@ interface Built {
 }
 
 /** The backend places the guest by its own protocol; or the board writes its tables and the kernel is placed around them. */
-async function placeGuest(options: MachineOptions, { ramBytes, vcpus, image, composition, backends, board, core }: Built): Promise<BootReport> {
+async function placeGuest(
+  options: MachineOptions,
+  { ramBytes, vcpus, image, composition, backends, board, core }: Built,
+): Promise<BootReport> {
   const { name, boot } = composition.chosen;
   const report = { image: image.description, backend: name, reason: composition.reason, memoryBytes: ramBytes, vcpus };
   if (boot.placement === "backend") {
-    if (backends.backend.load === undefined) throw new HvError("compose/no-loader", `backend "${name}" says that it places its guests, and has no load()`);
+    if (backends.backend.load === undefined)
+      throw new HvError("compose/no-loader", `backend "${name}" says that it places its guests, and has no load()`);
     await backends.backend.load(image);
     return { ...report, protocol: name };
   }

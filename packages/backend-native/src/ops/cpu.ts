@@ -52,7 +52,9 @@ export function cpuOps(machine: Architecture, environment: BackendEnvironment): 
       if ((vcpu.registers.get("efer") & EFER_LMA) !== 0n) return machine.store64(vcpu, tss + 4n, [stackPointer]);
       return machine.store64(vcpu, tss + 4n, [stackPointer | (BigInt(stackSelector) << 32n)]);
     }),
-    setIoplMask: architectural((vcpu, iopl) => vcpu.registers.set("rflags", (vcpu.registers.get("rflags") & ~RFLAGS_IOPL) | BigInt((iopl & 3) << 12))),
+    setIoplMask: architectural((vcpu, iopl) =>
+      vcpu.registers.set("rflags", (vcpu.registers.get("rflags") & ~RFLAGS_IOPL) | BigInt((iopl & 3) << 12)),
+    ),
     // The bitmap lies in the guest's own TSS, where the guest has written it.
     updateIoBitmap: nop,
     ioDelay: nop,

@@ -25,7 +25,9 @@ export function mmuOps(machine: Architecture, environment: BackendEnvironment): 
     activateMm: nop,
     dupMmap: nop,
     exitMmap: nop,
-    flushTlbUser: architectural((vcpu) => machine.execute(vcpu, { instruction: "mov-to-cr", index: 3, operand: vcpu.registers.get("cr3") })),
+    flushTlbUser: architectural((vcpu) =>
+      machine.execute(vcpu, { instruction: "mov-to-cr", index: 3, operand: vcpu.registers.get("cr3") }),
+    ),
     flushTlbKernel: architectural((vcpu) => machine.handle.forgetAddress(vcpu.id, undefined)),
     flushTlbSingle: architectural((vcpu, address) => machine.handle.forgetAddress(vcpu.id, address)),
     flushTlbOthers: architectural((_vcpu, vcpus, address) => {

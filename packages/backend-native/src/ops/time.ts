@@ -19,7 +19,9 @@ export function timeOps(environment: BackendEnvironment): TimeOps {
     getWallclock: architectural(() => wallClock.nowMs() * 1e6),
     // The calendar chip is set through its ports.
     setWallclock: faulting(undefinedOpcode),
-    setNextEvent: architectural((vcpu, deadlineNs) => (vcpu.registers.setMsr(MSR_TSC_DEADLINE, ticks(deadlineNs)) ? undefined : generalProtection)),
+    setNextEvent: architectural((vcpu, deadlineNs) =>
+      vcpu.registers.setMsr(MSR_TSC_DEADLINE, ticks(deadlineNs)) ? undefined : generalProtection,
+    ),
     setPeriodic: faulting(undefinedOpcode),
     shutdownEvent: architectural((vcpu) => (vcpu.registers.setMsr(MSR_TSC_DEADLINE, 0n) ? undefined : generalProtection)),
   };

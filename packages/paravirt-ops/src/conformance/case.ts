@@ -14,6 +14,8 @@ export function check(holds: boolean, message: string): asserts holds {
 /** Fails unless two plain values are the same. */
 export function same(actual: unknown, expected: unknown, what: string): void {
   const show = (value: unknown): string =>
-    JSON.stringify(value, (_key, part: unknown) => (typeof part === "bigint" ? `${part}n` : part instanceof Uint8Array ? [...part] : part)) ?? "undefined";
+    JSON.stringify(value, (_key, part: unknown) =>
+      typeof part === "bigint" ? `${part}n` : part instanceof Uint8Array ? [...part] : part,
+    ) ?? "undefined";
   if (show(actual) !== show(expected)) throw new Error(`${what}: got ${show(actual)}, expected ${show(expected)}`);
 }

@@ -12,3 +12,4 @@ export { recordingCore } from "./recording-core.js";
 export type { RecordingCore, RecordingCoreDefinition } from "./recording-core.js";
 export { recordingBoard } from "./recording-board.js";
 export type { RecordingBoard, RecordingBoardDefinition } from "./recording-board.js";
+export { plainBackend, plainOps } from "./plain-backend.js";

@@ -11,8 +11,22 @@ export type ExitReason =
 
 /** General registers in encoding order (SDM Vol. 2A Table 2-2). */
 export type GeneralRegister =
-  | "rax" | "rcx" | "rdx" | "rbx" | "rsp" | "rbp" | "rsi" | "rdi"
-  | "r8" | "r9" | "r10" | "r11" | "r12" | "r13" | "r14" | "r15";
+  | "rax"
+  | "rcx"
+  | "rdx"
+  | "rbx"
+  | "rsp"
+  | "rbp"
+  | "rsi"
+  | "rdi"
+  | "r8"
+  | "r9"
+  | "r10"
+  | "r11"
+  | "r12"
+  | "r13"
+  | "r14"
+  | "r15";
 export type SegmentName = "es" | "cs" | "ss" | "ds" | "fs" | "gs" | "ldtr" | "tr";
 export type ControlRegister = "cr0" | "cr2" | "cr3" | "cr4" | "cr8" | "efer" | "xcr0";
 

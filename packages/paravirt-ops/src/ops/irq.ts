@@ -15,7 +15,10 @@ export const irqOperations = {
   nmi: op("nmi; Xen NMIOP", "A non-maskable interrupt is delivered as soon as none is being handled."),
   adjustExceptionFrame: op("irq.adjust_exception_frame (2.6.32, 64 bit)", "The exception frame on the stack has the architectural layout."),
   apicRead: op<[register: number], number>("apic->read", "The result is the local APIC register at offset `register`."),
-  apicWrite: op<[register: number, value: number]>("apic->write, apic->eoi, icr_write", "The local APIC has taken the write; 0xb0 is the end of interrupt."),
+  apicWrite: op<[register: number, value: number]>(
+    "apic->write, apic->eoi, icr_write",
+    "The local APIC has taken the write; 0xb0 is the end of interrupt.",
+  ),
 } as const;
 
 /** A backend's answers to the irq group. */

@@ -85,12 +85,16 @@ export function operation<Args extends readonly unknown[] = [], Result = void>(o
 }
 
 /** A slot that the core answers by itself; `run` does the same through the core's handles, for layers above. */
-export function architectural<Args extends readonly unknown[], Result>(run: (vcpu: Vcpu, ...args: Args) => Result | GuestFault): Operation<Args, Result> {
+export function architectural<Args extends readonly unknown[], Result>(
+  run: (vcpu: Vcpu, ...args: Args) => Result | GuestFault,
+): Operation<Args, Result> {
   return { inline: { kind: "architectural" }, run };
 }
 
 /** A slot whose function is called. */
-export function exit<Args extends readonly unknown[], Result>(run: (vcpu: Vcpu, ...args: Args) => Result | GuestFault): Operation<Args, Result> {
+export function exit<Args extends readonly unknown[], Result>(
+  run: (vcpu: Vcpu, ...args: Args) => Result | GuestFault,
+): Operation<Args, Result> {
   return { inline: { kind: "exit" }, run };
 }
 

@@ -9,9 +9,13 @@ import { bootPvh } from "./pvh.js";
 export function bootImage(image: GuestImage, target: BootTarget, wanted?: BootProtocol): BootProtocol {
   const protocol = wanted ?? image.protocols[0];
   if (protocol === undefined || !image.protocols.includes(protocol)) {
-    throw new HvError("image/no-boot-protocol", `the bare machine cannot start this image (${image.description})${wanted === undefined ? "" : ` by ${wanted}`}`, {
-      hint: "a backend for its hypervisor may: see its notes",
-    });
+    throw new HvError(
+      "image/no-boot-protocol",
+      `the bare machine cannot start this image (${image.description})${wanted === undefined ? "" : ` by ${wanted}`}`,
+      {
+        hint: "a backend for its hypervisor may: see its notes",
+      },
+    );
   }
   switch (protocol) {
     case "linux32":

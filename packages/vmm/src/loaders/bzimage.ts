@@ -60,9 +60,13 @@ function placeKernel(image: GuestImage, setup: LinuxSetup, target: BootTarget): 
       target.map.place({ length, align, min: setup.preferredAddress, from: "bottom" }, "the kernel") ??
       target.map.place({ length, align, min: 0x100000, from: "bottom" }, "the kernel");
     if (load === undefined) {
-      throw new HvError("image/outside-memory", `the kernel needs ${mib(length)} to unpack itself, and the machine has ${mib(target.map.ramBytes)}`, {
-        hint: `give the machine at least ${mib(0x100000 + align + length)} of memory`,
-      });
+      throw new HvError(
+        "image/outside-memory",
+        `the kernel needs ${mib(length)} to unpack itself, and the machine has ${mib(target.map.ramBytes)}`,
+        {
+          hint: `give the machine at least ${mib(0x100000 + align + length)} of memory`,
+        },
+      );
     }
   } else {
     load = 0x100000;
@@ -85,18 +89,24 @@ function placeInitrd(image: GuestImage, setup: LinuxSetup, target: BootTarget): 
 
 /** The error for an initrd that finds no place, whatever the boot protocol. */
 export function initrdTooLarge(length: number, target: BootTarget): HvError {
-  return new HvError("image/initrd-too-large", `the initrd of ${mib(length)} does not fit beside the kernel into ${mib(target.map.ramBytes)} of memory`, {
-    hint: "give the machine more memory, or shrink the initrd",
-  });
+  return new HvError(
+    "image/initrd-too-large",
+    `the initrd of ${mib(length)} does not fit beside the kernel into ${mib(target.map.ramBytes)} of memory`,
+    {
+      hint: "give the machine more memory, or shrink the initrd",
+    },
+  );
 }
 
 function placeCommandLine(image: GuestImage, setup: LinuxSetup, target: BootTarget): Gpa {
   const text = zeroTerminated(image.commandLine);
   if (text.byteLength - 1 > setup.commandLineLimit) {
-    throw new HvError("image/command-line", `the command line has ${text.byteLength - 1} characters; this kernel takes ${setup.commandLineLimit}`);
+    throw new HvError(
+      "image/command-line",
+      `the command line has ${text.byteLength - 1} characters; this kernel takes ${setup.commandLineLimit}`,
+    );
   }
   const base = placeLow(target, text.byteLength, "command line", 16);
   target.memory.write(base, text);
   return base;
 }
-

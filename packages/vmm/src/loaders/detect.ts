@@ -98,7 +98,12 @@ const SIGNATURES: readonly Signature[] = [
   { at: 0, bytes: [0xcf, 0xfa, 0xed, 0xfe], what: "a Mach-O executable" },
   { at: 0, bytes: "MZ", what: "an EFI or Windows executable, which needs UEFI; this machine has no firmware", hint: FIRMWARE_HINT },
   { at: 0, bytes: [0x55, 0xaa], what: "an option ROM, which needs a BIOS; this machine has no firmware", hint: FIRMWARE_HINT },
-  { at: 510, bytes: [0x55, 0xaa], what: "a raw disk with a boot sector, which needs a BIOS; this machine has no firmware", hint: FIRMWARE_HINT },
+  {
+    at: 510,
+    bytes: [0x55, 0xaa],
+    what: "a raw disk with a boot sector, which needs a BIOS; this machine has no firmware",
+    hint: FIRMWARE_HINT,
+  },
 ];
 
 function unusable(file: Uint8Array): HvError {
@@ -107,7 +112,9 @@ function unusable(file: Uint8Array): HvError {
     return new HvError("image/unusable", `the kernel file is ${found.what}`, found.hint === undefined ? {} : { hint: found.hint });
   }
   if (isFirmware(file)) {
-    return new HvError("image/unusable", "the kernel file is a firmware image; this machine has no reset vector in flash yet", { hint: FIRMWARE_HINT });
+    return new HvError("image/unusable", "the kernel file is a firmware image; this machine has no reset vector in flash yet", {
+      hint: FIRMWARE_HINT,
+    });
   }
   if (isText(file)) return new HvError("image/unusable", "the kernel file is text");
   const start = [...file.subarray(0, 8)].map((byte) => byte.toString(16).padStart(2, "0")).join(" ");

@@ -48,9 +48,13 @@ export function parseElf(file: Uint8Array): ParsedElf {
   const type = reader.u16(16);
   const machine = reader.u16(18);
   if (machine !== EM_386 && machine !== EM_X86_64) {
-    throw new HvError("image/machine", `the kernel is an ELF file for ${MACHINES[machine] ?? `machine ${machine}`}; this machine is an x86`);
+    throw new HvError(
+      "image/machine",
+      `the kernel is an ELF file for ${MACHINES[machine] ?? `machine ${machine}`}; this machine is an x86`,
+    );
   }
-  if (type !== 2 && type !== 3) throw new HvError("image/elf", `the kernel is an ELF ${TYPES[type] ?? `file of type ${type}`}, not an executable`);
+  if (type !== 2 && type !== 3)
+    throw new HvError("image/elf", `the kernel is an ELF ${TYPES[type] ?? `file of type ${type}`}, not an executable`);
   const wide = bits === 64;
   const entry = wide ? reader.u64(24) : BigInt(reader.u32(24));
   const headers = wide ? reader.n64(32) : reader.u32(28);
@@ -86,7 +90,10 @@ export function parseElf(file: Uint8Array): ParsedElf {
 function physicalAddress(reader: Reader, at: number, linear: bigint): number {
   const physical = reader.u64(at);
   if (physical > BigInt(Number.MAX_SAFE_INTEGER)) {
-    throw new HvError("image/outside-memory", `an ELF segment wants physical address 0x${physical.toString(16)} (linear 0x${linear.toString(16)})`);
+    throw new HvError(
+      "image/outside-memory",
+      `an ELF segment wants physical address 0x${physical.toString(16)} (linear 0x${linear.toString(16)})`,
+    );
   }
   return Number(physical);
 }
@@ -116,7 +123,8 @@ function parseNotes(bytes: Uint8Array, notes: GuestNote[]): void {
 /** Kernels linked without a PT_NOTE keep their notes in sections. */
 function notesFromSections(reader: Reader, wide: boolean, notes: GuestNote[]): void {
   for (const section of sections(reader, wide)) {
-    if (section.type === SHT_NOTE && reader.has(section.offset, section.size)) parseNotes(reader.slice(section.offset, section.size), notes);
+    if (section.type === SHT_NOTE && reader.has(section.offset, section.size))
+      parseNotes(reader.slice(section.offset, section.size), notes);
   }
 }
 

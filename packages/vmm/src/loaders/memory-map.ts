@@ -51,9 +51,13 @@ export class MemoryMap {
     const inLow = base >= 0 && end <= LOW_MEMORY_END;
     const inHigh = base >= HIGH_MEMORY && end <= this.ramBytes;
     if (!inLow && !inHigh) {
-      throw new HvError("image/outside-memory", `${what} needs ${range(base, end)}, which is not memory of this machine (${mib(this.ramBytes)})`, {
-        hint: end > this.ramBytes ? `give the machine at least ${mib(end)} of memory` : "link the image to addresses above 1 MiB",
-      });
+      throw new HvError(
+        "image/outside-memory",
+        `${what} needs ${range(base, end)}, which is not memory of this machine (${mib(this.ramBytes)})`,
+        {
+          hint: end > this.ramBytes ? `give the machine at least ${mib(end)} of memory` : "link the image to addresses above 1 MiB",
+        },
+      );
     }
     const other = this.#claims.find((claim) => base < claim.end && claim.base < end);
     if (other !== undefined) {

@@ -16,7 +16,8 @@ export function findMultibootHeader(file: Uint8Array): MultibootHeader | undefin
     const flags = reader.u32(offset + 4);
     if ((MAGIC + flags + reader.u32(offset + 8)) >>> 0 !== 0) continue;
     const unknown = flags & 0xffff & ~UNDERSTOOD;
-    if (unknown !== 0) throw new HvError("image/multiboot", `the multiboot header demands features 0x${unknown.toString(16)}, which are unknown`);
+    if (unknown !== 0)
+      throw new HvError("image/multiboot", `the multiboot header demands features 0x${unknown.toString(16)}, which are unknown`);
     if ((flags & HAS_ADDRESSES) === 0) return { offset, flags };
     const field = (index: number): number => reader.u32(offset + 12 + 4 * index);
     return { offset, flags, addresses: { header: field(0), load: field(1), loadEnd: field(2), bssEnd: field(3), entry: field(4) } };

@@ -76,7 +76,8 @@ function placeText(target: BootTarget, text: string, what: string): Gpa {
 function placeKernel(image: GuestImage, header: MultibootHeader, target: BootTarget): { entry: Gpa; end: Gpa } {
   const { addresses } = header;
   if (addresses === undefined) {
-    if (image.elf === undefined) throw new HvError("image/multiboot", "the multiboot kernel is no ELF file and its header gives no addresses");
+    if (image.elf === undefined)
+      throw new HvError("image/multiboot", "the multiboot kernel is no ELF file and its header gives no addresses");
     return { entry: Number(image.elf.entry), end: placeSegments(image.elf.segments, target) };
   }
   const start = header.offset - (addresses.header - addresses.load);
@@ -86,5 +87,8 @@ function placeKernel(image: GuestImage, header: MultibootHeader, target: BootTar
   }
   const memoryBytes = Math.max(loadBytes, addresses.bssEnd === 0 ? 0 : addresses.bssEnd - addresses.load);
   const bytes = image.file.subarray(start, start + loadBytes);
-  return { entry: addresses.entry, end: placeSegments([{ physical: addresses.load, linear: BigInt(addresses.load), bytes, memoryBytes }], target) };
+  return {
+    entry: addresses.entry,
+    end: placeSegments([{ physical: addresses.load, linear: BigInt(addresses.load), bytes, memoryBytes }], target),
+  };
 }

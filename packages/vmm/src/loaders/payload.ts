@@ -34,11 +34,15 @@ export function payloadFormat(payload: Uint8Array): PayloadFormat | undefined {
 /** Unpacks a payload. Its last four bytes are the unpacked size, in every format. */
 export async function decompressPayload(payload: Uint8Array, decompressors: Decompressors): Promise<Uint8Array> {
   const format = payloadFormat(payload);
-  if (format === undefined || payload.byteLength < 8) throw new HvError("image/payload", "the kernel inside the bzImage is packed in an unknown way");
+  if (format === undefined || payload.byteLength < 8)
+    throw new HvError("image/payload", "the kernel inside the bzImage is packed in an unknown way");
   if (format === "none") return payload;
   const unpack = decompressors[format];
   if (unpack === undefined) {
-    throw new HvError("image/no-decompressor", `the kernel inside the bzImage is packed with ${format}, and no decompressor for it was given`);
+    throw new HvError(
+      "image/no-decompressor",
+      `the kernel inside the bzImage is packed with ${format}, and no decompressor for it was given`,
+    );
   }
   const bytes = new DataView(payload.buffer, payload.byteOffset).getUint32(payload.byteLength - 4, true);
   if (bytes > MAX_KERNEL_BYTES) throw new HvError("image/payload", "the kernel inside the bzImage claims an impossible size");
@@ -46,6 +50,7 @@ export async function decompressPayload(payload: Uint8Array, decompressors: Deco
   const kernel = await (async () => unpack(packed, bytes))().catch((cause: unknown) => {
     throw new HvError("image/payload", `the kernel inside the bzImage cannot be unpacked (${format})`, { cause });
   });
-  if (kernel.byteLength !== bytes) throw new HvError("image/payload", `the kernel inside the bzImage unpacks to ${kernel.byteLength} bytes, not ${bytes}`);
+  if (kernel.byteLength !== bytes)
+    throw new HvError("image/payload", `the kernel inside the bzImage unpacks to ${kernel.byteLength} bytes, not ${bytes}`);
   return kernel;
 }

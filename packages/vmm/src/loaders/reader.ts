@@ -65,7 +65,10 @@ export class Reader {
 
   #at(offset: number, length: number): DataView {
     if (!this.has(offset, length)) {
-      throw new HvError("image/truncated", `the ${this.what} is truncated: it needs byte 0x${(offset + length - 1).toString(16)}, but has ${this.length} bytes`);
+      throw new HvError(
+        "image/truncated",
+        `the ${this.what} is truncated: it needs byte 0x${(offset + length - 1).toString(16)}, but has ${this.length} bytes`,
+      );
     }
     return this.#view;
   }

@@ -95,7 +95,8 @@ export class RunLoop {
     this.counters.vcpuMs += performance.now() - started;
     this.counters.slices++;
     if (reason === "shutdown") this.end({ kind: "shutdown", vcpu: vcpu.id, detail: vcpu.fault ?? "triple fault" });
-    else if (reason === "unmodelled") this.end({ kind: "unmodelled", vcpu: vcpu.id, detail: vcpu.fault ?? "something that is not modelled" });
+    else if (reason === "unmodelled")
+      this.end({ kind: "unmodelled", vcpu: vcpu.id, detail: vcpu.fault ?? "something that is not modelled" });
   }
 
   async #idle(): Promise<void> {
