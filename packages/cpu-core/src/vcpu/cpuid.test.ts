@@ -1,0 +1,91 @@
+/** CPU models, their feature switches, and the CPUID rows that a guest reads. */
+import { isHvError } from "@paravane/paravirt-ops";
+import { describe, expect, it } from "vitest";
+import { instructions } from "../isa/index.js";
+import * as L from "../layout.js";
+import { cpuidRows, fillCpuid, signatureOf } from "./cpuid.js";
+import { FEATURES, featureNamed, NOT_IMPLEMENTED } from "./features.js";
+import { CPU_MODELS, type CpuModel, parseCpuModel } from "./models.js";
+
+const place = { vcpuId: 2, vcpus: 4, tscHz: 1e9 };
+const row = (model: CpuModel, leaf: number, subleaf = 0) => cpuidRows(model, place).find((r) => r.leaf === leaf && (r.subleaf === subleaf || r.subleaf === 0xffffffff));
+const codeOf = (text: string): string => {
+  try {
+    parseCpuModel(text);
+    return "accepted";
+  } catch (error) {
+    return isHvError(error) ? error.code : String(error);
+  }
+};
+
+describe("--cpu", () => {
+  it("without a text is the default model", () => {
+    expect(parseCpuModel()).toMatchObject({ name: "paravane", vendor: "amd", family: 0x19 });
+  });
+  it.each([
+    ["nonsense", "cpu/unknown-model"], ["paravane,+nonsense", "cpu/unknown-feature"], ["paravane,-nonsense", "cpu/unknown-feature"], ["paravane,+avx2", "cpu/not-implemented"],
+    ["paravane,-avx2", "accepted"], ["paravane,vendor=cyrix", "cpu/bad-option"], ["paravane,lm", "cpu/bad-option"], ["paravane,family=1000", "cpu/bad-option"],
+    ["qemu64,+x2apic,+tsc-deadline,-pcid,+umip,vendor=GenuineIntel", "accepted"], ["paravane,x2apic=off,sse4_2=on", "accepted"],
+  ])("%s: %s", (text, code) => {
+    expect(codeOf(text)).toBe(code);
+  });
+  it("names the known models in the hint", () => {
+    expect(() => parseCpuModel("k6")).toThrowError(expect.objectContaining({ hint: expect.stringContaining("pentium3") }));
+  });
+  it("adds what a feature needs and drops what needs a dropped one", () => {
+    const more = parseCpuModel("pentium3,+sse4.2");
+    expect([more.has("ssse3"), more.has("sse4.1"), more.has("sse2")]).toEqual([true, true, true]);
+    const less = parseCpuModel("paravane,-sse2");
+    expect([less.has("sse2"), less.has("aes"), less.has("lm"), less.has("mmx")]).toEqual([false, false, false, true]);
+  });
+  it("the other vendor has its own identity and bits", () => {
+    const intel = parseCpuModel("paravane,vendor=intel");
+    expect([intel.family, intel.has("autoibrs"), intel.has("arch-capabilities")]).toEqual([6, false, true]);
+  });
+});
+
+describe("CPUID", () => {
+  it("names the vendor, the signature and the vCPU's APIC ID", () => {
+    const model = parseCpuModel();
+    expect(row(model, 0)).toMatchObject({ eax: 0xd, ebx: 0x68747541, edx: 0x69746e65, ecx: 0x444d4163 });
+    expect(signatureOf(model)).toBe(0x00a10f11);
+    expect(row(model, 1)).toMatchObject({ eax: 0x00a10f11, ebx: 0x02040800 });
+    expect(row(model, 0xb, 1)).toMatchObject({ eax: 2, ebx: 4, ecx: 0x200, edx: 2 });
+  });
+  it("shows a feature exactly where it is advertised", () => {
+    const bits = (text: string): string =>
+      cpuidRows(parseCpuModel(text), place).map((r) => `${r.leaf.toString(16)}.${r.subleaf} ${r.eax} ${r.ebx} ${r.ecx} ${r.edx}`).join("\n");
+    expect(row(parseCpuModel("paravane"), 7)!.ebx & (1 << 7)).not.toBe(0);
+    expect(row(parseCpuModel("paravane,-smep"), 7)!.ebx & (1 << 7)).toBe(0);
+    expect(bits("paravane,-smep")).not.toBe(bits("paravane"));
+  });
+  it("keeps Linux from mitigations that nothing here needs", () => {
+    const model = parseCpuModel();
+    expect([row(model, 0x80000021)!.eax & 0x20000104, row(model, 0x80000021)!.ecx & 6, row(model, 0x80000008)!.ebx & (1 << 26)]).toEqual([0x20000104, 6, 1 << 26]);
+  });
+  it("gives Intel's model the TSC's frequency", () => {
+    expect(row(parseCpuModel("paravane,vendor=intel"), 0x15)).toMatchObject({ eax: 1, ebx: 1, ecx: 1e9 });
+    expect(cpuidRows(parseCpuModel("paravane,vendor=intel"), { ...place, tscHz: 2.5e9 }).find((r) => r.leaf === 0x15)).toMatchObject({ eax: 2, ebx: 5, ecx: 1e9 });
+  });
+  it.each(CPU_MODELS)("%s fits the table, and its masks follow its features", (name) => {
+    const view = new DataView(new ArrayBuffer(0x2000));
+    const model = parseCpuModel(name);
+    fillCpuid(view, 0, model, place);
+    expect(view.getUint32(L.CPUID_COUNT, true)).toBeGreaterThan(1);
+    expect((view.getUint32(L.CR4_MASK, true) & 0x20) !== 0).toBe(model.has("pae"));
+    expect((view.getUint32(L.EFER_MASK, true) & 0x100) !== 0).toBe(model.has("lm"));
+  });
+});
+
+describe("the feature table", () => {
+  it("has a row for every feature that the decode table asks for", () => {
+    const asked = new Set(instructions.flatMap((entry) => entry.options.feature ?? []));
+    expect([...asked].filter((name) => featureNamed(name) === undefined)).toEqual([]);
+  });
+  it("names nothing twice and needs only what it has", () => {
+    const places = Object.values(FEATURES).map((f) => `${f.leaf}.${f.subleaf ?? 0}.${f.register}.${f.bit}`);
+    expect(new Set(places).size).toBe(places.length);
+    expect(Object.values(FEATURES).flatMap((f) => (f.needs ?? []).filter((n) => !Object.hasOwn(FEATURES, n)))).toEqual([]);
+    expect(NOT_IMPLEMENTED.filter((name) => featureNamed(name) !== undefined)).toEqual([]);
+  });
+});
