@@ -9,8 +9,17 @@ const check = process.argv.includes("--check");
 mkdirSync(join(root, "api"), { recursive: true });
 const { status } = spawnSync(
   process.execPath,
-  [join(root, "node_modules/@microsoft/api-extractor/bin/api-extractor"), "run", ...(check ? [] : ["--local"]), "--config", join(root, "packages/paravirt-ops/api-extractor.json")],
+  [
+    join(root, "node_modules/@microsoft/api-extractor/bin/api-extractor"),
+    "run",
+    ...(check ? [] : ["--local"]),
+    "--config",
+    join(root, "packages/paravirt-ops/api-extractor.json"),
+  ],
   { cwd: root, stdio: ["ignore", check ? "inherit" : "ignore", "inherit"] },
 );
-if (status !== 0) console.error(check ? "the API of paravirt-ops differs from api/paravirt-ops.api.md; `npm run api` writes it anew" : "api-extractor failed");
+if (status !== 0)
+  console.error(
+    check ? "the API of paravirt-ops differs from api/paravirt-ops.api.md; `npm run api` writes it anew" : "api-extractor failed",
+  );
 process.exit(status ?? 70);

@@ -11,12 +11,16 @@ const parsed = new Map<string, ts.SourceFile | undefined>();
 /** The messages of the compiler about one more file in a package, with the package's own settings. The file exists only here. */
 function messages(name: string, text: string): string[] {
   const dir = join(root, "packages", name);
-  const config = ts.getParsedCommandLineOfConfigFile(join(dir, "tsconfig.json"), { noEmit: true, emitDeclarationOnly: false }, {
-    ...ts.sys,
-    onUnRecoverableConfigFileDiagnostic: (diagnostic) => {
-      throw new Error(ts.flattenDiagnosticMessageText(diagnostic.messageText, "\n"));
+  const config = ts.getParsedCommandLineOfConfigFile(
+    join(dir, "tsconfig.json"),
+    { noEmit: true, emitDeclarationOnly: false },
+    {
+      ...ts.sys,
+      onUnRecoverableConfigFileDiagnostic: (diagnostic) => {
+        throw new Error(ts.flattenDiagnosticMessageText(diagnostic.messageText, "\n"));
+      },
     },
-  })!;
+  )!;
   const scratch = join(dir, "src", "boundary-scratch.ts");
   const host = ts.createCompilerHost(config.options);
   const { getSourceFile, fileExists, readFile } = host;
@@ -44,7 +48,10 @@ describe.each(packages)("packages/%s", (name) => {
   const siblings = packages.filter((other) => other !== name && other !== "paravirt-ops");
 
   test("cannot import a sibling by its name", { timeout: 60_000 }, () => {
-    const found = messages(name, siblings.map((other, index) => `import * as s${index} from "@paravane/${other}"; export { s${index} };`).join("\n"));
+    const found = messages(
+      name,
+      siblings.map((other, index) => `import * as s${index} from "@paravane/${other}"; export { s${index} };`).join("\n"),
+    );
     for (const other of siblings) {
       expect(found.join("\n")).toContain(`TS2307 Cannot find module '@paravane/${other}'`);
       for (const dir of [join(root, "packages", name), join(root, "packages"), root]) {
@@ -57,7 +64,10 @@ describe.each(packages)("packages/%s", (name) => {
     const other = siblings.find((candidate) => existsSync(join(root, "packages", candidate, "src/index.ts")));
     if (other === undefined) throw new Error("no sibling has an index to reach for");
     const found = messages(name, `export * from "../../${other}/src/index.js";`);
-    expect(found.some((message) => message.startsWith("TS6059") || message.startsWith("TS6307")), found.join("\n")).toBe(true);
+    expect(
+      found.some((message) => message.startsWith("TS6059") || message.startsWith("TS6307")),
+      found.join("\n"),
+    ).toBe(true);
   });
 
   test("has no Node built-ins, process or Buffer", { timeout: 60_000 }, () => {
@@ -66,7 +76,10 @@ describe.each(packages)("packages/%s", (name) => {
   });
 
   test("names nothing but the contract in its manifest", () => {
-    const manifest = JSON.parse(readFileSync(join(root, "packages", name, "package.json"), "utf8")) as Record<string, Record<string, string>>;
+    const manifest = JSON.parse(readFileSync(join(root, "packages", name, "package.json"), "utf8")) as Record<
+      string,
+      Record<string, string>
+    >;
     expect(manifest["dependencies"]).toBeUndefined();
     expect(Object.keys(manifest["peerDependencies"] ?? {})).toEqual(name === "paravirt-ops" ? [] : ["@paravane/paravirt-ops"]);
   });

@@ -37,7 +37,9 @@ const tasks = {
     exec("tsc", "-p", "tsconfig.test.json");
     exec("biome", "check");
     must("node", ["scripts/api.mjs", "--check"], { stdout: "inherit" });
-    must(...pnpm("-r", "--filter", "./packages/*", "--filter", "./apps/cli", "exec", "publint", "--strict", "--pack", "pnpm"), { stdout: "inherit" });
+    must(...pnpm("-r", "--filter", "./packages/*", "--filter", "./apps/cli", "exec", "publint", "--strict", "--pack", "pnpm"), {
+      stdout: "inherit",
+    });
   },
   lint: (args) => exec("biome", "check", ...args),
   format: (args) => exec("biome", "check", "--write", ...args),
@@ -51,7 +53,9 @@ const tasks = {
   },
   vectors(args) {
     build("generate");
-    process.exit(run(...pnpm("exec", "tsx", ...source, join("packages", "cpu-core", "scripts", "vectors.ts"), ...args), { stdout: "inherit" }));
+    process.exit(
+      run(...pnpm("exec", "tsx", ...source, join("packages", "cpu-core", "scripts", "vectors.ts"), ...args), { stdout: "inherit" }),
+    );
   },
 };
 

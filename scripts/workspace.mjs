@@ -45,7 +45,9 @@ export const pnpm = (...args) => ["npx", ["--yes", manifest.packageManager, ...a
 /** Installs when node_modules is missing or belongs to another lockfile. */
 export function ensureInstalled() {
   const stamp = join(root, "node_modules", ".paravane-installed");
-  const hash = createHash("sha256").update(readFileSync(join(root, "pnpm-lock.yaml"))).digest("hex");
+  const hash = createHash("sha256")
+    .update(readFileSync(join(root, "pnpm-lock.yaml")))
+    .digest("hex");
   if (existsSync(stamp) && readFileSync(stamp, "utf8") === hash) return;
   console.error("installing the workspace (once)");
   must(...pnpm("install", "--frozen-lockfile", "--prefer-offline", "--reporter=append-only"));
@@ -68,7 +70,7 @@ export function isStale() {
       if (entry.isDirectory()) return entry.name !== "generated" && newer(path);
       return !entry.name.endsWith(".test.ts") && statSync(path).mtimeMs > built;
     });
-  return ["packages/paravirt-ops", "packages/cpu-core", "packages/devices", "packages/vmm", "packages/backend-native", "apps/cli"].some((dir) =>
-    newer(join(root, dir, "src")),
+  return ["packages/paravirt-ops", "packages/cpu-core", "packages/devices", "packages/vmm", "packages/backend-native", "apps/cli"].some(
+    (dir) => newer(join(root, dir, "src")),
   );
 }

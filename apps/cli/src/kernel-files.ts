@@ -19,7 +19,8 @@ const HOW_TO = "give one with: paravane run --kernel BZIMAGE --initrd INITRD --a
 function readImage(path: string): Uint8Array {
   try {
     const { size } = statSync(path);
-    if (size > MAX_KERNEL_BYTES) throw imageError(`${path} cannot be a kernel or initrd: it has ${(size / 2 ** 20).toFixed(0)} MiB; disks go to --drive`);
+    if (size > MAX_KERNEL_BYTES)
+      throw imageError(`${path} cannot be a kernel or initrd: it has ${(size / 2 ** 20).toFixed(0)} MiB; disks go to --drive`);
     return readFileSync(path);
   } catch (error) {
     if (error instanceof CliError) throw error;
@@ -44,7 +45,9 @@ async function namedFiles(name: string | undefined, isFile: boolean, messages: M
   if (!isFile && !existsSync(name)) {
     if (name === "hello") return hello();
     if (isGuestName(name)) return takenGuest(name, messages);
-    throw imageError(`there is no file ${name}, and no guest of that name; guests: hello, ${GUEST_NAMES.map((guest) => guest.name).join(", ")}`);
+    throw imageError(
+      `there is no file ${name}, and no guest of that name; guests: hello, ${GUEST_NAMES.map((guest) => guest.name).join(", ")}`,
+    );
   }
   return { title: name, kernel: readImage(name), append: "" };
 }

@@ -39,7 +39,12 @@ export async function main(argv: readonly string[], io: ProcessIo = process): Pr
   let messages = createMessages({ level: "info", json: argv.includes("--json"), write: (text) => io.stderr.write(text) });
   const useOptions = (options: CommonOptions): Messages => {
     const level = options.quiet ? "error" : parseWord("--log-level", options.logLevel ?? "info", LOG_LEVELS);
-    messages = createMessages({ level, json: options.json ?? false, write: (text) => io.stderr.write(text), isRaw: () => io.stdin.isRaw ?? false });
+    messages = createMessages({
+      level,
+      json: options.json ?? false,
+      write: (text) => io.stderr.write(text),
+      isRaw: () => io.stdin.isRaw ?? false,
+    });
     return messages;
   };
   try {
@@ -89,8 +94,16 @@ function createProgram(io: ProcessIo, useOptions: (options: CommonOptions) => Me
 
   const steps: Step[] = [];
   machineOptions(program.command("boot").description("headless: status 0 when the console has shown what --until names"))
-    .addOption(new Option("--until <regex>", "wait for this on the console; may be given again").argParser((text: string) => void steps.push(parseUntil(text))))
-    .addOption(new Option("--then <text>", "type this (\\n, \\r, \\xNN are understood); may be given again").argParser((text: string) => void steps.push(parseThen(text))))
+    .addOption(
+      new Option("--until <regex>", "wait for this on the console; may be given again").argParser(
+        (text: string) => void steps.push(parseUntil(text)),
+      ),
+    )
+    .addOption(
+      new Option("--then <text>", "type this (\\n, \\r, \\xNN are understood); may be given again").argParser(
+        (text: string) => void steps.push(parseThen(text)),
+      ),
+    )
     .action(async (guest: string | undefined, flags: MachineFlags) => {
       const messages = useOptions(flags);
       const raw = rawSettings(guest, flags);
@@ -100,12 +113,14 @@ function createProgram(io: ProcessIo, useOptions: (options: CommonOptions) => Me
 
   imageCommands(program.command("img").description("make and look at kernels and initramfs"), io, useOptions);
 
-  commonOptions(program.command("doctor").description("what this host offers: Node, WebAssembly features, memory")).action((options: CommonOptions) => {
-    useOptions(options);
-    const findings = examine();
-    io.stdout.write(options.json ? `${JSON.stringify(findings, null, 2)}\n` : `${formatFindings(findings)}\n`);
-    done(findings.some(({ ok }) => ok === false) ? ExitStatus.noMarker : ExitStatus.ok);
-  });
+  commonOptions(program.command("doctor").description("what this host offers: Node, WebAssembly features, memory")).action(
+    (options: CommonOptions) => {
+      useOptions(options);
+      const findings = examine();
+      io.stdout.write(options.json ? `${JSON.stringify(findings, null, 2)}\n` : `${formatFindings(findings)}\n`);
+      done(findings.some(({ ok }) => ok === false) ? ExitStatus.noMarker : ExitStatus.ok);
+    },
+  );
   return program;
 }
 
@@ -154,7 +169,18 @@ function rawSettings(guest: string | undefined, flags: MachineFlags): RawSetting
     if (flags[key] !== undefined && !(key === "net" && flags[key] === "none")) throw usageError(`${later} is not there yet`);
   }
   const base = flags.config === undefined ? {} : readConfig(flags.config);
-  const { config: _config, dumpConfig: _dump, quiet: _quiet, json: _json, logLevel: _level, net: _net, share: _share, pcap: _pcap, xenMode: _mode, ...rest } = flags;
+  const {
+    config: _config,
+    dumpConfig: _dump,
+    quiet: _quiet,
+    json: _json,
+    logLevel: _level,
+    net: _net,
+    share: _share,
+    pcap: _pcap,
+    xenMode: _mode,
+    ...rest
+  } = flags;
   const given = { ...rest, ...(guest === undefined ? {} : { guest }) } as RawSettings;
   if (given.reboot) delete given.reboot; // commander's default for --no-reboot; the file may say otherwise
   if (given.guest !== undefined && given.kernel !== undefined) throw usageError("give a GUEST or --kernel, not both");
@@ -168,12 +194,15 @@ function imageCommands(img: Command, io: ProcessIo, useOptions: (options: Common
     const messages = useOptions(options);
     return (line: string): void => messages.info(line);
   };
-  commonOptions(img.command("initrd <dir>").description("pack a directory into an initramfs").option("-o, --output <file>", "where it goes", "initrd.img")).action(
-    (dir: string, options: CommonOptions & { output: string }) => {
-      writeOutput(options.output, packDirectory(dir, progress(options)));
-      io.stdout.write(`${options.output}\n`);
-    },
-  );
+  commonOptions(
+    img
+      .command("initrd <dir>")
+      .description("pack a directory into an initramfs")
+      .option("-o, --output <file>", "where it goes", "initrd.img"),
+  ).action((dir: string, options: CommonOptions & { output: string }) => {
+    writeOutput(options.output, packDirectory(dir, progress(options)));
+    io.stdout.write(`${options.output}\n`);
+  });
   commonOptions(
     img
       .command("deb <file>")
@@ -183,7 +212,11 @@ function imageCommands(img: Command, io: ProcessIo, useOptions: (options: Common
       .option("--module <name>", "one more module; may be given again", collect),
   ).action(async (file: string, options: CommonOptions & { output: string; busybox?: string; module?: string[] }) => {
     const { output, busybox, module } = options;
-    const made = await unpackKernel(file, { output, ...(busybox ? { busybox } : {}), ...(module ? { modules: module } : {}) }, progress(options));
+    const made = await unpackKernel(
+      file,
+      { output, ...(busybox ? { busybox } : {}), ...(module ? { modules: module } : {}) },
+      progress(options),
+    );
     io.stdout.write(`${made.kernel}\n${made.initrd}\n`);
   });
   commonOptions(img.command("info <file>").description("say what a file is")).action(async (file: string, options: CommonOptions) => {

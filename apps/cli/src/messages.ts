@@ -17,12 +17,19 @@ export interface Messages {
 }
 
 /** Messages as lines of text, or of JSON. In raw mode a line needs its carriage return. */
-export function createMessages(options: { level: LogLevel; json: boolean; write: (text: string) => void; isRaw?: () => boolean }): Messages {
+export function createMessages(options: {
+  level: LogLevel;
+  json: boolean;
+  write: (text: string) => void;
+  isRaw?: () => boolean;
+}): Messages {
   const say =
     (level: LogLevel) =>
     (text: string, extra: Record<string, unknown> = {}): void => {
       if (LOG_LEVELS.indexOf(level) > LOG_LEVELS.indexOf(options.level)) return;
-      const line = options.json ? JSON.stringify({ level, message: text, ...extra }) : `paravane: ${level === "info" ? "" : `${level}: `}${text}`;
+      const line = options.json
+        ? JSON.stringify({ level, message: text, ...extra })
+        : `paravane: ${level === "info" ? "" : `${level}: `}${text}`;
       options.write(options.isRaw?.() ? `${line.replaceAll("\n", "\r\n")}\r\n` : `${line}\n`);
     };
   return { error: say("error"), warn: say("warn"), info: say("info"), debug: say("debug") };

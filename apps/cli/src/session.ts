@@ -32,7 +32,13 @@ const PENDING_KEYS = 4096;
 const PANIC_GRACE_MS = 2000;
 
 /** Runs a guest to its end; resolves to the exit status. Mistakes in files and options reject. */
-export async function runSession(settings: Settings, options: SessionOptions, parts: Parts, io: ProcessIo, messages: Messages): Promise<ExitStatus> {
+export async function runSession(
+  settings: Settings,
+  options: SessionOptions,
+  parts: Parts,
+  io: ProcessIo,
+  messages: Messages,
+): Promise<ExitStatus> {
   const taps = parseTaps(settings.trace);
   const files = await kernelFiles(settings, messages);
   const stores: BlockStore[] = [];
@@ -129,10 +135,13 @@ class Session {
     this.#machine = machine;
     if (boot === 1) {
       const { image, protocol, backend, reason, memoryBytes, vcpus } = machine.boot;
-      this.messages.info(`${image} by ${protocol}, backend ${backend} (${reason}), ${memoryBytes / 2 ** 20} MiB, ${vcpus} vCPU${vcpus === 1 ? "" : "s"}`, {
-        title: files.title,
-        ...machine.boot,
-      });
+      this.messages.info(
+        `${image} by ${protocol}, backend ${backend} (${reason}), ${memoryBytes / 2 ** 20} MiB, ${vcpus} vCPU${vcpus === 1 ? "" : "s"}`,
+        {
+          title: files.title,
+          ...machine.boot,
+        },
+      );
       if (this.#terminal.isRaw) this.messages.info("Ctrl-A x quits, Ctrl-A h helps");
     }
     return machine;
@@ -257,7 +266,10 @@ class Session {
     const before = this.#panic.seen;
     this.#panic.feed(bytes);
     if (!before && this.#panic.seen && !this.options.interactive) {
-      const timer = setTimeout(() => this.#end({ status: ExitStatus.guestCrash, why: `the guest panicked: ${this.#panic.seen}` }), PANIC_GRACE_MS);
+      const timer = setTimeout(
+        () => this.#end({ status: ExitStatus.guestCrash, why: `the guest panicked: ${this.#panic.seen}` }),
+        PANIC_GRACE_MS,
+      );
       this.#cleanUp.push(() => clearTimeout(timer));
     }
   }
@@ -312,7 +324,11 @@ class Session {
       slices: stats.slices,
       yields: stats.yields,
       core: stats.core,
-      memory: { guestBytes: this.settings.memoryBytes, residentBytes: process.memoryUsage.rss(), peakResidentBytes: process.resourceUsage().maxRSS * 1024 },
+      memory: {
+        guestBytes: this.settings.memoryBytes,
+        residentBytes: process.memoryUsage.rss(),
+        peakResidentBytes: process.resourceUsage().maxRSS * 1024,
+      },
     };
     try {
       writeFileSync(path, `${JSON.stringify(report, null, 2)}\n`);
@@ -321,4 +337,3 @@ class Session {
     }
   }
 }
-

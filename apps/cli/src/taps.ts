@@ -31,7 +31,8 @@ export function parseTaps(value: string | undefined): Taps | undefined {
       const ranges = taps[kind] ?? [];
       taps[kind] = ranges;
       ranges.push(range === undefined ? { first: 0, last: Number.MAX_SAFE_INTEGER } : parseRange(word, range));
-    } else if (kind === "op" || kind === "hypercall") throw usageError(`--trace ${word}: this tap is not there yet; known: insn, irq, pio[:PORTS], mmio[:ADDRESSES]`);
+    } else if (kind === "op" || kind === "hypercall")
+      throw usageError(`--trace ${word}: this tap is not there yet; known: insn, irq, pio[:PORTS], mmio[:ADDRESSES]`);
     else throw usageError(`--trace ${word}: unknown tap; known: insn, irq, pio[:PORTS], mmio[:ADDRESSES]`);
   }
   return { insn: taps.insn, irq: taps.irq, pio: taps.pio, mmio: taps.mmio };

@@ -12,7 +12,17 @@ const PROMPT = ["--until", "hello> "];
 
 describe("boot", () => {
   test("ends with 0 when the console showed what was waited for, and the console alone is on stdout", async () => {
-    const { status, stdout, stderr } = await paravane(["boot", "hello", "-m", "64M", ...PROMPT, "--then", "abc\\r", "--until", "you said: abc"]);
+    const { status, stdout, stderr } = await paravane([
+      "boot",
+      "hello",
+      "-m",
+      "64M",
+      ...PROMPT,
+      "--then",
+      "abc\\r",
+      "--until",
+      "you said: abc",
+    ]);
     expect(stdout).toMatch(/^Hello from inside a Paravane machine\.\r\n/);
     expect(stdout).toMatch(/Memory: 6[34] MB/);
     expect(stderr.split("\n")[0]).toMatch(/^paravane: .*multiboot.*native.*64 MiB, 1 vCPU/);

@@ -53,5 +53,7 @@ export function paravane(args: readonly string[], options: RunOptions = {}): Pro
 
 /** True when the host has a tool. On CI a missing tool is a failure, so there tests are not skipped for it. */
 export function hasTool(command: string, ...args: string[]): boolean {
-  return process.env["CI"] !== undefined || spawnSync(command, args.length > 0 ? args : ["--version"], { stdio: "ignore" }).error === undefined;
+  return (
+    process.env["CI"] !== undefined || spawnSync(command, args.length > 0 ? args : ["--version"], { stdio: "ignore" }).error === undefined
+  );
 }

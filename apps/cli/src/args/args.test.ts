@@ -12,12 +12,23 @@ afterAll(() => rmSync(dir, { recursive: true, force: true }));
 describe("qemu's spellings", () => {
   test("single-dash options become ours, values stay as they are", () => {
     expect(fromQemu(["-kernel", "-s", "-append", "console=ttyS0 -smp", "-m", "512", "-smp", "1", "-nographic", "-no-reboot"])).toEqual([
-      "--kernel", "-s", "--append", "console=ttyS0 -smp", "-m", "512", "--smp", "1", "--no-reboot",
+      "--kernel",
+      "-s",
+      "--append",
+      "console=ttyS0 -smp",
+      "-m",
+      "512",
+      "--smp",
+      "1",
+      "--no-reboot",
     ]);
   });
 
   test("devices that are always there vanish, the exit device becomes an option", () => {
-    expect(fromQemu(["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04", "-device", "virtio-rng-pci", "-display", "none"])).toEqual(["--exit-port", "0xf4"]);
+    expect(fromQemu(["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04", "-device", "virtio-rng-pci", "-display", "none"])).toEqual([
+      "--exit-port",
+      "0xf4",
+    ]);
   });
 
   test("what this board lacks is named", () => {
@@ -34,7 +45,11 @@ describe("qemu's spellings", () => {
 describe("values", () => {
   test("memory is MiB unless a unit says otherwise", () => {
     expect([parseMemory("256M"), parseMemory("512"), parseMemory("1G"), parseMemory("1.5G"), parseMemory("2048k")]).toEqual([
-      256 * 2 ** 20, 512 * 2 ** 20, 2 ** 30, 1.5 * 2 ** 30, 2 * 2 ** 20,
+      256 * 2 ** 20,
+      512 * 2 ** 20,
+      2 ** 30,
+      1.5 * 2 ** 30,
+      2 * 2 ** 20,
     ]);
     for (const bad of ["", "lots", "-1M", "0", "1500k", "1T"]) expect(() => parseMemory(bad), bad).toThrow(/-m/);
   });
@@ -52,7 +67,15 @@ describe("values", () => {
 
 describe("settings", () => {
   test("defaults are filled in", () => {
-    expect(understand({})).toMatchObject({ memoryBytes: 256 * 2 ** 20, vcpus: 1, clock: "host", engine: "auto", serial: "stdio", reboot: true, drives: [] });
+    expect(understand({})).toMatchObject({
+      memoryBytes: 256 * 2 ** 20,
+      vcpus: 1,
+      clock: "host",
+      engine: "auto",
+      serial: "stdio",
+      reboot: true,
+      drives: [],
+    });
   });
 
   test("what is not there yet is named", () => {
@@ -72,7 +95,11 @@ describe("settings", () => {
       writeFileSync(path, text);
       return path;
     };
-    expect(readConfig(file('{"memory":"64M","drive":["a,ro"],"testDevice":true}'))).toEqual({ memory: "64M", drive: ["a,ro"], testDevice: true });
+    expect(readConfig(file('{"memory":"64M","drive":["a,ro"],"testDevice":true}'))).toEqual({
+      memory: "64M",
+      drive: ["a,ro"],
+      testDevice: true,
+    });
     expect(() => readConfig(file('{"memroy":"64M"}'))).toThrow(/unknown setting "memroy"; known: .*memory/);
     expect(() => readConfig(file('{"memory":64}'))).toThrow(/"memory" is of the wrong kind/);
     expect(() => readConfig(file("[]"))).toThrow(/does not hold a JSON object/);

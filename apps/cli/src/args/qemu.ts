@@ -3,8 +3,32 @@ import { usageError } from "../errors.js";
 
 /** Our options that are followed by a value; qemu's single-dash forms of them are accepted. */
 export const VALUE_OPTIONS = [
-  "kernel", "initrd", "append", "smp", "drive", "cpu", "serial", "backend", "xen-mode", "net", "share", "pcap", "clock", "engine", "trace",
-  "until", "then", "timeout", "exit-port", "stats", "config", "log-level", "memory", "output", "busybox", "module",
+  "kernel",
+  "initrd",
+  "append",
+  "smp",
+  "drive",
+  "cpu",
+  "serial",
+  "backend",
+  "xen-mode",
+  "net",
+  "share",
+  "pcap",
+  "clock",
+  "engine",
+  "trace",
+  "until",
+  "then",
+  "timeout",
+  "exit-port",
+  "stats",
+  "config",
+  "log-level",
+  "memory",
+  "output",
+  "busybox",
+  "module",
 ] as const;
 
 /** qemu options with a value that change nothing on this machine. */

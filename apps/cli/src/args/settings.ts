@@ -54,7 +54,20 @@ export const DEFAULT_MEMORY = "256M";
 const LISTS = ["drive", "backend"] as const;
 const SWITCHES = ["testDevice", "reboot", "snapshot"] as const;
 const TEXTS = [
-  "guest", "kernel", "initrd", "append", "memory", "smp", "cpu", "serial", "clock", "engine", "exitPort", "timeout", "trace", "stats",
+  "guest",
+  "kernel",
+  "initrd",
+  "append",
+  "memory",
+  "smp",
+  "cpu",
+  "serial",
+  "clock",
+  "engine",
+  "exitPort",
+  "timeout",
+  "trace",
+  "stats",
 ] as const;
 
 /** Reads a configuration file: one JSON object with the words of RawSettings. */
@@ -74,11 +87,13 @@ export function readConfig(path: string): RawSettings {
   }
   if (typeof config !== "object" || config === null || Array.isArray(config)) throw usageError(`${path} does not hold a JSON object`);
   for (const [key, value] of Object.entries(config)) {
-    const fits =
-      (TEXTS as readonly string[]).includes(key) ? typeof value === "string"
-      : (SWITCHES as readonly string[]).includes(key) ? typeof value === "boolean"
-      : (LISTS as readonly string[]).includes(key) ? Array.isArray(value) && value.every((item) => typeof item === "string")
-      : undefined;
+    const fits = (TEXTS as readonly string[]).includes(key)
+      ? typeof value === "string"
+      : (SWITCHES as readonly string[]).includes(key)
+        ? typeof value === "boolean"
+        : (LISTS as readonly string[]).includes(key)
+          ? Array.isArray(value) && value.every((item) => typeof item === "string")
+          : undefined;
     if (fits === undefined) throw usageError(`${path}: unknown setting "${key}"; known: ${[...TEXTS, ...LISTS, ...SWITCHES].join(", ")}`);
     if (!fits) throw usageError(`${path}: the value of "${key}" is of the wrong kind`);
   }
@@ -88,7 +103,8 @@ export function readConfig(path: string): RawSettings {
 /** Checks the words; the first mistake is a usage error. */
 export function understand(raw: RawSettings): Settings {
   for (const backend of raw.backend ?? []) {
-    if (backend !== "native" && backend !== "auto") throw usageError(`--backend ${backend}: this backend is not there yet; known: native, auto`);
+    if (backend !== "native" && backend !== "auto")
+      throw usageError(`--backend ${backend}: this backend is not there yet; known: native, auto`);
   }
   if (raw.engine === "jit" || raw.engine === "verify") {
     throw usageError(`--engine ${raw.engine}: the translator is not there yet; known: auto, interp`);
@@ -103,7 +119,9 @@ export function understand(raw: RawSettings): Settings {
     vcpus: parseSmp(raw.smp ?? "1"),
     cpu: raw.cpu,
     drives: (raw.drive ?? []).map(parseDrive).map((drive) => (raw.snapshot && !drive.readOnly ? { ...drive, overlay: true } : drive)),
-    serial: serial.startsWith("file:") ? { file: serial.slice(5) } : parseWord("--serial", serial === "mon:stdio" ? "stdio" : serial, ["stdio", "none"]),
+    serial: serial.startsWith("file:")
+      ? { file: serial.slice(5) }
+      : parseWord("--serial", serial === "mon:stdio" ? "stdio" : serial, ["stdio", "none"]),
     clock: parseWord("--clock", raw.clock ?? "host", ["host", "icount"]),
     engine: parseWord("--engine", raw.engine ?? "auto", ["auto", "interp"]),
     exitPort: raw.exitPort === undefined ? undefined : parsePort(raw.exitPort),

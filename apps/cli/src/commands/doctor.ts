@@ -16,7 +16,29 @@ export interface Finding {
 const HEADER = [0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0];
 /** A module with a memory and one function of type () -> () with the given body: type, function, memory and code sections. */
 const withBody = (...body: number[]): number[] => [
-  ...HEADER, 1, 4, 1, 0x60, 0, 0, 3, 2, 1, 0, 5, 3, 1, 0, 1, 10, body.length + 4, 1, body.length + 2, 0, ...body, 0x0b,
+  ...HEADER,
+  1,
+  4,
+  1,
+  0x60,
+  0,
+  0,
+  3,
+  2,
+  1,
+  0,
+  5,
+  3,
+  1,
+  0,
+  1,
+  10,
+  body.length + 4,
+  1,
+  body.length + 2,
+  0,
+  ...body,
+  0x0b,
 ];
 
 /** WebAssembly features, each with the smallest module that needs it. */
@@ -49,14 +71,23 @@ export function examine(): Finding[] {
   const memory = largestMemory();
   const cache = cacheDirectory();
   const guests = join(cache, "guests");
-  const names = existsSync(guests) ? readdirSync(guests).filter((name) => name.endsWith(".json")).map((name) => name.replace(/-v\d+\.json$/, "")) : [];
+  const names = existsSync(guests)
+    ? readdirSync(guests)
+        .filter((name) => name.endsWith(".json"))
+        .map((name) => name.replace(/-v\d+\.json$/, ""))
+    : [];
   const gib = (bytes: number): string => `${(bytes / 2 ** 30).toFixed(1)} GiB`;
   return [
     { what: "Node", found: process.versions.node, ok: nodeFits, ...(nodeFits ? {} : { advice: "20.19 or newer is needed" }) },
     { what: "V8", found: process.versions.v8 },
     { what: "platform", found: `${process.platform} ${process.arch}` },
     { what: "processors", found: String(availableParallelism()), ok: true },
-    { what: "memory", found: `${gib(freemem())} free of ${gib(totalmem())}`, ok: freemem() > 2 ** 29, ...(freemem() > 2 ** 29 ? {} : { advice: "less than 512 MiB is free" }) },
+    {
+      what: "memory",
+      found: `${gib(freemem())} free of ${gib(totalmem())}`,
+      ok: freemem() > 2 ** 29,
+      ...(freemem() > 2 ** 29 ? {} : { advice: "less than 512 MiB is free" }),
+    },
     {
       what: "WebAssembly memory",
       found: memory === 0 ? "less than 1 GiB" : `${memory} GiB`,
@@ -65,7 +96,12 @@ export function examine(): Finding[] {
     },
     ...FEATURES.map(({ name, needed, module }): Finding => {
       const there = validates(module);
-      return { what: name, found: there ? "yes" : "no", ...(needed ? { ok: there } : {}), ...(needed && !there ? { advice: "a newer Node has it" } : {}) };
+      return {
+        what: name,
+        found: there ? "yes" : "no",
+        ...(needed ? { ok: there } : {}),
+        ...(needed && !there ? { advice: "a newer Node has it" } : {}),
+      };
     }),
     { what: "apt", found: hasApt() ? "yes: guests can be taken from Debian's archive" : "no: give kernels with --kernel, or run hello" },
     { what: "cache", found: `${cache}${names.length > 0 ? ` (${names.join(", ")})` : ""}${freeSpace(cache)}` },
@@ -84,6 +120,9 @@ function freeSpace(path: string): string {
 export function formatFindings(findings: readonly Finding[]): string {
   const width = Math.max(...findings.map(({ what }) => what.length));
   return findings
-    .map(({ what, found, ok, advice }) => `${ok === false ? "✗" : ok === true ? "✓" : " "} ${what.padEnd(width)}  ${found}${advice ? `: ${advice}` : ""}`)
+    .map(
+      ({ what, found, ok, advice }) =>
+        `${ok === false ? "✗" : ok === true ? "✓" : " "} ${what.padEnd(width)}  ${found}${advice ? `: ${advice}` : ""}`,
+    )
     .join("\n");
 }

@@ -76,7 +76,10 @@ export async function describeFile(path: string): Promise<string[]> {
   if (isCpio(inner)) {
     const entries = listCpio(inner);
     const total = entries.reduce((sum, { size }) => sum + size, 0);
-    return [`cpio archive${compression === "none" ? "" : `, ${compression}`}: ${entries.length} entries, ${total} bytes`, ...entries.map(({ name, size }) => `  ${name} ${size}`)];
+    return [
+      `cpio archive${compression === "none" ? "" : `, ${compression}`}: ${entries.length} entries, ${total} bytes`,
+      ...entries.map(({ name, size }) => `  ${name} ${size}`),
+    ];
   }
   const image = inspectImage(bytes);
   const lines = [image.description, `ways in: ${image.protocols.join(", ") || "none on the bare machine"}`];
@@ -92,7 +95,11 @@ async function describeDeb(path: string): Promise<string[]> {
     const { version, file } = kernelOf(deb);
     const modules = await modulesOf(deb, DEFAULT_MODULES);
     const image = inspectImage(deb.read(file));
-    return [...lines, `kernel ${version}: ${image.description}`, `modules for disks, console and entropy: ${modules.map(({ name }) => name).join(" ")}`];
+    return [
+      ...lines,
+      `kernel ${version}: ${image.description}`,
+      `modules for disks, console and entropy: ${modules.map(({ name }) => name).join(" ")}`,
+    ];
   } finally {
     deb.close();
   }

@@ -60,8 +60,8 @@ describe("waiting and typing", () => {
 
 describe("the spellings of --then and --until", () => {
   test("escapes stand for what they do elsewhere, other text is UTF-8", () => {
-    expect(parseThen("a\\n\\r\\t\\e\\\\\\x03\\q é")).toEqual({ then: new TextEncoder().encode("a\n\r\t\x1b\\\x03\\q é") });
-    expect(parseThen("\\xff")).toEqual({ then: Uint8Array.of(0xff) });
+    expect(parseThen("a\\n\\r\\t\\e\\\\\\x03\\q é")).toEqual({ type: new TextEncoder().encode("a\n\r\t\x1b\\\x03\\q é") });
+    expect(parseThen("\\xff")).toEqual({ type: Uint8Array.of(0xff) });
   });
 
   test("a bad regular expression is a usage error that shows where", () => {

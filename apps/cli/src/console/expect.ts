@@ -2,7 +2,7 @@
 import { usageError } from "../errors.js";
 
 /** One step of a headless session. */
-export type Step = { readonly until: RegExp } | { readonly then: Uint8Array };
+export type Step = { readonly until: RegExp } | { readonly type: Uint8Array };
 
 const KEEP_CHARACTERS = 1 << 16;
 const ESCAPES: Record<string, string> = { n: "\n", r: "\r", t: "\t", e: "\x1b", "\\": "\\", "0": "\0" };
@@ -23,7 +23,7 @@ export function parseThen(text: string): Step {
     if (index % 2 === 1 && part.length === 4) return [Number.parseInt(part.slice(2), 16)];
     return [...new TextEncoder().encode(index % 2 === 1 ? (ESCAPES[part.slice(1)] ?? part) : part)];
   });
-  return { then: Uint8Array.from(bytes) };
+  return { type: Uint8Array.from(bytes) };
 }
 
 /** Walks through the steps as the console shows its text. */
@@ -63,7 +63,7 @@ export class ExpectSession {
         if (!match) return;
         this.#text = this.#text.slice(match.index + match[0].length);
       } else {
-        this.type(step.then);
+        this.type(step.type);
       }
       this.#next++;
       if (this.#next === this.steps.length && "until" in step) this.finished();

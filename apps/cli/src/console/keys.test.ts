@@ -3,8 +3,8 @@ import { EscapeKeys, type KeyCommand } from "./keys.js";
 
 function keys(): { type: (text: string) => string; commands: KeyCommand[] } {
   const commands: KeyCommand[] = [];
-  const escape = new EscapeKeys((command) => commands.push(command));
-  return { type: (text) => Buffer.from(escape.feed(Buffer.from(text, "latin1"))).toString("latin1"), commands };
+  const splitter = new EscapeKeys((command) => commands.push(command));
+  return { type: (text) => Buffer.from(splitter.feed(Buffer.from(text, "latin1"))).toString("latin1"), commands };
 }
 
 test("everything but Ctrl-A goes to the guest, Ctrl-C too", () => {

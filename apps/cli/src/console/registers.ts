@@ -9,13 +9,21 @@ const hex = (value: bigint, digits = 16): string => BigInt.asUintN(64, value).to
 /** Some twelve lines: general registers, flags, segments, control registers and tables. */
 export function formatRegisters(vcpu: Vcpu): string {
   const { registers } = vcpu;
-  const lines = [`vCPU ${vcpu.id}: rip=${hex(registers.get("rip"))} rflags=${hex(registers.get("rflags"), 8)}${vcpu.halted ? " halted" : ""}`];
+  const lines = [
+    `vCPU ${vcpu.id}: rip=${hex(registers.get("rip"))} rflags=${hex(registers.get("rflags"), 8)}${vcpu.halted ? " halted" : ""}`,
+  ];
   for (let index = 0; index < GENERAL.length; index += 4) {
-    lines.push(GENERAL.slice(index, index + 4).map((name) => `${name.padEnd(3)}=${hex(registers.get(name))}`).join(" "));
+    lines.push(
+      GENERAL.slice(index, index + 4)
+        .map((name) => `${name.padEnd(3)}=${hex(registers.get(name))}`)
+        .join(" "),
+    );
   }
   for (const name of SEGMENTS) {
     const { selector, base, limit, access } = registers.segment(name);
-    lines.push(`${name.padEnd(4)} ${selector.toString(16).padStart(4, "0")} base=${hex(base)} limit=${limit.toString(16).padStart(8, "0")} access=${access.toString(16).padStart(4, "0")}`);
+    lines.push(
+      `${name.padEnd(4)} ${selector.toString(16).padStart(4, "0")} base=${hex(base)} limit=${limit.toString(16).padStart(8, "0")} access=${access.toString(16).padStart(4, "0")}`,
+    );
   }
   lines.push((["cr0", "cr2", "cr3", "cr4", "efer"] as const).map((name) => `${name}=${hex(registers.get(name), 8)}`).join(" "));
   for (const name of ["gdtr", "idtr"] as const) {

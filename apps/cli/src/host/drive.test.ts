@@ -10,7 +10,10 @@ afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
 function image(name: string, bytes: number): string {
   const path = join(dir, name);
-  writeFileSync(path, Uint8Array.from({ length: bytes }, (_, index) => index % 251));
+  writeFileSync(
+    path,
+    Uint8Array.from({ length: bytes }, (_, index) => index % 251),
+  );
   return path;
 }
 

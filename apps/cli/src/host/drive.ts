@@ -13,7 +13,10 @@ export interface DriveOption {
 
 /** Reads a `--drive` value; a comma in a file name is doubled, as qemu has it. */
 export function parseDrive(value: string): DriveOption {
-  const parts = value.replaceAll(",,", "\0").split(",").map((part) => part.replaceAll("\0", ","));
+  const parts = value
+    .replaceAll(",,", "\0")
+    .split(",")
+    .map((part) => part.replaceAll("\0", ","));
   let file = "";
   let readOnly = false;
   let overlay = false;

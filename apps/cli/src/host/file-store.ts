@@ -19,10 +19,12 @@ export async function openFileStore(path: string, readOnly: boolean): Promise<Bl
     if (!stat.isFile() && !stat.isBlockDevice()) throw imageError(`cannot use ${path} as a disk: it is not a regular file`);
     size = stat.size;
     if (size === 0) throw imageError(`cannot use ${path} as a disk: it is empty`);
-    if (size % SECTOR_BYTES !== 0) throw imageError(`cannot use ${path} as a disk: its ${size} bytes are not whole ${SECTOR_BYTES}-byte sectors`);
+    if (size % SECTOR_BYTES !== 0)
+      throw imageError(`cannot use ${path} as a disk: its ${size} bytes are not whole ${SECTOR_BYTES}-byte sectors`);
     const head = new Uint8Array(4);
     await file.read(head, 0, 4, 0);
-    if (String.fromCharCode(...head) === "QFI\xfb") throw imageError(`${path} is a qcow2 image, which cannot be read yet; convert it to raw`);
+    if (String.fromCharCode(...head) === "QFI\xfb")
+      throw imageError(`${path} is a qcow2 image, which cannot be read yet; convert it to raw`);
   } catch (error) {
     await file.close();
     throw error;
@@ -41,7 +43,9 @@ class FileStore implements BlockStore {
   ) {}
 
   async read(offset: number, into: Uint8Array): Promise<void> {
-    await this.#whole("read", into.length, (done) => this.file.read(into, done, into.length - done, offset + done).then((r) => r.bytesRead));
+    await this.#whole("read", into.length, (done) =>
+      this.file.read(into, done, into.length - done, offset + done).then((r) => r.bytesRead),
+    );
   }
 
   async write(offset: number, bytes: Uint8Array): Promise<void> {

@@ -1,11 +1,14 @@
 import { describe, expect, test } from "vitest";
 import { controlField, realPackage } from "./apt.js";
 
-const stanza = (depends: string): string => `Package: x\nVersion: 6.1.1-1\nDepends: ${depends}\nDescription: first\n second\n third\nSize: 12\n`;
+const stanza = (depends: string): string =>
+  `Package: x\nVersion: 6.1.1-1\nDepends: ${depends}\nDescription: first\n second\n third\nSize: 12\n`;
 
 describe("package records", () => {
   test("a metapackage stands for the versioned kernel it depends on", () => {
-    expect(realPackage("linux-image-cloud-amd64", stanza("linux-image-6.1.0-50-cloud-amd64 (= 6.1.176-1)"))).toBe("linux-image-6.1.0-50-cloud-amd64");
+    expect(realPackage("linux-image-cloud-amd64", stanza("linux-image-6.1.0-50-cloud-amd64 (= 6.1.176-1)"))).toBe(
+      "linux-image-6.1.0-50-cloud-amd64",
+    );
     expect(realPackage("linux-image-686", stanza("linux-image-6.1.0-50-686 (= 6.1.176-1), other"))).toBe("linux-image-6.1.0-50-686");
   });
 

@@ -32,7 +32,10 @@ describe("cpio archives", () => {
   test.skipIf(!hasCpio && !process.env["CI"])("cpio itself unpacks it", () => {
     const dir = mkdtempSync(join(tmpdir(), "paravane-cpio-"));
     try {
-      const bytes = writeCpio([{ name: "a", kind: "directory" }, { name: "a/b", kind: "file", data: "text" }]);
+      const bytes = writeCpio([
+        { name: "a", kind: "directory" },
+        { name: "a/b", kind: "file", data: "text" },
+      ]);
       expect(spawnSync("cpio", ["-id"], { cwd: dir, input: bytes }).status).toBe(0);
       expect(readFileSync(join(dir, "a/b"), "utf8")).toBe("text");
     } finally {

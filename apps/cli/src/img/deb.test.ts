@@ -13,7 +13,11 @@ const dir = mkdtempSync(join(tmpdir(), "paravane-debtest-"));
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
 /** Packs a directory tree as a package whose data archive is compressed by `compress`. */
-function makeDeb(name: string, files: Record<string, string>, compress: (bytes: Uint8Array) => { bytes: Uint8Array; suffix: string }): string {
+function makeDeb(
+  name: string,
+  files: Record<string, string>,
+  compress: (bytes: Uint8Array) => { bytes: Uint8Array; suffix: string },
+): string {
   const tree = join(dir, `${name}-tree`);
   for (const [path, text] of Object.entries(files)) {
     mkdirSync(join(tree, path, ".."), { recursive: true });
@@ -29,23 +33,29 @@ function makeDeb(name: string, files: Record<string, string>, compress: (bytes: 
       Buffer.alloc(data.length % 2),
     ]);
   const path = join(dir, `${name}.deb`);
-  writeFileSync(path, Buffer.concat([Buffer.from("!<arch>\n"), member("debian-binary", Buffer.from("2.0\n")), member(`data.tar${suffix}`, bytes)]));
+  writeFileSync(
+    path,
+    Buffer.concat([Buffer.from("!<arch>\n"), member("debian-binary", Buffer.from("2.0\n")), member(`data.tar${suffix}`, bytes)]),
+  );
   return path;
 }
 
 const through =
   (command: string, suffix: string) =>
-  (input: Uint8Array): { bytes: Uint8Array; suffix: string } => ({ bytes: spawnSync(command, ["-c"], { input, maxBuffer: 1 << 26 }).stdout, suffix });
-const plain = (bytes: Uint8Array) => ({ bytes, suffix: "" });
+  (input: Uint8Array): { bytes: Uint8Array; suffix: string } => ({
+    bytes: spawnSync(command, ["-c"], { input, maxBuffer: 1 << 26 }).stdout,
+    suffix,
+  });
+const plain = (bytes: Uint8Array): { bytes: Uint8Array; suffix: string } => ({ bytes, suffix: "" });
 const has = (command: string): boolean => spawnSync(command, ["--version"]).status === 0;
 
 describe("Debian packages", () => {
-  const files = { "boot/vmlinuz-1.2": "kernel", "usr/lib/link": "-> ../../boot/vmlinuz-1.2", "big": "x".repeat(300_000) };
-  test.each([
+  const files = { "boot/vmlinuz-1.2": "kernel", "usr/lib/link": "-> ../../boot/vmlinuz-1.2", big: "x".repeat(300_000) };
+  test.each<[string, typeof plain]>([
     ["no compression", plain],
     ["gzip", (bytes: Uint8Array) => ({ bytes: gzipSync(bytes), suffix: ".gz" })],
-    ...(has("xz") || process.env["CI"] ? ([["xz", through("xz", ".xz")]] as const) : []),
-    ...(has("zstd") || process.env["CI"] ? ([["zstd", through("zstd", ".zst")]] as const) : []),
+    ...(has("xz") || process.env["CI"] ? [["xz", through("xz", ".xz")] as [string, typeof plain]] : []),
+    ...(has("zstd") || process.env["CI"] ? [["zstd", through("zstd", ".zst")] as [string, typeof plain]] : []),
   ])("files are read through %s, links followed", async (name, compress) => {
     const deb = await openDeb(makeDeb(name.replace(" ", "-"), files, compress));
     const text = (file: string): string => new TextDecoder().decode(deb.read(file));
@@ -72,7 +82,9 @@ describe("Debian packages", () => {
 
 describe("the initramfs", () => {
   test("has busybox, an init that marks user space, and no modules where the kernel has none", async () => {
-    const kernel = await openDeb(makeDeb("kernel", { "boot/vmlinuz-6.1": "k", "lib/modules/6.1/modules.builtin": "kernel/fs/ext4/ext4.ko\n" }, plain));
+    const kernel = await openDeb(
+      makeDeb("kernel", { "boot/vmlinuz-6.1": "k", "lib/modules/6.1/modules.builtin": "kernel/fs/ext4/ext4.ko\n" }, plain),
+    );
     const busybox = await openDeb(makeDeb("busybox", { "bin/busybox": "b" }, plain));
     const { bytes, modules, kernelVersion } = await buildInitramfs(kernel, busybox);
     expect(kernelVersion).toBe("6.1");

@@ -16,8 +16,7 @@ export interface Deb {
 }
 
 /** True when the bytes begin like a Debian package. */
-export const isDeb = (bytes: Uint8Array): boolean =>
-  isAr(bytes) && String.fromCharCode(...bytes.subarray(8, 8 + 13)) === "debian-binary";
+export const isDeb = (bytes: Uint8Array): boolean => isAr(bytes) && String.fromCharCode(...bytes.subarray(8, 8 + 13)) === "debian-binary";
 
 /** Opens a Debian package. */
 export async function openDeb(path: string): Promise<Deb> {

@@ -30,7 +30,13 @@ const RECIPES: Record<string, Recipe> = {
   debian: { arch: "amd64", package: "linux-image-cloud-amd64", kind: "linux", append: LINUX_APPEND, about: "Debian's stock cloud kernel" },
   "debian-amd64": { arch: "amd64", package: "linux-image-amd64", kind: "linux", append: LINUX_APPEND, about: "Debian's generic kernel" },
   "debian-686": { arch: "i386", package: "linux-image-686", kind: "linux", append: LINUX_APPEND, about: "Debian's 32-bit kernel" },
-  "debian-686-pae": { arch: "i386", package: "linux-image-686-pae", kind: "linux", append: LINUX_APPEND, about: "Debian's 32-bit PAE kernel" },
+  "debian-686-pae": {
+    arch: "i386",
+    package: "linux-image-686-pae",
+    kind: "linux",
+    append: LINUX_APPEND,
+    about: "Debian's 32-bit PAE kernel",
+  },
   "memtest86+": { arch: "amd64", package: "memtest86+", kind: "memtest", append: "console=ttyS0,115200", about: "a memory tester" },
 };
 
@@ -38,7 +44,10 @@ const RECIPES: Record<string, Recipe> = {
 const RECIPE_VERSION = 1;
 
 /** The names that `takeGuest` knows, with what they are. */
-export const GUEST_NAMES: readonly { name: string; about: string }[] = Object.entries(RECIPES).map(([name, { about }]) => ({ name, about }));
+export const GUEST_NAMES: readonly { name: string; about: string }[] = Object.entries(RECIPES).map(([name, { about }]) => ({
+  name,
+  about,
+}));
 
 /** True when the word names a guest that comes from Debian's archive. */
 export const isGuestName = (name: string): boolean => Object.hasOwn(RECIPES, name);

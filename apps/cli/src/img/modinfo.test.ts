@@ -14,7 +14,7 @@ function moduleFile(strings: string[], wide: boolean): Uint8Array {
   bytes.set(names, 64 + info.length);
   if (wide) view.setBigUint64(0x28, BigInt(table), true);
   else view.setUint32(0x20, table, true);
-  [entry, 3, 2].forEach((value, n) => view.setUint16((wide ? 0x3a : 0x2e) + 2 * n, value, true));
+  for (const [n, value] of [entry, 3, 2].entries()) view.setUint16((wide ? 0x3a : 0x2e) + 2 * n, value, true);
   const section = (index: number, name: number, offset: number, size: number): void => {
     const at = table + index * entry;
     view.setUint32(at, name, true);
@@ -34,11 +34,19 @@ function moduleFile(strings: string[], wide: boolean): Uint8Array {
 describe(".modinfo", () => {
   test.each([true, false])("dependencies and soft dependencies are read (64 bit: %s)", (wide) => {
     const file = moduleFile(["license=GPL", "softdep=pre: crc32c crc16 post: late", "depends=jbd2,mbcache,virtio-ring", "name=ext4"], wide);
-    expect(readModuleInfo(file, "fs/ext4.ko")).toEqual({ name: "ext4", depends: ["jbd2", "mbcache", "virtio_ring"], softPre: ["crc32c", "crc16"] });
+    expect(readModuleInfo(file, "fs/ext4.ko")).toEqual({
+      name: "ext4",
+      depends: ["jbd2", "mbcache", "virtio_ring"],
+      softPre: ["crc32c", "crc16"],
+    });
   });
 
   test("no dependencies is an empty list", () => {
-    expect(readModuleInfo(moduleFile(["depends="], true), "a/xen-blkfront.ko.xz")).toEqual({ name: "xen_blkfront", depends: [], softPre: [] });
+    expect(readModuleInfo(moduleFile(["depends="], true), "a/xen-blkfront.ko.xz")).toEqual({
+      name: "xen_blkfront",
+      depends: [],
+      softPre: [],
+    });
   });
 
   test("a section table outside the file is a clear error", () => {
@@ -67,7 +75,14 @@ describe("loading order", () => {
   const find = (name: string): ModuleInfo | undefined => modules[name];
 
   test("each module comes after what it depends on, once", () => {
-    expect(loadOrder(["virtio_blk", "virtio-ring", "ext4"], find, () => false)).toEqual(["virtio_ring", "virtio", "virtio_blk", "crc32c", "jbd2", "ext4"]);
+    expect(loadOrder(["virtio_blk", "virtio-ring", "ext4"], find, () => false)).toEqual([
+      "virtio_ring",
+      "virtio",
+      "virtio_blk",
+      "crc32c",
+      "jbd2",
+      "ext4",
+    ]);
   });
 
   test("built-in modules are left out, and so is what only they need", () => {

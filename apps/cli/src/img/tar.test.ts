@@ -22,7 +22,13 @@ function tar(...sources: Source[]): Uint8Array {
     put(link, 157);
     put("ustar\x0000", 257);
     put(prefix, 345);
-    put(`${head.reduce((sum, byte) => sum + byte, 0).toString(8).padStart(6, "0")}\0 `, 148);
+    put(
+      `${head
+        .reduce((sum, byte) => sum + byte, 0)
+        .toString(8)
+        .padStart(6, "0")}\0 `,
+      148,
+    );
     const body = new Uint8Array(Math.ceil(data.length / 512) * 512);
     body.set(new TextEncoder().encode(data));
     blocks.push(head, body);
