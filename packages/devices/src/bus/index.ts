@@ -1,4 +1,3 @@
 /** The two buses of a PC, ready to be handed to a core and a board. */
 export { createMmioBus } from "./mmio-bus.js";
 export { createPioBus } from "./pio-bus.js";
-export type { BusTap } from "./taps.js";

@@ -2,8 +2,8 @@
  * The memory-mapped I/O bus: a short list of windows sorted by address, with the last hit tried first.
  * Left out: burst and posted-write ordering; every access completes before the next one begins.
  */
-import { type AccessSize, HvError, type MmioBus, type MmioDevice } from "@paravane/paravirt-ops";
-import { type BusTap, floating, truncate } from "./taps.js";
+import { type AccessSize, type BusTap, HvError, type MmioBus, type MmioDevice } from "@paravane/paravirt-ops";
+import { floating, truncate } from "./width.js";
 
 interface Window {
   readonly base: number;

@@ -2,8 +2,8 @@
  * The port-I/O bus: 65,536 ports, one table look-up an access. SDM Vol. 1 §19.3.
  * Left out: alignment penalties and the bus cycles that a wide access to a narrow ISA device takes; such an access is split into bytes.
  */
-import { type AccessSize, HvError, type PioBus, type PioDevice } from "@paravane/paravirt-ops";
-import { type BusTap, floating, truncate } from "./taps.js";
+import { type AccessSize, type BusTap, HvError, type PioBus, type PioDevice } from "@paravane/paravirt-ops";
+import { floating, truncate } from "./width.js";
 
 interface Range {
   readonly first: number;

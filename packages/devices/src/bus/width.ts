@@ -1,11 +1,5 @@
-/** Taps of the two buses: called for accesses that no device claims. Absent by default. */
+/** Values as wide as an access. */
 import type { AccessSize } from "@paravane/paravirt-ops";
-
-/** Where unclaimed accesses are shown. A tap must not throw; it cannot change what the guest sees. */
-export interface BusTap {
-  unclaimedRead?(address: number, size: AccessSize): void;
-  unclaimedWrite?(address: number, size: AccessSize, value: number): void;
-}
 
 /** What a bus of undriven wires reads as, at each width. */
 export function floating(size: AccessSize): number {

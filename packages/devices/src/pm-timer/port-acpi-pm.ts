@@ -1,0 +1,95 @@
+/** The ACPI blocks on the port bus, with their alarm, the SCI and the way to switch the machine off. */
+import type { AccessSize, Clock, IrqLine, PioBus, Port } from "@paravane/paravirt-ops";
+import { nsOfTick, ticksAt } from "../ticks.js";
+import { type AcpiPm, PM_TIMER_HZ } from "./acpi-pm.js";
+
+/** Where the blocks are and what they lead to. */
+export interface AcpiPmWiring {
+  /** PM1 event: status and enable, 4 bytes. */
+  readonly eventPort: Port;
+  /** PM1 control, 2 bytes. */
+  readonly controlPort: Port;
+  /** Timer, 4 bytes. */
+  readonly timerPort: Port;
+  /** The SLP_TYP that switches off, as \_S5 says it. */
+  readonly sleepTypeS5: number;
+  readonly sci: IrqLine;
+  powerOff(): void;
+}
+
+/** What attached blocks offer to a host. */
+export interface PortAcpiPm {
+  pressPowerButton(): void;
+  /** Drives the SCI and the alarm again, after the chip was reset or loaded. */
+  settle(): void;
+}
+
+/** The bytes of an access within a register of `width` bytes at `at`, as a value of that register; undefined when it is not touched. */
+function slice(offset: number, size: AccessSize, value: number, at: number): number | undefined {
+  let bits = 0;
+  let touched = false;
+  for (let byte = 0; byte < size; byte++) {
+    const index = offset + byte - at;
+    if (index !== 0 && index !== 1) continue;
+    bits |= ((value >>> (8 * byte)) & 0xff) << (8 * index);
+    touched = true;
+  }
+  return touched ? bits : undefined;
+}
+
+/** Keeps the byte of `old` that an access of part of a 16-bit register does not write. */
+function merged(old: number, offset: number, size: AccessSize, bits: number, at: number): number {
+  let mask = 0;
+  for (let byte = 0; byte < size; byte++)
+    if (offset + byte - at === 0 || offset + byte - at === 1) mask |= 0xff << (8 * (offset + byte - at));
+  return (old & ~mask) | bits;
+}
+
+/** Joins the blocks to their ports. */
+export function attachAcpiPm(bus: PioBus, clock: Clock, pm: AcpiPm, wiring: AcpiPmWiring): PortAcpiPm {
+  const now = () => ticksAt(clock.nowNs(), PM_TIMER_HZ);
+  const settle = () => {
+    const next = pm.nextInterrupt(now());
+    wiring.sci.set(pm.interrupt);
+    if (next < 0) alarm.disarm();
+    else alarm.arm(nsOfTick(next, PM_TIMER_HZ));
+  };
+  const alarm = clock.createAlarm("acpi-pm-timer", settle);
+
+  bus.attach(wiring.eventPort, 4, {
+    name: "acpi-pm1-event",
+    pioRead(offset) {
+      const both = (pm.status(now()) | (pm.enable << 16)) >>> 0;
+      return both >>> (8 * offset);
+    },
+    pioWrite(offset, size, value) {
+      const cleared = slice(offset, size, value, 0);
+      const enabled = slice(offset, size, value, 2);
+      if (cleared !== undefined) pm.clearStatus(cleared, now());
+      if (enabled !== undefined) pm.enable = merged(pm.enable, offset, size, enabled, 2);
+      settle();
+    },
+  });
+  bus.attach(wiring.controlPort, 2, {
+    name: "acpi-pm1-control",
+    pioRead: (offset) => pm.control >>> (8 * offset),
+    pioWrite(offset, size, value) {
+      const bits = slice(offset, size, value, 0) ?? 0;
+      if (pm.writeControl(merged(pm.control, offset, size, bits, 0)) === wiring.sleepTypeS5) wiring.powerOff();
+    },
+  });
+  bus.attach(wiring.timerPort, 4, {
+    name: "acpi-pm-timer",
+    pioRead: (offset) => pm.timer(now()) >>> (8 * offset),
+    pioWrite() {
+      // the timer is read only
+    },
+  });
+  return {
+    pressPowerButton() {
+      pm.pressPowerButton();
+      settle();
+    },
+    settle,
+  };
+}
