@@ -1,4 +1,6 @@
 // One output file per source file, so that dist reads like src and a bundler can drop what is unused; tsc -b writes the declarations.
+// The engine is inside the JavaScript; it is copied as a file too, for those who want to load or inspect it by itself.
+import { copyFile } from "node:fs/promises";
 import { defineConfig } from "tsup";
 
 export default defineConfig({
@@ -9,4 +11,5 @@ export default defineConfig({
   bundle: false,
   sourcemap: false,
   silent: true,
+  onSuccess: () => copyFile("src/generated/engine.wasm", "dist/generated/engine.wasm"),
 });
