@@ -57,7 +57,7 @@ export const CTX = 0x0c8; // u64: value to XOR into TLB tags for the current add
 export const TLB = 0x0d0; // u32: address of the TLB array in use
 export const GLOBAL_GEN = 0x0d4; // u32: generation of global translations
 export const NEXT_CTX = 0x0d8; // u32: next unused 12-bit context number
-export const RETIRED = 0x0e0; // u64: instructions retired before this run
+export const RETIRED = 0x0e0; // u64: instructions retired, plus COUNT
 export const ID = 0x0e8; // u32: vCPU number
 
 // -- faults: set by any slow path; the interpreter then abandons the instruction ------------------------------------------------

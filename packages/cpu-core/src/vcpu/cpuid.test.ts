@@ -8,7 +8,8 @@ import { FEATURES, featureNamed, NOT_IMPLEMENTED } from "./features.js";
 import { CPU_MODELS, type CpuModel, parseCpuModel } from "./models.js";
 
 const place = { vcpuId: 2, vcpus: 4, tscHz: 1e9 };
-const row = (model: CpuModel, leaf: number, subleaf = 0) => cpuidRows(model, place).find((r) => r.leaf === leaf && (r.subleaf === subleaf || r.subleaf === 0xffffffff));
+const row = (model: CpuModel, leaf: number, subleaf = 0) =>
+  cpuidRows(model, place).find((r) => r.leaf === leaf && (r.subleaf === subleaf || r.subleaf === 0xffffffff));
 const codeOf = (text: string): string => {
   try {
     parseCpuModel(text);
@@ -23,9 +24,16 @@ describe("--cpu", () => {
     expect(parseCpuModel()).toMatchObject({ name: "paravane", vendor: "amd", family: 0x19 });
   });
   it.each([
-    ["nonsense", "cpu/unknown-model"], ["paravane,+nonsense", "cpu/unknown-feature"], ["paravane,-nonsense", "cpu/unknown-feature"], ["paravane,+avx2", "cpu/not-implemented"],
-    ["paravane,-avx2", "accepted"], ["paravane,vendor=cyrix", "cpu/bad-option"], ["paravane,lm", "cpu/bad-option"], ["paravane,family=1000", "cpu/bad-option"],
-    ["qemu64,+x2apic,+tsc-deadline,-pcid,+umip,vendor=GenuineIntel", "accepted"], ["paravane,x2apic=off,sse4_2=on", "accepted"],
+    ["nonsense", "cpu/unknown-model"],
+    ["paravane,+nonsense", "cpu/unknown-feature"],
+    ["paravane,-nonsense", "cpu/unknown-feature"],
+    ["paravane,+avx2", "cpu/not-implemented"],
+    ["paravane,-avx2", "accepted"],
+    ["paravane,vendor=cyrix", "cpu/bad-option"],
+    ["paravane,lm", "cpu/bad-option"],
+    ["paravane,family=1000", "cpu/bad-option"],
+    ["qemu64,+x2apic,+tsc-deadline,-pcid,+umip,vendor=GenuineIntel", "accepted"],
+    ["paravane,x2apic=off,sse4_2=on", "accepted"],
   ])("%s: %s", (text, code) => {
     expect(codeOf(text)).toBe(code);
   });
@@ -54,18 +62,28 @@ describe("CPUID", () => {
   });
   it("shows a feature exactly where it is advertised", () => {
     const bits = (text: string): string =>
-      cpuidRows(parseCpuModel(text), place).map((r) => `${r.leaf.toString(16)}.${r.subleaf} ${r.eax} ${r.ebx} ${r.ecx} ${r.edx}`).join("\n");
+      cpuidRows(parseCpuModel(text), place)
+        .map((r) => `${r.leaf.toString(16)}.${r.subleaf} ${r.eax} ${r.ebx} ${r.ecx} ${r.edx}`)
+        .join("\n");
     expect(row(parseCpuModel("paravane"), 7)!.ebx & (1 << 7)).not.toBe(0);
     expect(row(parseCpuModel("paravane,-smep"), 7)!.ebx & (1 << 7)).toBe(0);
     expect(bits("paravane,-smep")).not.toBe(bits("paravane"));
   });
   it("keeps Linux from mitigations that nothing here needs", () => {
     const model = parseCpuModel();
-    expect([row(model, 0x80000021)!.eax & 0x20000104, row(model, 0x80000021)!.ecx & 6, row(model, 0x80000008)!.ebx & (1 << 26)]).toEqual([0x20000104, 6, 1 << 26]);
+    expect([row(model, 0x80000021)!.eax & 0x20000104, row(model, 0x80000021)!.ecx & 6, row(model, 0x80000008)!.ebx & (1 << 26)]).toEqual([
+      0x20000104,
+      6,
+      1 << 26,
+    ]);
   });
   it("gives Intel's model the TSC's frequency", () => {
     expect(row(parseCpuModel("paravane,vendor=intel"), 0x15)).toMatchObject({ eax: 1, ebx: 1, ecx: 1e9 });
-    expect(cpuidRows(parseCpuModel("paravane,vendor=intel"), { ...place, tscHz: 2.5e9 }).find((r) => r.leaf === 0x15)).toMatchObject({ eax: 2, ebx: 5, ecx: 1e9 });
+    expect(cpuidRows(parseCpuModel("paravane,vendor=intel"), { ...place, tscHz: 2.5e9 }).find((r) => r.leaf === 0x15)).toMatchObject({
+      eax: 2,
+      ebx: 5,
+      ecx: 1e9,
+    });
   });
   it.each(CPU_MODELS)("%s fits the table, and its masks follow its features", (name) => {
     const view = new DataView(new ArrayBuffer(0x2000));

@@ -102,11 +102,14 @@ function addAmd(rows: Rows, model: CpuModel, { vcpus }: CpuPlace): void {
   rows.at(0x80000008).ecx = vcpus > 1 ? (bitsFor(vcpus) << 12) | (vcpus - 1) : 0;
 }
 
-function addIntel(rows: Rows, model: CpuModel, { vcpus, tscHz }: CpuPlace, highest: number): void {
+function addIntel(rows: Rows, { vcpus, tscHz }: CpuPlace, highest: number): void {
   if (highest >= 2) rows.set(2, ANY, [highest >= 4 ? 0x00feff01 : 0x03020101, 0, 0, highest >= 4 ? 0 : 0x0c040841]);
   if (highest < 4) return;
   const cache = (type: number, level: number, ways: number, sets: number): number[] => [
-    (type | (level << 5) | (1 << 8) | ((Math.max(vcpus, 1) - 1) << 26)) >>> 0, (((ways - 1) << 22) | 63) >>> 0, sets - 1, 0,
+    (type | (level << 5) | (1 << 8) | ((Math.max(vcpus, 1) - 1) << 26)) >>> 0,
+    (((ways - 1) << 22) | 63) >>> 0,
+    sets - 1,
+    0,
   ];
   rows.set(4, 0, cache(1, 1, 8, 64));
   rows.set(4, 1, cache(2, 1, 8, 64));
@@ -148,7 +151,7 @@ export function cpuidRows(model: CpuModel, place: CpuPlace): readonly Readonly<R
     rows.set(0xd, 0, [3, XSAVE_BYTES, XSAVE_BYTES, 0]);
     rows.at(0xd, 1).ebx = XSAVE_BYTES;
   }
-  if (model.vendor === "intel") addIntel(rows, model, place, highest);
+  if (model.vendor === "intel") addIntel(rows, place, highest);
   addExtended(rows, model, place);
   if (model.has("hypervisor")) rows.set(0x40000000, ANY, [0x40000000, ...words(HYPERVISOR_SIGNATURE, 3)]);
   // A row for one subleaf must stand before the row for all.
@@ -164,7 +167,9 @@ export function fillCpuid(view: DataView, cpu: number, model: CpuModel, place: C
     const at = cpu + L.CPUID_TABLE + i * ROW_BYTES;
     for (const [j, value] of [row.leaf, row.subleaf, row.eax, row.ebx, row.ecx, row.edx].entries()) view.setUint32(at + j * 4, value, true);
   }
-  let engine = 0, cr4 = 0, efer = 0;
+  let engine = 0,
+    cr4 = 0,
+    efer = 0;
   for (const name of model.features) {
     const feature = FEATURES[name];
     engine |= feature.engine ?? 0;

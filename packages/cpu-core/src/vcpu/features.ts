@@ -24,7 +24,12 @@ export interface Feature {
 }
 
 const bit = (n: number): number => 2 ** n;
-const feature = (leaf: number, register: CpuidRegister, at: number, more: Omit<Feature, "leaf" | "register" | "bit"> = {}): Feature => ({ leaf, register, bit: at, ...more });
+const feature = (leaf: number, register: CpuidRegister, at: number, more: Omit<Feature, "leaf" | "register" | "bit"> = {}): Feature => ({
+  leaf,
+  register,
+  bit: at,
+  ...more,
+});
 const mirrored = true;
 const EXT = 0x80000001;
 
@@ -116,17 +121,80 @@ export const FEATURES: Readonly<Record<FeatureName, Feature>> = table;
 
 /** Other spellings. */
 export const FEATURE_ALIASES: Readonly<Record<string, FeatureName>> = {
-  abm: "lzcnt", pni: "sse3", "sse4-1": "sse4.1", "sse4-2": "sse4.2", "lahf-sahf": "lahf-lm", xd: "nx", i64: "lm", pclmul: "pclmulqdq", "sha-ni": "sha",
-  clfsh: "clflush", prefetchw: "3dnowprefetch", cmpxchg8b: "cx8", cmpxchg16b: "cx16", "tsc-deadline-timer": "tsc-deadline",
-  page1gb: "pdpe1gb", "auto-ibrs": "autoibrs", "lfence-always-serializing": "lfence-serializing", ibrs: "spec-ctrl",
+  abm: "lzcnt",
+  pni: "sse3",
+  "sse4-1": "sse4.1",
+  "sse4-2": "sse4.2",
+  "lahf-sahf": "lahf-lm",
+  xd: "nx",
+  i64: "lm",
+  pclmul: "pclmulqdq",
+  "sha-ni": "sha",
+  clfsh: "clflush",
+  prefetchw: "3dnowprefetch",
+  cmpxchg8b: "cx8",
+  cmpxchg16b: "cx16",
+  "tsc-deadline-timer": "tsc-deadline",
+  page1gb: "pdpe1gb",
+  "auto-ibrs": "autoibrs",
+  "lfence-always-serializing": "lfence-serializing",
+  ibrs: "spec-ctrl",
 };
 
 /** Features that exist on real processors and that this core does not have, so that asking for them gets an answer that says so. */
 export const NOT_IMPLEMENTED: readonly string[] = [
-  "3dnow", "3dnowext", "aperfmperf", "avx", "avx2", "avx512f", "avx-vnni", "amx-tile", "cet-ibt", "cet-ss", "clzero", "ds", "dtes64", "f16c", "fma",
-  "fma4", "fxsr-opt", "gfni", "hle", "ibpb", "ibs", "la57", "lam", "lwp", "misalignsse", "monitor", "movdir64b", "movdiri", "mpx", "osvw", "perfctr-core", "pdcm",
-  "pks", "pku", "rtm", "serialize", "skinit", "smx", "ss", "sse4a", "ssbd", "stibp", "svm", "tbm", "topoext", "vaes", "vmx", "vpclmulqdq", "waitpkg", "wbnoinvd",
-  "xop", "xsaves",
+  "3dnow",
+  "3dnowext",
+  "aperfmperf",
+  "avx",
+  "avx2",
+  "avx512f",
+  "avx-vnni",
+  "amx-tile",
+  "cet-ibt",
+  "cet-ss",
+  "clzero",
+  "ds",
+  "dtes64",
+  "f16c",
+  "fma",
+  "fma4",
+  "fxsr-opt",
+  "gfni",
+  "hle",
+  "ibpb",
+  "ibs",
+  "la57",
+  "lam",
+  "lwp",
+  "misalignsse",
+  "monitor",
+  "movdir64b",
+  "movdiri",
+  "mpx",
+  "osvw",
+  "perfctr-core",
+  "pdcm",
+  "pks",
+  "pku",
+  "rtm",
+  "serialize",
+  "skinit",
+  "smx",
+  "ss",
+  "sse4a",
+  "ssbd",
+  "stibp",
+  "svm",
+  "tbm",
+  "topoext",
+  "vaes",
+  "vmx",
+  "vpclmulqdq",
+  "waitpkg",
+  "wbnoinvd",
+  "xop",
+  "xsaves",
 ];
 
 /** The name in this table for a spelling, or undefined. */

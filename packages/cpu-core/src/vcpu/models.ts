@@ -39,20 +39,47 @@ const I686: readonly FeatureName[] = [...I586, "pae", "apic", "sep", "mtrr", "pg
 const X86_64: readonly FeatureName[] = [...I686, "clflush", "sse", "sse2", "syscall", "nx", "lm"];
 
 /** Features that only one vendor's processors show. */
-const AMD_ONLY: readonly FeatureName[] = ["mmxext", "xsaveerptr", "amd-ssb-no", "lfence-serializing", "null-sel-clr-base", "autoibrs", "srso-no", "tsa-sq-no", "tsa-l1-no"];
+const AMD_ONLY: readonly FeatureName[] = [
+  "mmxext",
+  "xsaveerptr",
+  "amd-ssb-no",
+  "lfence-serializing",
+  "null-sel-clr-base",
+  "autoibrs",
+  "srso-no",
+  "tsa-sq-no",
+  "tsa-l1-no",
+];
 const INTEL_ONLY: readonly FeatureName[] = ["spec-ctrl", "arch-capabilities"];
 
 const MODELS: Readonly<Record<string, Definition>> = {
   paravane: {
-    vendor: "amd", family: 0x19, model: 0x11, stepping: 1, brand: "Paravane Virtual CPU", physicalBits: 40, intel: { family: 6, model: 0x8f, stepping: 4 },
+    vendor: "amd",
+    family: 0x19,
+    model: 0x11,
+    stepping: 1,
+    brand: "Paravane Virtual CPU",
+    physicalBits: 40,
+    intel: { family: 6, model: 0x8f, stepping: 4 },
     features: (Object.keys(FEATURES) as FeatureName[]).filter((name) => !INTEL_ONLY.includes(name)),
   },
   qemu64: {
-    vendor: "amd", family: 15, model: 107, stepping: 1, brand: "Paravane Virtual CPU (qemu64)", physicalBits: 40, intel: { family: 6, model: 15, stepping: 11 },
+    vendor: "amd",
+    family: 15,
+    model: 107,
+    stepping: 1,
+    brand: "Paravane Virtual CPU (qemu64)",
+    physicalBits: 40,
+    intel: { family: 6, model: 15, stepping: 11 },
     features: [...X86_64, "sse3", "cx16", "x2apic", "tsc-deadline", "tsc-adjust", "lahf-lm", "hypervisor"],
   },
   pentium3: {
-    vendor: "intel", family: 6, model: 8, stepping: 3, brand: "Paravane Virtual CPU (pentium3)", physicalBits: 36,
+    vendor: "intel",
+    family: 6,
+    model: 8,
+    stepping: 3,
+    brand: "Paravane Virtual CPU (pentium3)",
+    physicalBits: 36,
     features: [...I686, "sse"],
   },
   pentium: { vendor: "intel", family: 5, model: 4, stepping: 3, brand: "", physicalBits: 32, features: [...I586, "apic", "mmx"] },
@@ -60,7 +87,12 @@ const MODELS: Readonly<Record<string, Definition>> = {
 };
 
 /** Models by name, the default first. */
-export const CPU_MODELS: readonly string[] = ["paravane", ...Object.keys(MODELS).filter((name) => name !== "paravane").sort()];
+export const CPU_MODELS: readonly string[] = [
+  "paravane",
+  ...Object.keys(MODELS)
+    .filter((name) => name !== "paravane")
+    .sort(),
+];
 
 const VENDORS: Readonly<Record<string, CpuVendor>> = { intel: "intel", genuineintel: "intel", amd: "amd", authenticamd: "amd" };
 
@@ -69,7 +101,9 @@ function unknownFeature(spelling: string): HvError {
   if (NOT_IMPLEMENTED.includes(name)) {
     return new HvError("cpu/not-implemented", `the CPU feature "${name}" is not implemented, so it cannot be switched on`);
   }
-  return new HvError("cpu/unknown-feature", `there is no CPU feature "${spelling}"`, { hint: `known features: ${Object.keys(FEATURES).sort().join(" ")}` });
+  return new HvError("cpu/unknown-feature", `there is no CPU feature "${spelling}"`, {
+    hint: `known features: ${Object.keys(FEATURES).sort().join(" ")}`,
+  });
 }
 
 function addFeature(features: Set<FeatureName>, name: FeatureName): void {
@@ -85,7 +119,8 @@ function dropFeature(features: Set<FeatureName>, name: FeatureName): void {
 
 function parseNumber(key: string, text: string): number {
   const value = Number(text);
-  if (!Number.isInteger(value) || value < 0 || value > 0xff + 15) throw new HvError("cpu/bad-option", `--cpu ${key}=${text}: not a number that CPUID can hold`);
+  if (!Number.isInteger(value) || value < 0 || value > 0xff + 15)
+    throw new HvError("cpu/bad-option", `--cpu ${key}=${text}: not a number that CPUID can hold`);
   return value;
 }
 
@@ -102,7 +137,8 @@ function parseItem(item: string, choice: Choice): void {
   const value = equals < 0 ? "" : item.slice(equals + 1).toLowerCase();
   if (key === "vendor") {
     choice.vendor = VENDORS[value];
-    if (choice.vendor === undefined) throw new HvError("cpu/bad-option", `--cpu vendor=${value}: the vendors are ${Object.keys(VENDORS).join(", ")}`);
+    if (choice.vendor === undefined)
+      throw new HvError("cpu/bad-option", `--cpu vendor=${value}: the vendors are ${Object.keys(VENDORS).join(", ")}`);
     return;
   }
   if (key === "family" || key === "model" || key === "stepping") {
@@ -146,7 +182,11 @@ export function parseCpuModel(text = "paravane"): CpuModel {
   const identity = (vendor === "intel" && definition.vendor === "amd" && definition.intel) || definition;
   const { brand, physicalBits } = definition;
   return {
-    name, vendor, brand, physicalBits, features,
+    name,
+    vendor,
+    brand,
+    physicalBits,
+    features,
     family: choice.numbers.get("family") ?? identity.family,
     model: choice.numbers.get("model") ?? identity.model,
     stepping: choice.numbers.get("stepping") ?? identity.stepping,

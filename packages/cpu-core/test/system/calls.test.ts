@@ -3,9 +3,12 @@ import { beforeEach, describe, expect, it } from "vitest";
 import * as L from "../../src/layout.js";
 import { Bench, CODE, STACK3, TSS } from "./bench.js";
 
-const UD = 6, GP = 13;
+const UD = 6,
+  GP = 13;
 let b: Bench;
-const use = async (model?: string): Promise<void> => void (b = await Bench.create(model));
+const use = async (model?: string): Promise<void> => {
+  b = await Bench.create(model);
+};
 beforeEach(() => use());
 
 const set64 = (offset: number, value: bigint): void => b.view.setBigUint64(L.VCPU_BASE + offset, value, true);

@@ -3,9 +3,13 @@ import { beforeEach, describe, expect, it } from "vitest";
 import * as L from "../../src/layout.js";
 import { Bench, CODE, type Mode, type Outcome } from "./bench.js";
 
-const UD = 6, GP = 13, DB = 1;
+const UD = 6,
+  GP = 13,
+  DB = 1;
 let b: Bench;
-const use = async (model?: string): Promise<void> => void (b = await Bench.create(model));
+const use = async (model?: string): Promise<void> => {
+  b = await Bench.create(model);
+};
 beforeEach(() => use());
 
 const start = (mode: Mode, cpl: 0 | 3 = 0): Bench => b.start(mode, cpl);
@@ -123,22 +127,48 @@ describe("debug registers", () => {
 
 describe("MSRs", () => {
   it.each<[string, number, bigint]>([
-    ["SYSENTER_CS", 0x174, 0x1234n], ["SYSENTER_ESP", 0x175, 0x123456789abcn], ["PAT", 0x277, 0x07070707n], ["FS_BASE", 0xc0000100, 0x123456789abcn],
-    ["GS_BASE", 0xc0000101, 0x123456789abcn], ["KERNEL_GS_BASE", 0xc0000102, 0xffff800000000000n], ["LSTAR", 0xc0000082, 0x123456789abcn],
-    ["CSTAR", 0xc0000083, 0x1000n], ["SFMASK", 0xc0000084, 0xffffffffn], ["STAR", 0xc0000081, 0x0023001000000000n], ["TSC_AUX", 0xc0000103, 7n],
-    ["MTRRphysBase0", 0x200, 0xf000000006n], ["MTRRphysMask7", 0x20f, 0xfff0000800n], ["MTRRfix64K", 0x250, 0x0606060606060606n], ["MTRRdefType", 0x2ff, 0xc06n],
-    ["MC0_CTL", 0x400, 0xffffffffffffffffn], ["MC5_ADDR", 0x416, 0xaaaaaaaaaaaaaaaan], ["MISC_ENABLE", 0x1a0, 0x400c51801n], ["NB_CFG", 0xc001001f, 1n << 46n],
+    ["SYSENTER_CS", 0x174, 0x1234n],
+    ["SYSENTER_ESP", 0x175, 0x123456789abcn],
+    ["PAT", 0x277, 0x07070707n],
+    ["FS_BASE", 0xc0000100, 0x123456789abcn],
+    ["GS_BASE", 0xc0000101, 0x123456789abcn],
+    ["KERNEL_GS_BASE", 0xc0000102, 0xffff800000000000n],
+    ["LSTAR", 0xc0000082, 0x123456789abcn],
+    ["CSTAR", 0xc0000083, 0x1000n],
+    ["SFMASK", 0xc0000084, 0xffffffffn],
+    ["STAR", 0xc0000081, 0x0023001000000000n],
+    ["TSC_AUX", 0xc0000103, 7n],
+    ["MTRRphysBase0", 0x200, 0xf000000006n],
+    ["MTRRphysMask7", 0x20f, 0xfff0000800n],
+    ["MTRRfix64K", 0x250, 0x0606060606060606n],
+    ["MTRRdefType", 0x2ff, 0xc06n],
+    ["MC0_CTL", 0x400, 0xffffffffffffffffn],
+    ["MC5_ADDR", 0x416, 0xaaaaaaaaaaaaaaaan],
+    ["MISC_ENABLE", 0x1a0, 0x400c51801n],
+    ["NB_CFG", 0xc001001f, 1n << 46n],
   ])("%s keeps what is written", (_, index, value) => {
     start("long");
     expect(wrmsr(index, value).vector).toBeUndefined();
     expect(rdmsr(index)).toBe(value);
   });
   it.each<[string, number, bigint]>([
-    ["a non-canonical FS_BASE", 0xc0000100, 0x800000000000n], ["a non-canonical LSTAR", 0xc0000082, 0xaaaaaaaaaaaaaaaan], ["PAT with type 2", 0x277, 2n],
-    ["an MTRR of type 2", 0x200, 2n], ["an MTRR beyond the last", 0x210, 6n], ["an MTRR above the physical addresses", 0x201, 1n << 40n],
-    ["an MTRR default of type 7", 0x2ff, 7n], ["MCG_CAP", 0x179, 0n], ["half of MC0_CTL", 0x400, 1n], ["MC0_STATUS other than 0", 0x401, 1n],
-    ["MC6", 0x418, 0n], ["reserved bits of EFER", 0xc0000080, 0x3d00n], ["EFER without LME while paging", 0xc0000080, 0xc00n], ["SPEC_CTRL, which AMD's model lacks", 0x48, 0n],
-    ["MISC_ENABLE's reserved bits", 0x1a0, 2n], ["an MSR that does not exist", 0x12345, 0n], ["the microcode revision", 0x8b, 0n],
+    ["a non-canonical FS_BASE", 0xc0000100, 0x800000000000n],
+    ["a non-canonical LSTAR", 0xc0000082, 0xaaaaaaaaaaaaaaaan],
+    ["PAT with type 2", 0x277, 2n],
+    ["an MTRR of type 2", 0x200, 2n],
+    ["an MTRR beyond the last", 0x210, 6n],
+    ["an MTRR above the physical addresses", 0x201, 1n << 40n],
+    ["an MTRR default of type 7", 0x2ff, 7n],
+    ["MCG_CAP", 0x179, 0n],
+    ["half of MC0_CTL", 0x400, 1n],
+    ["MC0_STATUS other than 0", 0x401, 1n],
+    ["MC6", 0x418, 0n],
+    ["reserved bits of EFER", 0xc0000080, 0x3d00n],
+    ["EFER without LME while paging", 0xc0000080, 0xc00n],
+    ["SPEC_CTRL, which AMD's model lacks", 0x48, 0n],
+    ["MISC_ENABLE's reserved bits", 0x1a0, 2n],
+    ["an MSR that does not exist", 0x12345, 0n],
+    ["the microcode revision", 0x8b, 0n],
   ])("writing %s is #GP", (_, index, value) => {
     start("long");
     expect(wrmsr(index, value).vector).toBe(GP);
@@ -155,7 +185,8 @@ describe("MSRs", () => {
   it("a processor without long mode has none of its MSRs", async () => {
     await use("pentium3");
     start("protected");
-    for (const index of [0xc0000080, 0xc0000081, 0xc0000082, 0xc0000100, 0xc0000102, 0xc0010015]) expect(rdmsr(index), index.toString(16)).toBe("#GP");
+    for (const index of [0xc0000080, 0xc0000081, 0xc0000082, 0xc0000100, 0xc0000102, 0xc0010015])
+      expect(rdmsr(index), index.toString(16)).toBe("#GP");
     expect(wrmsr(0xc0000101, 1n).vector).toBe(GP);
   });
   it("Intel checks SYSENTER addresses and the upper half of TSC_AUX, AMD does not", async () => {

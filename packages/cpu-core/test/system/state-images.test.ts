@@ -3,7 +3,10 @@ import { beforeEach, describe, expect, it } from "vitest";
 import * as L from "../../src/layout.js";
 import { Bench, CODE } from "./bench.js";
 
-const UD = 6, NM = 7, GP = 13, PF = 14;
+const UD = 6,
+  NM = 7,
+  GP = 13,
+  PF = 14;
 const AREA = 0x9000;
 const CR4 = 0x40620; // OSXSAVE, OSFXSR
 let b: Bench;
@@ -26,7 +29,13 @@ function fillState(): void {
     set64(L.FPR + i * 16, 0x8000000000000000n + BigInt(i));
     set64(L.FPR + i * 16 + 8, 0x3fffn);
   }
-  for (const [offset, value] of [[L.FCW, 0x27f], [L.FSW, 0x3000], [L.FTW, 0xc0], [L.MXCSR, 0x1fa0]] as const) b.view.setUint32(L.VCPU_BASE + offset, value, true);
+  for (const [offset, value] of [
+    [L.FCW, 0x27f],
+    [L.FSW, 0x3000],
+    [L.FTW, 0xc0],
+    [L.MXCSR, 0x1fa0],
+  ] as const)
+    b.view.setUint32(L.VCPU_BASE + offset, value, true);
 }
 /** Runs `hex` with rdi = AREA (or another address), EDX:EAX = mask. */
 function run(hex: string, at = AREA, mask = 3): number | undefined {
@@ -37,7 +46,12 @@ function run(hex: string, at = AREA, mask = 3): number | undefined {
   b.set("rdx", 0);
   return b.run(`${hex} f4`).vector;
 }
-const FXSAVE = "48 0f ae 07", FXRSTOR = "48 0f ae 0f", XSAVE = "48 0f ae 27", XRSTOR = "48 0f ae 2f", XSAVEOPT = "48 0f ae 37", XSAVEC = "48 0f c7 27";
+const FXSAVE = "48 0f ae 07",
+  FXRSTOR = "48 0f ae 0f",
+  XSAVE = "48 0f ae 27",
+  XRSTOR = "48 0f ae 2f",
+  XSAVEOPT = "48 0f ae 37",
+  XSAVEC = "48 0f c7 27";
 const enableSse = (): void => set64(L.XCR0, 3n);
 
 describe("FXSAVE and FXRSTOR", () => {
@@ -45,7 +59,12 @@ describe("FXSAVE and FXRSTOR", () => {
     fillState();
     expect(run(FXSAVE)).toBeUndefined();
     expect([b.peek32(AREA), b.peek8(AREA + 4), b.peek32(AREA + 24), b.peek32(AREA + 28)]).toEqual([0x3000027f, 0xc0, 0x1fa0, 0xffff]);
-    expect([peek64(AREA + 32), b.peek32(AREA + 40), peek64(AREA + 160 + 15 * 16), peek64(AREA + 168 + 15 * 16)]).toEqual([0x8000000000000006n, 0x3fff, 0xffffffffffffffffn, 0x10fn]);
+    expect([peek64(AREA + 32), b.peek32(AREA + 40), peek64(AREA + 160 + 15 * 16), peek64(AREA + 168 + 15 * 16)]).toEqual([
+      0x8000000000000006n,
+      0x3fff,
+      0xffffffffffffffffn,
+      0x10fn,
+    ]);
     expect([b.peek32(AREA + 416), b.peek32(AREA + 508)]).toEqual([0xcccccccc, 0xcccccccc]);
   });
   it("restore what was saved", () => {
@@ -54,7 +73,12 @@ describe("FXSAVE and FXRSTOR", () => {
     for (let at = L.FPR; at < L.XMM + 256; at += 8) set64(at, 0n);
     b.view.setUint32(L.VCPU_BASE + L.FTW, 0, true);
     expect(run(FXRSTOR)).toBeUndefined();
-    expect([get64(L.XMM + 240), get64(L.FPR + 6 * 16), b.word(L.FTW), b.word(L.MXCSR)]).toEqual([0xffffffffffffffffn, 0x8000000000000006n, 0xc0, 0x1fa0]);
+    expect([get64(L.XMM + 240), get64(L.FPR + 6 * 16), b.word(L.FTW), b.word(L.MXCSR)]).toEqual([
+      0xffffffffffffffffn,
+      0x8000000000000006n,
+      0xc0,
+      0x1fa0,
+    ]);
   });
   it("refuse misalignment and reserved MXCSR bits; CR0.TS is #NM", () => {
     expect(run(FXSAVE, AREA + 8)).toBe(GP);
@@ -92,7 +116,12 @@ describe("XSAVE and XRSTOR", () => {
     fillState();
     b.poke64(AREA + 512, 0n);
     run(XSAVE, AREA, 2);
-    expect([b.peek32(AREA), peek64(AREA + 512), peek64(AREA + 520), peek64(AREA + 160 + 16)]).toEqual([0xcccccccc, 2n, 0xccccccccccccccccn, 0x1111111111111111n]);
+    expect([b.peek32(AREA), peek64(AREA + 512), peek64(AREA + 520), peek64(AREA + 160 + 16)]).toEqual([
+      0xcccccccc,
+      2n,
+      0xccccccccccccccccn,
+      0x1111111111111111n,
+    ]);
   });
   it("XSAVEOPT leaves out what is in its initial state; XRSTOR then initialises it", () => {
     enableSse();
@@ -117,8 +146,11 @@ describe("XSAVE and XRSTOR", () => {
     expect(get64(L.XMM + 16)).toBe(0x1111111111111111n);
   });
   it.each<[string, number, bigint]>([
-    ["a component that XCR0 lacks", 512, 4n], ["a compacted header with an unknown component", 520, 0x8000000000000004n], ["XCOMP_BV without the compacted bit", 520, 1n],
-    ["reserved bytes of the header", 528, 1n], ["reserved bits of MXCSR", 24, 0x10000n],
+    ["a component that XCR0 lacks", 512, 4n],
+    ["a compacted header with an unknown component", 520, 0x8000000000000004n],
+    ["XCOMP_BV without the compacted bit", 520, 1n],
+    ["reserved bytes of the header", 528, 1n],
+    ["reserved bits of MXCSR", 24, 0x10000n],
   ])("XRSTOR refuses %s", (_, offset, value) => {
     enableSse();
     fillState();

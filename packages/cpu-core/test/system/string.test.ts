@@ -39,24 +39,39 @@ interface State {
 
 /** The manual's pseudocode, one element at a time. */
 function model(c: Case, bytes: Uint8Array): State {
-  const s: State = { bytes: bytes.slice(), rsi: c.rsi, rdi: c.rdi, rcx: c.rcx, rax: c.rax, zero: undefined, carry: undefined, fault: undefined };
+  const s: State = {
+    bytes: bytes.slice(),
+    rsi: c.rsi,
+    rdi: c.rdi,
+    rcx: c.rcx,
+    rax: c.rax,
+    zero: undefined,
+    carry: undefined,
+    fault: undefined,
+  };
   const step = c.down ? -c.size : c.size;
   const mapped = (at: number): boolean => at >= BASE && at < BASE + PAGES_MAPPED * 0x1000;
+  const fails = (at: number): undefined => {
+    s.fault = at;
+  };
   const load = (at: number): bigint | undefined => {
     let value = 0n;
     for (let i = 0; i < c.size; i++) {
-      if (!mapped(at + i)) return void (s.fault = at + i);
+      if (!mapped(at + i)) return fails(at + i);
       value |= BigInt(s.bytes[at + i - BASE]!) << BigInt(8 * i);
     }
     return value;
   };
   const store = (at: number, value: bigint): boolean => {
-    for (let i = 0; i < c.size; i++) if (!mapped(at + i)) return (s.fault = at + i), false;
+    for (let i = 0; i < c.size; i++) if (!mapped(at + i)) return fails(at + i) !== undefined;
     for (let i = 0; i < c.size; i++) s.bytes[at + i - BASE] = Number((value >> BigInt(8 * i)) & 0xffn);
     return true;
   };
   const mask = (1n << BigInt(8 * c.size)) - 1n;
-  const compare = (x: bigint, y: bigint): void => void ((s.zero = x === y), (s.carry = x < y));
+  const compare = (x: bigint, y: bigint): void => {
+    s.zero = x === y;
+    s.carry = x < y;
+  };
   for (;;) {
     if (c.repeat !== "" && s.rcx === 0) return s;
     if (c.name === "movs") {
@@ -107,7 +122,10 @@ function check(c: Case, seedBytes: Uint8Array, long: boolean): void {
   if (expected.fault === undefined) expect(outcome.vector, text).toBeUndefined();
   else expect([outcome.vector, b.get("cr2")], text).toEqual([14, expected.fault]);
   expect({ rsi: b.get("rsi"), rdi: b.get("rdi"), rcx: b.get("rcx"), rax: b.vcpu.registers.get("rax") }, text).toEqual({
-    rsi: expected.rsi, rdi: expected.rdi, rcx: expected.rcx, rax: expected.rax,
+    rsi: expected.rsi,
+    rdi: expected.rdi,
+    rcx: expected.rcx,
+    rax: expected.rax,
   });
   if (expected.zero !== undefined && expected.fault === undefined) {
     expect([(b.get("rflags") & 0x40) !== 0, (b.get("rflags") & 1) !== 0], text).toEqual([expected.zero, expected.carry]);
@@ -126,9 +144,20 @@ const random = (below: number): number => {
 function randomCase(name: Name, size: 1 | 2 | 4 | 8): Case {
   const near = random(3);
   const rsi = BASE + random(PAGES_MAPPED * 0x1000);
-  const rdi = near === 0 ? rsi + random(40) - 20 : near === 1 ? BASE + random(PAGES_MAPPED * 0x1000) : BASE + 0x1000 * random(PAGES_MAPPED) + random(24) - 12;
+  const rdi =
+    near === 0
+      ? rsi + random(40) - 20
+      : near === 1
+        ? BASE + random(PAGES_MAPPED * 0x1000)
+        : BASE + 0x1000 * random(PAGES_MAPPED) + random(24) - 12;
   return {
-    name, size, rsi, rdi: Math.max(rdi, BASE), down: random(3) === 0, repeat: (["f3", "f3", "f2", ""] as const)[random(4)]!, rcx: random(4) === 0 ? random(4) : random(3000 / size),
+    name,
+    size,
+    rsi,
+    rdi: Math.max(rdi, BASE),
+    down: random(3) === 0,
+    repeat: (["f3", "f3", "f2", ""] as const)[random(4)]!,
+    rcx: random(4) === 0 ? random(4) : random(3000 / size),
     rax: BigInt(random(2) === 0 ? 0 : random(2 ** 32)) * 0x1_0000_0001n,
   };
 }
@@ -136,16 +165,21 @@ function randomCase(name: Name, size: 1 | 2 | 4 | 8): Case {
 const SIZES = [1, 2, 4, 8] as const;
 describe.each(["long", "paged32"] as const)("in %s mode", (mode) => {
   const sizes = mode === "long" ? SIZES : SIZES.slice(0, 3);
-  it.each((Object.keys(OPCODES) as Name[]).flatMap((name) => sizes.map((size) => [name, size] as const)))("%s of %i bytes is as the manual says", (name, size) => {
-    b.start(mode);
-    for (let i = 0; i < 40; i++) {
-      const c = randomCase(name, size);
-      if (mode === "paged32") c.rax &= 0xffffffffn;
-      const same = random(2) === 0;
-      const bytes = Uint8Array.from({ length: PAGES_MAPPED * 0x1000 }, (_, at) => (same ? (at % 97 === 96 ? random(256) : 0) : random(256)));
-      check(c, bytes, mode === "long");
-    }
-  });
+  it.each((Object.keys(OPCODES) as Name[]).flatMap((name) => sizes.map((size) => [name, size] as const)))(
+    "%s of %i bytes is as the manual says",
+    (name, size) => {
+      b.start(mode);
+      for (let i = 0; i < 40; i++) {
+        const c = randomCase(name, size);
+        if (mode === "paged32") c.rax &= 0xffffffffn;
+        const same = random(2) === 0;
+        const bytes = Uint8Array.from({ length: PAGES_MAPPED * 0x1000 }, (_, at) =>
+          same ? (at % 97 === 96 ? random(256) : 0) : random(256),
+        );
+        check(c, bytes, mode === "long");
+      }
+    },
+  );
 });
 
 describe("addresses and prefixes", () => {

@@ -11,8 +11,26 @@ export const miscSystem: Entry[] = [
   outlined("INVD", "sys", "cacheControl", [["0F 08"]]),
   outlined("WBINVD", "sys", "cacheControl", [["0F 09"]]),
   outlined("CLWB", "vec", "clflush", [["66 0F AE /6 mem", "Mb"]], { feature: "clwb" }),
-  outlined("RDRAND", "sys", "randomNumber", [["NP 0F C7 /6 reg", "Rv"], ["66 0F C7 /6 reg", "Rv"]], { flags: true, feature: "rdrand" }),
-  outlined("RDSEED", "sys", "randomNumber", [["NP 0F C7 /7 reg", "Rv"], ["66 0F C7 /7 reg", "Rv"]], { flags: true, feature: "rdseed" }),
+  outlined(
+    "RDRAND",
+    "sys",
+    "randomNumber",
+    [
+      ["NP 0F C7 /6 reg", "Rv"],
+      ["66 0F C7 /6 reg", "Rv"],
+    ],
+    { flags: true, feature: "rdrand" },
+  ),
+  outlined(
+    "RDSEED",
+    "sys",
+    "randomNumber",
+    [
+      ["NP 0F C7 /7 reg", "Rv"],
+      ["66 0F C7 /7 reg", "Rv"],
+    ],
+    { flags: true, feature: "rdseed" },
+  ),
   outlined("RDFSBASE", "sys", "rdfsbase", [["F3 0F AE /0 reg o64", "Ry"]], { feature: "fsgsbase" }),
   outlined("RDGSBASE", "sys", "rdgsbase", [["F3 0F AE /1 reg o64", "Ry"]], { feature: "fsgsbase" }),
   outlined("WRFSBASE", "sys", "wrfsbase", [["F3 0F AE /2 reg o64", "Ry"]], { feature: "fsgsbase" }),
