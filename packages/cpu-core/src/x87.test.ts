@@ -125,7 +125,7 @@ function round(v: Exact, rc: number, precision: number, maxExponent: number, min
   }
   if (freeTop > maxExponent) {
     const toInfinity = rc === 0 || rc === (v.negative ? 1 : 2);
-    return { q: toInfinity ? -1n : (1n << BigInt(precision)) - 1n, e: maxExponent - precision + 1, flags: OE | PE | (toInfinity ? C1 : 0) };
+    return { q: toInfinity ? -1n : ((1n << BigInt(precision)) - 1n) << BigInt(width - precision), e: maxExponent - width + 1, flags: OE | PE | (toInfinity ? C1 : 0) };
   }
   return { q: m << BigInt(width - precision), e: e - (width - precision), flags };
 }
@@ -174,8 +174,8 @@ const exponents = [0, 1, 2, 63, 64, 16382, 16383, 16384, 16383 + 23, 16383 + 52,
 function finite(): Ext {
   const sign = next() & 1 ? 0x8000 : 0;
   const kind = next() % 8;
-  let e = next() % 4 === 0 ? exponents[next() % exponents.length]! : 16383 - 70 + (next() % 140);
-  if (next() % 8 === 0) e = next() % 0x7fff;
+  let e = next() % 8 === 0 ? exponents[next() % exponents.length]! : 16383 - 70 + (next() % 140);
+  if (next() % 16 === 0) e = next() % 0x7fff;
   let m: bigint;
   if (kind === 0) m = TOP_BIT;
   else if (kind === 1) m = (1n << 64n) - 1n;
@@ -184,6 +184,12 @@ function finite(): Ext {
   else m = TOP_BIT | random64();
   if (e === 0 && next() & 1) m = next() % 4 === 0 ? 0n : random64() >> BigInt(1 + (next() % 63));
   return ext(sign | e, m);
+}
+/** Differs from `x` by little, or only by the sign. */
+function neighbour(x: Ext): Ext {
+  const e = Math.min((x.se & 0x7fff) ^ (next() & 1), 0x7ffe);
+  const m = x.m ^ BigInt(next() & 3);
+  return ext((next() & 0x8000) | e, e === 0 ? m : m | TOP_BIT);
 }
 const isDenormal = (x: Ext): boolean => (x.se & 0x7fff) === 0 && x.m !== 0n;
 const anyFcw = (): number => 0x7f | ((next() % 4) << 10) | ([0, 2, 3][next() % 3]! << 8);
@@ -196,10 +202,9 @@ function check(name: string, fcw: number, inputs: Ext[], i: number, want: Ext, f
 
 describe("x87 arithmetic", () => {
   it("adds, subtracts and multiplies exactly and rounds once, in each precision and direction", () => {
-    for (let n = 0; n < 6000; n++) {
+    for (let n = 0; n < 1500; n++) {
       const a = finite();
-      const b = n % 3 === 0 ? ext((a.se & 0x7fff) ^ (next() & 0x8001), a.m ^ BigInt(next() & 3)) : finite();
-      if ((b.se & 0x7fff) === 0x7fff) continue;
+      const b = n % 3 === 0 ? neighbour(a) : finite();
       const fcw = anyFcw();
       const x = exactOf(a);
       const y = exactOf(b);
@@ -213,7 +218,7 @@ describe("x87 arithmetic", () => {
   });
 
   it("divides and extracts roots exactly and rounds once", () => {
-    for (let n = 0; n < 6000; n++) {
+    for (let n = 0; n < 1500; n++) {
       const a = finite();
       const b = finite();
       const fcw = anyFcw();
@@ -281,7 +286,7 @@ describe("x87 arithmetic", () => {
 
 describe("x87 loads and stores", () => {
   it("narrows to double and single with denormals, overflow and each rounding", () => {
-    for (let n = 0; n < 6000; n++) {
+    for (let n = 0; n < 1500; n++) {
       const a = finite();
       const near = ext((a.se & 0x8000) | (16383 + (next() & 1 ? 1 : -1) * (next() % 1200)), a.m | TOP_BIT);
       const x = n & 1 ? near : a;
@@ -320,7 +325,7 @@ describe("x87 loads and stores", () => {
   });
 
   it("rounds to integers, and answers the indefinite beyond their range", () => {
-    for (let n = 0; n < 4000; n++) {
+    for (let n = 0; n < 1500; n++) {
       const a = finite();
       const x = n & 1 ? ext((a.se & 0x8000) | (16383 - 3 + (next() % 70)), a.m | TOP_BIT) : a;
       const fcw = anyFcw();
@@ -375,7 +380,7 @@ describe("x87 loads and stores", () => {
 
 describe("x87 remainders and scaling", () => {
   it("reduces step by step to the exact remainder, with the quotient's low bits", () => {
-    for (let n = 0; n < 1500; n++) {
+    for (let n = 0; n < 600; n++) {
       const a = finite();
       const b = finite();
       if (b.m === 0n || a.m === 0n) continue;
@@ -424,13 +429,13 @@ describe("x87 remainders and scaling", () => {
 
 const F = 300n;
 const ONE = 1n << F;
-const mul = (a: bigint, b: bigint): bigint => (a * b) >> F;
+const mul = (a: bigint, b: bigint): bigint => (a * b) / ONE; // towards zero, so that series end
 
 /** Sum of terms, each made from the one before. */
 function series(first: bigint, following: (term: bigint, n: bigint) => bigint): bigint {
   let total = 0n;
   let term = first;
-  for (let n = 1n; term !== 0n && term !== -1n; n++) {
+  for (let n = 1n; term !== 0n; n++) {
     total += term;
     term = following(term, n);
   }
@@ -444,7 +449,7 @@ function inverse(x: bigint, alternate: boolean): bigint {
   const square = alternate ? -mul(x, x) : mul(x, x);
   let power = x;
   let total = 0n;
-  for (let n = 1n; power !== 0n && power !== -1n; n += 2n) {
+  for (let n = 1n; power !== 0n; n += 2n) {
     total += power / n;
     power = mul(power, square);
   }
@@ -476,7 +481,7 @@ const between = (low: number, high: number): Ext => ext((next() & 1 ? 0x8000 : 0
 describe("x87 transcendental instructions", () => {
   it("computes sine, cosine and tangent to the last place, arguments reduced by the 66-bit pi", () => {
     const quarter = (PI >> (F - 64n)) << (F - 65n);
-    for (let n = 0; n < 400; n++) {
+    for (let n = 0; n < 150; n++) {
       const x = between(-20, n % 4 === 0 ? 62 : 3);
       const v = fixed(x);
       const k = (2n * abs(v) + quarter) / (2n * quarter);
@@ -498,7 +503,7 @@ describe("x87 transcendental instructions", () => {
   });
 
   it("computes arc tangents in all quadrants to the last place", () => {
-    for (let n = 0; n < 400; n++) {
+    for (let n = 0; n < 150; n++) {
       const y = between(-6, 6);
       const x = n % 5 === 0 ? ext(y.se ^ (next() & 0x8000), y.m ^ BigInt(next() & 1)) : between(-6, 6);
       load(0x37f, x, y);
@@ -517,7 +522,7 @@ describe("x87 transcendental instructions", () => {
   });
 
   it("computes powers and logarithms to the last place", () => {
-    for (let n = 0; n < 400; n++) {
+    for (let n = 0; n < 150; n++) {
       const x = between(-40, -1);
       load(0x37f, x);
       unit["x87F2xm1"]!(cpu, 0);
