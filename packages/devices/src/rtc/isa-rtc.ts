@@ -68,6 +68,7 @@ export class IsaRtc {
   }
 
   save(): IsaRtcState {
+    this.#settle();
     return { schema: "isa-rtc@1", chip: this.chip.save(), index: this.#index };
   }
 
