@@ -12,7 +12,14 @@ import { FCW, FPR, FSW, FTW, VCPU_BASE } from "./layout.js";
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const cpu = VCPU_BASE;
 const operand = 0x38000; // below the vCPU blocks, above static data
-const IE = 1, DE = 2, ZE = 4, OE = 8, UE = 16, PE = 32, SF = 64, C1 = 0x200;
+const IE = 1,
+  DE = 2,
+  ZE = 4,
+  OE = 8,
+  UE = 16,
+  PE = 32,
+  SF = 64,
+  C1 = 0x200;
 
 let unit: Record<string, (...args: number[]) => number>;
 let view: DataView;
@@ -20,7 +27,22 @@ let view: DataView;
 beforeAll(async () => {
   let binary: Uint8Array | undefined;
   const { error, stderr } = await asc.main(
-    ["assembly/x87/index.ts", "--outFile", "x87.wasm", "-O1", "--runtime", "stub", "--importMemory", "--noExportMemory", "--memoryBase", "1024", "--enable", "simd", "--use", "abort="],
+    [
+      "assembly/x87/index.ts",
+      "--outFile",
+      "x87.wasm",
+      "-O1",
+      "--runtime",
+      "stub",
+      "--importMemory",
+      "--noExportMemory",
+      "--memoryBase",
+      "1024",
+      "--enable",
+      "simd",
+      "--use",
+      "abort=",
+    ],
     {
       readFile: (name: string, base: string) => {
         try {
@@ -38,7 +60,11 @@ beforeAll(async () => {
   if (error || binary === undefined) throw new Error(stderr.toString());
   const module = new WebAssembly.Module(binary as BufferSource);
   const memory = new WebAssembly.Memory({ initial: 16 });
-  const host = Object.fromEntries(WebAssembly.Module.imports(module).filter((i) => i.module === "host").map((i) => [i.name, () => 0]));
+  const host = Object.fromEntries(
+    WebAssembly.Module.imports(module)
+      .filter((i) => i.module === "host")
+      .map((i) => [i.name, () => 0]),
+  );
   unit = new WebAssembly.Instance(module, { env: { memory }, host }).exports as typeof unit;
   view = new DataView(memory.buffer);
 }, 60_000);
@@ -106,7 +132,14 @@ function magnitude(v: Exact): number {
 }
 
 /** Rounds to a binary format; exceptions as the x87 reports them with everything masked. */
-function round(v: Exact, rc: number, precision: number, maxExponent: number, minExponent: number, width: number): { q: bigint; e: number; flags: number } {
+function round(
+  v: Exact,
+  rc: number,
+  precision: number,
+  maxExponent: number,
+  minExponent: number,
+  width: number,
+): { q: bigint; e: number; flags: number } {
   const top = magnitude(v);
   const free = scaled(v, top - precision + 1);
   const freeTop = up(rc, v.negative, free.q, free.rest) && bits(free.q + 1n) > precision ? top + 1 : top;
@@ -125,7 +158,11 @@ function round(v: Exact, rc: number, precision: number, maxExponent: number, min
   }
   if (freeTop > maxExponent) {
     const toInfinity = rc === 0 || rc === (v.negative ? 1 : 2);
-    return { q: toInfinity ? -1n : ((1n << BigInt(precision)) - 1n) << BigInt(width - precision), e: maxExponent - width + 1, flags: OE | PE | (toInfinity ? C1 : 0) };
+    return {
+      q: toInfinity ? -1n : ((1n << BigInt(precision)) - 1n) << BigInt(width - precision),
+      e: maxExponent - width + 1,
+      flags: OE | PE | (toInfinity ? C1 : 0),
+    };
   }
   return { q: m << BigInt(width - precision), e: e - (width - precision), flags };
 }
@@ -208,7 +245,11 @@ describe("x87 arithmetic", () => {
       const fcw = anyFcw();
       const x = exactOf(a);
       const y = exactOf(b);
-      for (const [name, exact] of [["x87Fadd", sum(x, y, fcw)], ["x87Fsub", sum(x, minus(y), fcw)], ["x87Fmul", product(x, y)]] as const) {
+      for (const [name, exact] of [
+        ["x87Fadd", sum(x, y, fcw)],
+        ["x87Fsub", sum(x, minus(y), fcw)],
+        ["x87Fmul", product(x, y)],
+      ] as const) {
         load(fcw, a, b);
         unit[name]!(cpu, 1);
         const want = toExt(exact, fcw);
@@ -228,7 +269,7 @@ describe("x87 arithmetic", () => {
         const want = toExt(quotient(exactOf(a), exactOf(b)), fcw);
         check("x87Fdiv", fcw, [a, b], 0, want.value, want.flags);
       }
-      const r = ext(a.se & 0x7fff, n % 3 === 0 ? TOP_BIT | (random64() >> 33n << 32n) : a.m);
+      const r = ext(a.se & 0x7fff, n % 3 === 0 ? TOP_BIT | ((random64() >> 33n) << 32n) : a.m);
       if (r.m === 0n) continue;
       load(fcw, r);
       unit["x87Fsqrt"]!(cpu, 0);
@@ -291,7 +332,10 @@ describe("x87 loads and stores", () => {
       const near = ext((a.se & 0x8000) | (16383 + (next() & 1 ? 1 : -1) * (next() % 1200)), a.m | TOP_BIT);
       const x = n & 1 ? near : a;
       const fcw = anyFcw();
-      for (const [name, precision, max, min, size] of [["x87FstM64", 53, 1023, -1022, 64], ["x87FstM32", 24, 127, -126, 32]] as const) {
+      for (const [name, precision, max, min, size] of [
+        ["x87FstM64", 53, 1023, -1022, 64],
+        ["x87FstM32", 24, 127, -126, 32],
+      ] as const) {
         load(fcw, x);
         expect(unit[name]!(cpu, operand)).toBe(1);
         const got = size === 64 ? view.getBigUint64(operand, true) : BigInt(view.getUint32(operand, true));
@@ -306,7 +350,9 @@ describe("x87 loads and stores", () => {
           else want = r.q < hidden ? r.q : (BigInt(r.e + precision - 1 + max) << BigInt(precision - 1)) + (r.q - hidden);
         }
         if (v.negative) want |= 1n << BigInt(size - 1);
-        expect(`${name} ${fcw.toString(16)} ${show(x)} ${got.toString(16)} ${status() & 0x27f}`).toBe(`${name} ${fcw.toString(16)} ${show(x)} ${want.toString(16)} ${flags}`);
+        expect(`${name} ${fcw.toString(16)} ${show(x)} ${got.toString(16)} ${status() & 0x27f}`).toBe(
+          `${name} ${fcw.toString(16)} ${show(x)} ${want.toString(16)} ${flags}`,
+        );
       }
     }
   });
@@ -332,7 +378,12 @@ describe("x87 loads and stores", () => {
       const rc = (fcw >> 10) & 3;
       const v = exactOf(x);
       const { q, rest } = scaled(v, 0);
-      for (const [name, size, mode] of [["x87FistM16", 16, rc], ["x87FistM32", 32, rc], ["x87FistpM64", 64, rc], ["x87FisttpM64", 64, 3]] as const) {
+      for (const [name, size, mode] of [
+        ["x87FistM16", 16, rc],
+        ["x87FistM32", 32, rc],
+        ["x87FistpM64", 64, rc],
+        ["x87FisttpM64", 64, 3],
+      ] as const) {
         load(fcw, x);
         unit[name]!(cpu, operand);
         const carry = up(mode, v.negative, q, rest);
@@ -342,7 +393,12 @@ describe("x87 loads and stores", () => {
           value = -(1n << BigInt(size - 1));
           flags = IE;
         }
-        const got = size === 16 ? BigInt(view.getInt16(operand, true)) : size === 32 ? BigInt(view.getInt32(operand, true)) : view.getBigInt64(operand, true);
+        const got =
+          size === 16
+            ? BigInt(view.getInt16(operand, true))
+            : size === 32
+              ? BigInt(view.getInt32(operand, true))
+              : view.getBigInt64(operand, true);
         expect(`${name} ${show(x)} ${got} ${status() & 0x27f}`).toBe(`${name} ${show(x)} ${value} ${flags}`);
       }
     }
@@ -355,7 +411,11 @@ describe("x87 loads and stores", () => {
       unit["x87FildM64"]!(cpu, operand);
       unit["x87Fbstp"]!(cpu, operand);
       let digits = "";
-      for (let i = 8; i >= 0; i--) digits += view.getUint8(operand + i).toString(16).padStart(2, "0");
+      for (let i = 8; i >= 0; i--)
+        digits += view
+          .getUint8(operand + i)
+          .toString(16)
+          .padStart(2, "0");
       expect(BigInt(digits) * (view.getUint8(operand + 9) ? -1n : 1n)).toBe(value);
       unit["x87Fbld"]!(cpu, operand);
       unit["x87FistpM64"]!(cpu, operand);
@@ -387,7 +447,10 @@ describe("x87 remainders and scaling", () => {
       const x = exactOf(a);
       const y = exactOf(b);
       const whole = (x.num * y.den) / (y.num * x.den);
-      for (const [name, nearest] of [["x87Fprem", false], ["x87Fprem1", true]] as const) {
+      for (const [name, nearest] of [
+        ["x87Fprem", false],
+        ["x87Fprem1", true],
+      ] as const) {
         load(0x37f, a, b);
         let steps = 0;
         do unit[name]!(cpu, 0);
@@ -476,7 +539,8 @@ const fixed = (x: Ext): bigint => {
   const e = (x.se & 0x7fff) - 16383 - 63 + Number(F);
   return (e >= 0 ? x.m << BigInt(e) : x.m >> BigInt(-e)) * (x.se > 0x7fff ? -1n : 1n);
 };
-const between = (low: number, high: number): Ext => ext((next() & 1 ? 0x8000 : 0) | (16383 + low + (next() % (high - low + 1))), TOP_BIT | random64());
+const between = (low: number, high: number): Ext =>
+  ext((next() & 1 ? 0x8000 : 0) | (16383 + low + (next() % (high - low + 1))), TOP_BIT | random64());
 
 describe("x87 transcendental instructions", () => {
   it("computes sine, cosine and tangent to the last place, arguments reduced by the 66-bit pi", () => {

@@ -4,6 +4,8 @@ import { narrow, toInteger } from "./round";
 import { BIAS, DE, exc, EXP, IE, INTEGER, QUIET, setExc, setOperand, SIGN, signal } from "./state";
 
 /** Single precision into the operand; a denormal raises DE, a signalling NaN stays one. */
+// @ts-ignore: decorator
+@inline
 export function widen32(src: usize): void {
   const bits = load<u32>(src);
   const sign = (bits >> 16) & SIGN;
@@ -14,6 +16,8 @@ export function widen32(src: usize): void {
 }
 
 /** Double precision into the operand. */
+// @ts-ignore: decorator
+@inline
 export function widen64(src: usize): void {
   const bits = load<u64>(src);
   const sign = <u32>(bits >> 48) & SIGN;
@@ -43,10 +47,7 @@ export function widenInteger(value: i64): void {
 
 /** What FST stores in double precision. */
 export function toDouble(se: u32, m: u64): u64 {
-  const sign = <u64>(se & SIGN) << 48;
-  const e = <i32>(se & EXP) - (BIAS - 1023);
-  if (<u32>(e - 1) < 0x7fe && <i64>m < 0 && (m & 0x7ff) == 0) return sign | (<u64>e << 52) | ((m << 1) >> 12);
-  return sign | toFloat(se, m, 53);
+  return (<u64>(se & SIGN) << 48) | toFloat(se, m, 53);
 }
 
 /** What FST stores in single precision. */

@@ -1,5 +1,5 @@
-// 128-bit arithmetic for the transcendental instructions: unsigned fractions (hi:lo over 2^128) and floating values (hi:lo over 2^127, top bit
-// set, times 2 to the biased exponent e). Results are left in (xe, xh, xl). Products and quotients may be short by a few units in the last
+// 128-bit arithmetic for the transcendental instructions: unsigned fractions (hi:lo over 2^128) and floating values (hi:lo over 2^127,
+// top bit set, times 2 to the biased exponent e). Results are left in (xe, xh, xl). Products and quotients may be short by a few units in the last
 // place, some 2^60 times less than what rounding to 64 bits can show.
 import { BIAS } from "./state";
 import { div128, mulHigh, remainder } from "./wide";

@@ -1,15 +1,23 @@
 // FLD, FST, FILD, FIST, FISTTP, FXCH, FCMOVcc and the constants (SDM Vol. 2A).
-import { C1, EXP, IE, INTEGER, NAN_M, NAN_SE, oM, oSe, RC_CHOP, RC_NEAREST, RC_UP, rM, roundingMode, rSe, setResult } from "./state";
-import {
-  begin1, begin2, beginPush, conclude, isEmpty, mOf, physical, pop, put, seOf, settlePush, settleStore, settleTagged, st,
-} from "./stack";
+import { FCW, FPR, FR, FSW, FTW, FV } from "../../src/layout";
+import { CF, PF, statusOf, ZF } from "../flags";
 import { classOf, nanOf } from "./classify";
 import { toDouble, toSigned, toSingle, widen32, widen64, widenInteger } from "./convert";
-import { FCW, FR, FSW, FTW, FV } from "../../src/layout";
-import { CF, PF, statusOf, ZF } from "../flags";
+import {
+  begin1, begin2, beginPush, conclude, isEmpty, mOf, physical, pop, popQuick, pushQuick, put, seOf, settleFault, settlePush,
+  settleStore, st,
+} from "./stack";
+import {
+  BIAS, C1, EXP, IE, INTEGER, NAN_M, NAN_SE, oM, oSe, RC_CHOP, RC_NEAREST, RC_UP, rM, roundingMode, rSe, setResult, SIGN,
+} from "./state";
 
 /** FLD m32. */
 export function x87FldM32(cpu: usize, src: usize): void {
+  const bits = load<u32>(src);
+  const e = (bits >> 23) & 0xff;
+  if (e - 1 < 0xfe) {
+    if (pushQuick(cpu, ((bits >> 16) & SIGN) | (e + BIAS - 127), INTEGER | (<u64>bits << 40))) return;
+  }
   if (beginPush(cpu)) {
     widen32(src);
     loaded();
@@ -19,6 +27,11 @@ export function x87FldM32(cpu: usize, src: usize): void {
 
 /** FLD m64. */
 export function x87FldM64(cpu: usize, src: usize): void {
+  const bits = load<u64>(src);
+  const e = <u32>(bits >> 52) & 0x7ff;
+  if (e - 1 < 0x7fe) {
+    if (pushQuick(cpu, (<u32>(bits >> 48) & SIGN) | (e + BIAS - 1023), INTEGER | (bits << 11))) return;
+  }
   if (beginPush(cpu)) {
     widen64(src);
     loaded();
@@ -27,8 +40,6 @@ export function x87FldM64(cpu: usize, src: usize): void {
 }
 
 /** The widened operand becomes the result; a signalling NaN becomes quiet with IE. */
-// @ts-ignore: decorator
-@inline
 function loaded(): void {
   if ((oSe & EXP) == EXP && oM != INTEGER) nanOf(oSe, oM, classOf(oSe, oM));
   else setResult(oSe, oM);
@@ -36,14 +47,13 @@ function loaded(): void {
 
 /** FLD m80: any pattern, unchanged. */
 export function x87FldM80(cpu: usize, src: usize): void {
-  if (beginPush(cpu)) setResult(load<u16>(src, 8), load<u64>(src));
-  settlePush(cpu);
+  pushPlain(cpu, load<u16>(src, 8), load<u64>(src));
 }
 
 /** FLD ST(i). */
 export function x87FldSti(cpu: usize, i: u32): void {
-  if (isEmpty(cpu, i)) begin1(cpu, i); // both faults at once count as underflow
-  else if (beginPush(cpu)) setResult(seOf(st(cpu, i)), mOf(st(cpu, i)));
+  if (!isEmpty(cpu, i) && pushQuick(cpu, seOf(st(cpu, i)), mOf(st(cpu, i)))) return;
+  if (begin1(cpu, i)) beginPush(cpu); // both faults at once count as underflow
   settlePush(cpu);
 }
 
@@ -63,11 +73,8 @@ export function x87FildM64(cpu: usize, src: usize): void {
 }
 
 function pushInteger(cpu: usize, value: i64): void {
-  if (beginPush(cpu)) {
-    widenInteger(value);
-    setResult(oSe, oM);
-  }
-  settlePush(cpu);
+  widenInteger(value);
+  pushPlain(cpu, oSe, oM);
 }
 
 /** FST m32. */
@@ -97,6 +104,18 @@ export function x87FstpM32(cpu: usize, dst: usize): bool {
 
 /** FSTP m64. */
 export function x87FstpM64(cpu: usize, dst: usize): bool {
+  const fsw = load<u32>(cpu, FSW);
+  const full = load<u32>(cpu, FTW);
+  const reg = cpu + FPR + (((fsw >> 11) & 7) << 4);
+  const se = seOf(reg);
+  const m = mOf(reg);
+  const e = (se & EXP) - (BIAS - 1023);
+  if ((full >> ((fsw >> 11) & 7)) & 1 && e - 1 < 0x7fe && <i64>m < 0 && (m & 0x7ff) == 0) {
+    // an exact double
+    store<u64>(dst, (<u64>(se & SIGN) << 48) | (<u64>e << 52) | ((m << 1) >> 12));
+    popQuick(cpu, fsw, full);
+    return true;
+  }
   if (!x87FstM64(cpu, dst)) return false;
   pop(cpu);
   return true;
@@ -105,23 +124,23 @@ export function x87FstpM64(cpu: usize, dst: usize): bool {
 /** FSTP m80. */
 export function x87FstpM80(cpu: usize, dst: usize): bool {
   if (begin1(cpu, 0)) setResult(seOf(st(cpu, 0)), mOf(st(cpu, 0)));
-  if (!settleStore(cpu)) return false;
+  else if (!settleStore(cpu)) return false;
   store<u64>(dst, rM);
   store<u16>(dst, rSe, 8);
-  pop(cpu);
+  popQuick(cpu, load<u32>(cpu, FSW), load<u32>(cpu, FTW));
   return true;
 }
 
 /** FST ST(i). */
 export function x87FstSti(cpu: usize, i: u32): void {
   if (begin1(cpu, 0)) setResult(seOf(st(cpu, 0)), mOf(st(cpu, 0)));
-  settleTagged(cpu, i);
+  settleFault(cpu, i);
 }
 
 /** FSTP ST(i). */
 export function x87FstpSti(cpu: usize, i: u32): void {
   if (begin1(cpu, 0)) setResult(seOf(st(cpu, 0)), mOf(st(cpu, 0)));
-  if (settleTagged(cpu, i)) pop(cpu);
+  if (settleFault(cpu, i)) pop(cpu);
 }
 
 /** ST(0) as an integer of `bits` bits; settles the exceptions, and the caller stores when the second answer, `storable`, is set. */
@@ -219,7 +238,7 @@ export function x87Fxch(cpu: usize, i: u32): void {
 /** FCMOVcc once its condition is known; C1 changes only with a stack fault. */
 function conditionalMove(cpu: usize, i: u32, condition: bool): void {
   if (!begin2(cpu, i)) {
-    settleTagged(cpu, 0);
+    settleFault(cpu, 0);
     return;
   }
   if (!condition) return;
@@ -271,7 +290,7 @@ export function x87Fcmovnu(cpu: usize, i: u32): void {
   conditionalMove(cpu, i, (status(cpu) & PF) == 0);
 }
 
-/** A constant, kept to more than 64 bits and rounded by RC: `floor` is its significand cut off, `near` whether the rest is over one half. */
+/** Pushes a constant rounded by RC: `floor` is its significand cut off to 64 bits, `near` is 1 when the rest is over one half. */
 function pushConstant(cpu: usize, e: u32, floor: u64, near: u64): void {
   if (beginPush(cpu)) {
     const rc = roundingMode();
@@ -280,16 +299,21 @@ function pushConstant(cpu: usize, e: u32, floor: u64, near: u64): void {
   settlePush(cpu);
 }
 
+/** A value that needs no rounding. */
+function pushPlain(cpu: usize, se: u32, m: u64): void {
+  if (pushQuick(cpu, se, m)) return;
+  beginPush(cpu);
+  settlePush(cpu);
+}
+
 /** FLD1. */
 export function x87Fld1(cpu: usize, i: u32): void {
-  if (beginPush(cpu)) setResult(0x3fff, INTEGER);
-  settlePush(cpu);
+  pushPlain(cpu, 0x3fff, INTEGER);
 }
 
 /** FLDZ. */
 export function x87Fldz(cpu: usize, i: u32): void {
-  if (beginPush(cpu)) setResult(0, 0);
-  settlePush(cpu);
+  pushPlain(cpu, 0, 0);
 }
 
 /** FLDL2T. */

@@ -5,7 +5,7 @@ import {
   alternating, ascending, divWide, mulFraction, mulWide, normalize, setWide, shiftRight, timesLess, timesMore, toFraction, xe, xh, xl,
 } from "./fixed";
 import { roundFull } from "./round";
-import { begin1, begin2, mOf, pop, seOf, settleTagged, st } from "./stack";
+import { begin1, begin2, mOf, pop, seOf, settle, st } from "./stack";
 import { BIAS, DE, infinity, INTEGER, invalid, PE, setResult, SIGN, signal, ZE } from "./state";
 import { EXP, LN2_HI, LN2_LO, LOG2E_HI, LOG2E_LO, ODD } from "./tables";
 
@@ -14,7 +14,7 @@ const SQRT2: u64 = 0xb504f333f9de6484;
 /** F2XM1. */
 export function x87F2xm1(cpu: usize, i: u32): void {
   if (begin1(cpu, 0)) powerLessOne(seOf(st(cpu, 0)), mOf(st(cpu, 0)));
-  settleTagged(cpu, 0);
+  settle(cpu, 0);
 }
 
 function powerLessOne(se: u32, m: u64): void {
@@ -53,7 +53,7 @@ function powerLessOne(se: u32, m: u64): void {
 /** FYL2X: ST(1) times the binary logarithm of ST(0) replaces ST(1), then pop. */
 export function x87Fyl2x(cpu: usize, i: u32): void {
   if (begin2(cpu, 1)) logarithm(seOf(st(cpu, 1)), mOf(st(cpu, 1)), seOf(st(cpu, 0)), mOf(st(cpu, 0)));
-  if (settleTagged(cpu, 1)) pop(cpu);
+  if (settle(cpu, 1)) pop(cpu);
 }
 
 function logarithm(ySe: u32, y: u64, xSe: u32, x: u64): void {
@@ -166,7 +166,7 @@ function logarithmOfRatio(): void {
 /** FYL2XP1: ST(1) times the binary logarithm of ST(0) + 1 replaces ST(1), then pop. */
 export function x87Fyl2xp1(cpu: usize, i: u32): void {
   if (begin2(cpu, 1)) logarithmPlusOne(seOf(st(cpu, 1)), mOf(st(cpu, 1)), seOf(st(cpu, 0)), mOf(st(cpu, 0)));
-  if (settleTagged(cpu, 1)) pop(cpu);
+  if (settle(cpu, 1)) pop(cpu);
 }
 
 function logarithmPlusOne(ySe: u32, y: u64, xSe: u32, x: u64): void {

@@ -79,8 +79,8 @@ export function mmxCheck(cpu: usize): bool {
 }
 
 /**
- * Before any MMX instruction but EMMS: TOP becomes 0 and all registers valid. False when #MF is raised. Whatever writes an MMX register also
- * sets its exponent field to ones.
+ * Before any MMX instruction but EMMS: TOP becomes 0 and all registers valid. False when #MF is raised. Whatever writes an MMX register
+ * also sets its exponent field to ones.
  */
 export function mmxEnter(cpu: usize): bool {
   const fsw = load<u32>(cpu, FSW);

@@ -3,9 +3,9 @@ import { FSW } from "../../src/layout";
 import { classOf, DENORMAL, INFINITE, nanOf, nanOf2, normalExponent, noteDenormal2, QNAN, ZERO } from "./classify";
 import { widenInteger } from "./convert";
 import { roundFull, toInteger } from "./round";
-import { begin1, begin2, isEmpty, mOf, push, seOf, settleTagged, st } from "./stack";
+import { begin1, begin2, isEmpty, mOf, push, seOf, settle, st } from "./stack";
 import {
-  BIAS, C0, C1, C2, C3, CC, DE, EXP, IE, infinity, INTEGER, invalid, NAN_M, NAN_SE, oM, oSe, rM, roundingMode, rSe, setExc,
+  BIAS, C0, C1, C2, C3, CC, DE, EXP, IE, infinity, invalid, NAN_M, NAN_SE, oM, oSe, rM, roundingMode, rSe, setExc,
   setResult, SF, SIGN, signal, ZE,
 } from "./state";
 import { div128, remainder } from "./wide";
@@ -26,7 +26,7 @@ export function x87Fprem1(cpu: usize, i: u32): void {
 function partialRemainder(cpu: usize, nearest: bool): void {
   let codes = NO_QUOTIENT;
   if (begin2(cpu, 1)) codes = reduce(seOf(st(cpu, 0)), mOf(st(cpu, 0)), seOf(st(cpu, 1)), mOf(st(cpu, 1)), nearest);
-  if (!settleTagged(cpu, 0)) return;
+  if (!settle(cpu, 0)) return;
   if (codes == NO_QUOTIENT) store<u32>(cpu, load<u32>(cpu, FSW) & ~C2, FSW);
   else store<u32>(cpu, (load<u32>(cpu, FSW) & ~(CC | C1)) | codes, FSW);
 }
@@ -112,7 +112,7 @@ function reduce(aSe: u32, a: u64, bSe: u32, b: u64, nearest: bool): u32 {
 /** FSCALE: ST(0) times 2 to the truncated ST(1). */
 export function x87Fscale(cpu: usize, i: u32): void {
   if (begin2(cpu, 1)) scale(seOf(st(cpu, 0)), mOf(st(cpu, 0)), seOf(st(cpu, 1)), mOf(st(cpu, 1)));
-  settleTagged(cpu, 0);
+  settle(cpu, 0);
 }
 
 function scale(aSe: u32, a: u64, bSe: u32, b: u64): void {
@@ -172,14 +172,14 @@ export function x87Fxtract(cpu: usize, i: u32): void {
       m <<= clz(m);
     }
   }
-  if (!settleTagged(cpu, 0)) return;
+  if (!settle(cpu, 0)) return;
   push(cpu, mSe, m);
 }
 
 /** FRNDINT: ST(0) rounded to an integer by RC. */
 export function x87Frndint(cpu: usize, i: u32): void {
   if (begin1(cpu, 0)) roundToInteger(seOf(st(cpu, 0)), mOf(st(cpu, 0)));
-  settleTagged(cpu, 0);
+  settle(cpu, 0);
 }
 
 function roundToInteger(se: u32, m: u64): void {

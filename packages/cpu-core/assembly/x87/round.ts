@@ -1,7 +1,7 @@
 // Rounding to the extended format under FCW.RC and FCW.PC (SDM Vol. 1 sections 4.8.4, 8.1.5.2, 8.1.5.3), and to single, double and integer
 // for stores. Results of arithmetic come in as sign, biased exponent and 128 significand bits whose top bit is set.
 import {
-  BIAS, C1, control, exc, EXP, IE, infinity, INTEGER, OE, PE, RC_CHOP, RC_DOWN, RC_NEAREST, RC_UP, roundingMode, setResult, signal, UE,
+  BIAS, C1, control, EXP, IE, infinity, INTEGER, OE, PE, RC_DOWN, RC_NEAREST, RC_UP, roundingMode, setResult, signal, UE,
   UNMASKED_BIAS,
 } from "./state";
 import { shiftedHigh, shiftedLow } from "./wide";
@@ -18,20 +18,25 @@ export function roundsUp(rc: u32, sign: u32, odd: u64, rest: u64): bool {
 
 /** Rounds to the precision of FCW.PC. */
 export function roundPack(sign: u32, e: i32, hi: u64, lo: u64): void {
-  if ((control & 0x300) == 0x300 && <u32>(e - 1) < EXP - 2) {
-    if (lo == 0) return setResult(sign | e, hi);
-    signal(PE);
-    if (roundsUp(roundingMode(), sign, hi, lo)) {
-      signal(C1);
-      hi += 1;
-      if (hi == 0) {
-        hi = INTEGER;
-        e += 1;
-      }
-    }
-    return setResult(sign | e, hi);
+  const drop = precisionDrop();
+  if (<u32>(e - 1) >= EXP - 2) return roundTo(sign, e, hi, lo, drop);
+  // neither overflow nor underflow is possible
+  let ulp: u64 = 1;
+  if (drop) {
+    ulp <<= drop;
+    lo = (hi << (64 - drop)) | <u64>(lo != 0);
+    hi &= 0 - ulp;
   }
-  roundTo(sign, e, hi, lo, precisionDrop());
+  if (lo == 0) return setResult(sign | e, hi);
+  if (roundsUp(roundingMode(), sign, hi >> drop, lo)) {
+    signal(PE | C1);
+    hi += ulp;
+    if (hi == 0) {
+      hi = INTEGER;
+      e += 1;
+    }
+  } else signal(PE);
+  setResult(sign | e, hi);
 }
 
 /** Rounds to 64 bits whatever FCW.PC says: what loads, FSCALE and the transcendental instructions do. */
@@ -40,9 +45,11 @@ export function roundFull(sign: u32, e: i32, hi: u64, lo: u64): void {
 }
 
 /** Low significand bits that FCW.PC drops. */
+// @ts-ignore: decorator
+@inline
 function precisionDrop(): u32 {
   const pc = control & 0x300;
-  return pc == 0 ? 40 : pc == 0x200 ? 11 : 0;
+  return pc == 0x300 ? 0 : pc == 0x200 ? 11 : pc == 0 ? 40 : 0;
 }
 
 /** Any exponent, any precision: `drop` low bits of `hi` are not kept. */

@@ -44,13 +44,6 @@ export function put(reg: usize, se: u32, m: u64): void {
   store<u16>(reg, se, 8);
 }
 
-/** Starts an instruction that takes no register: exceptions clear, FCW at hand. */
-// @ts-ignore: decorator
-@inline
-export function begin(cpu: usize): void {
-  setControl(load<u32>(cpu, FCW));
-}
-
 /** Starts an instruction that reads ST(i); false, with a stack fault and the default NaN as result, when it is empty. */
 // @ts-ignore: decorator
 @inline
@@ -110,20 +103,22 @@ export function conclude(cpu: usize, fatal: u32): bool {
   return (unmasked & fatal) == 0;
 }
 
-/** Stores the result in `reg`, as the exceptions allow. */
+/** Puts the result in ST(i), which becomes occupied, as the exceptions allow. */
 // @ts-ignore: decorator
 @inline
-export function settle(cpu: usize, reg: usize): bool {
-  if (exc == 0) store<u32>(cpu, load<u32>(cpu, FSW) & ~C1, FSW);
-  else if (!conclude(cpu, IE | DE | ZE)) return false;
-  put(reg, rSe, rM);
+export function settle(cpu: usize, i: u32): bool {
+  if ((exc & ~control & 0x3f) | (exc & SF)) return settleFault(cpu, i);
+  const fsw = (load<u32>(cpu, FSW) & ~C1) | exc;
+  store<u32>(cpu, fsw, FSW);
+  put(cpu + FPR + ((((fsw >> 11) + i) & 7) << 4), rSe, rM);
   return true;
 }
 
-/** The same, then marks `reg` as occupied: for results whose register may have been empty. */
-export function settleTagged(cpu: usize, i: u32): bool {
+/** The same when an exception is unmasked, or the register may have been empty. */
+export function settleFault(cpu: usize, i: u32): bool {
+  if (!conclude(cpu, IE | DE | ZE)) return false;
   const n = physical(cpu, i);
-  if (!settle(cpu, cpu + FPR + (n << 4))) return false;
+  put(cpu + FPR + (n << 4), rSe, rM);
   store<u32>(cpu, load<u32>(cpu, FTW) | (1 << n), FTW);
   return true;
 }
@@ -167,11 +162,28 @@ export function push(cpu: usize, se: u32, m: u64): void {
 }
 
 /** Pushes the result, as the exceptions allow. */
-// @ts-ignore: decorator
-@inline
 export function settlePush(cpu: usize): void {
-  if (exc == 0) store<u32>(cpu, load<u32>(cpu, FSW) & ~C1, FSW);
-  else if (!conclude(cpu, IE | DE | ZE)) return;
-  push(cpu, rSe, rM);
+  if (conclude(cpu, IE | DE | ZE)) push(cpu, rSe, rM);
 }
 
+/** The whole of an uneventful push; false, with nothing done, when ST(7) is occupied. */
+// @ts-ignore: decorator
+@inline
+export function pushQuick(cpu: usize, se: u32, m: u64): bool {
+  const fsw = load<u32>(cpu, FSW);
+  const full = load<u32>(cpu, FTW);
+  const n = ((fsw >> 11) - 1) & 7;
+  if ((full >> n) & 1) return false;
+  store<u32>(cpu, (fsw & ~(TOP | C1)) | (n << 11), FSW);
+  store<u32>(cpu, full | (1 << n), FTW);
+  put(cpu + FPR + (n << 4), se, m);
+  return true;
+}
+
+/** The whole of an uneventful pop. */
+// @ts-ignore: decorator
+@inline
+export function popQuick(cpu: usize, fsw: u32, full: u32): void {
+  store<u32>(cpu, full & ~(1 << ((fsw >> 11) & 7)), FTW);
+  store<u32>(cpu, (fsw & ~(TOP | C1)) | ((fsw + 0x800) & TOP), FSW);
+}

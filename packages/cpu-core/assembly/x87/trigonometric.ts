@@ -4,7 +4,7 @@ import { FSW } from "../../src/layout";
 import { classOf, DENORMAL, INFINITE, nanOf, nanOf2, normalExponent, noteDenormal2, QNAN, ZERO } from "./classify";
 import { alternating, divWide, mulFraction, normalize, setWide, shiftRight, timesLess, toFraction, xe, xh, xl } from "./fixed";
 import { roundFull } from "./round";
-import { begin1, begin2, isEmpty, mOf, pop, push, seOf, settleTagged, st } from "./stack";
+import { begin1, begin2, isEmpty, mOf, pop, push, seOf, settle, st } from "./stack";
 import {
   BIAS, C1, C2, DE, EXP, IE, INTEGER, invalid, NAN_M, NAN_SE, rM, rSe, setExc, setResult, SF, SIGN, signal,
 } from "./state";
@@ -119,7 +119,7 @@ function outOfRange(cpu: usize): bool {
 /** Ends an instruction that was in range: the result goes to ST(0). */
 function settleInRange(cpu: usize): bool {
   store<u32>(cpu, load<u32>(cpu, FSW) & ~C2, FSW);
-  return settleTagged(cpu, 0);
+  return settle(cpu, 0);
 }
 
 /** FSIN. */
@@ -212,7 +212,7 @@ function tangent(sign: u32): void {
 /** FPATAN: the angle of the point (ST(0), ST(1)) replaces ST(1), then pop. */
 export function x87Fpatan(cpu: usize, i: u32): void {
   if (begin2(cpu, 1)) arcTangent(seOf(st(cpu, 1)), mOf(st(cpu, 1)), seOf(st(cpu, 0)), mOf(st(cpu, 0)));
-  if (settleTagged(cpu, 1)) pop(cpu);
+  if (settle(cpu, 1)) pop(cpu);
 }
 
 /** `quarters` quarter turns of pi/4 with `sign`. */
