@@ -9,12 +9,16 @@ import { afterInstruction, beforeInstruction, deliverException, pendingWork, tak
 
 const SHUT_DOWN: u32 = 3;
 
-/** Runs at most `budget` instructions of vCPU `cpu`; returns an EXIT_* reason. */
+/**
+ * Runs at most `budget` instructions of vCPU `cpu`; returns an EXIT_* reason. RETIRED - COUNT is the number of retired instructions at any
+ * moment, since devices and the TSC ask for it in the middle of a run.
+ */
 export function run(cpu: usize, budget: u32): u32 {
   store<i64>(cpu, <i64>budget, COUNT);
+  store<u64>(cpu, load<u64>(cpu, RETIRED) + <u64>budget, RETIRED);
   store<u32>(cpu, EXIT_NONE, EXIT);
   const reason = loop(cpu);
-  store<u64>(cpu, load<u64>(cpu, RETIRED) + <u64>(<i64>budget - load<i64>(cpu, COUNT)), RETIRED);
+  store<u64>(cpu, load<u64>(cpu, RETIRED) - load<u64>(cpu, COUNT), RETIRED);
   store<i64>(cpu, 0, COUNT);
   return reason;
 }
@@ -56,7 +60,9 @@ function loop(cpu: usize): u32 {
 function single(cpu: usize, count: i64): void {
   const rest = load<i64>(cpu, COUNT) - count;
   store<i64>(cpu, count, COUNT);
+  store<u64>(cpu, load<u64>(cpu, RETIRED) - <u64>rest, RETIRED);
   const mode = load<u32>(cpu, MODE) | MODE_SINGLE;
   interpret(cpu, mode);
+  store<u64>(cpu, load<u64>(cpu, RETIRED) + <u64>rest, RETIRED);
   store<i64>(cpu, load<i64>(cpu, COUNT) + rest, COUNT);
 }

@@ -72,7 +72,8 @@ class HandlerText {
       const end = bytes === 1 ? linear : `(${linear} + ${bytes - 1})`;
       this.emit(`const t${name}: usize = tlb + ((<usize>(${linear} >> 12) & ${L.TLB_ENTRIES - 1}) << ${L.TLB_SHIFT}); let ${name}: usize;`);
       this.emit(`if (load<u64>(t${name}, ${access === "R" ? L.TLB_R : L.TLB_W}) == ((${end} & ~0xfff) ^ ctx)) ${name} = <usize>load<u32>(t${name}, ${L.TLB_ADDEND}) + <usize>${linear};`);
-      this.emit(`else { ${name} = ${fill}(cpu, ${linear}, ${bytes}); if (!${name}) ${this.fail(through)} }`);
+      // A device may ask how much has been retired.
+      this.emit(`else { store<i64>(cpu, cnt, ${L.COUNT}); ${name} = ${fill}(cpu, ${linear}, ${bytes}); if (!${name}) ${this.fail(through)} }`);
     } else {
       const probe = access === "R" ? "readAt" : access === "W" ? "writeAt" : "modifyAt";
       this.emit(`const ${name} = ${probe}(cpu, ${linear}, ${bytes}); if (!${name}) ${this.fail(through)}`);
@@ -439,6 +440,7 @@ ${of("inline").map(emitHandler).join("\n")}
 default: {
   store<i64>(cpu, fr, ${L.FR});
   store<i64>(cpu, fv, ${L.FV});
+  store<i64>(cpu, cnt, ${L.COUNT});
   if (op < ${firstSys}) {
     const r = cold(cpu, u, op);
     fr = load<i64>(cpu, ${L.FR});
@@ -450,7 +452,6 @@ default: {
     if (r == RESTARTED) return finish(cpu, u, fr, fv, cnt);
     ${LOOP.abandon}
   }
-  store<i64>(cpu, cnt, ${L.COUNT});
   store<u64>(cpu, ${NEXT_RIP}, ${L.RIP});
   sys(cpu, u, op);
   if (!faulted(cpu)) return RAN;

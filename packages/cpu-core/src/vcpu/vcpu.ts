@@ -38,7 +38,7 @@ export class CoreVcpu implements Vcpu {
 
   /** Instructions retired since reset, those of a run under way included. */
   get retired(): number {
-    return this.#get(L.RETIRED) + this.#get(L.RETIRED + 4) * 0x100000000;
+    return this.#get(L.RETIRED) + this.#get(L.RETIRED + 4) * 0x100000000 - this.#view.getInt32(this.#cpu + L.COUNT, true);
   }
   get halted(): boolean {
     return this.#get(L.HALTED) !== 0;
