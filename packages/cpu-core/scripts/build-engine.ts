@@ -13,7 +13,6 @@ import { STATIC_BASE } from "../src/layout.ts";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const assembly = join(root, "assembly");
-const quick = process.argv.includes("--quick");
 
 /** Every function that the hand-written engine exports, by name, as an import path relative to assembly/generated. */
 function exportedFunctions(): Map<string, string> {
@@ -56,7 +55,7 @@ async function compile(): Promise<{ error: Error | null; stderr: string; binary:
   let binary: Uint8Array | undefined;
   const result = await asc.main(
     [
-      "assembly/index.ts", "--outFile", "engine.wasm", ...(quick ? ["-O1"] : ["-O3", "--converge"]), "--runtime", "stub", "--importMemory", "--noExportMemory",
+      "assembly/index.ts", "--outFile", "engine.wasm", "-O1", "--runtime", "stub", "--importMemory", "--noExportMemory",
       "--memoryBase", String(STATIC_BASE), "--enable", "simd", "--use", "abort=", "--noAssert", "--initialMemory", "16", "--maximumMemory", "65536",
     ],
     {

@@ -2,10 +2,10 @@
 import { type Entry, outlined } from "../define.js";
 
 export const miscSystem: Entry[] = [
-  outlined("CLI", "sys", "cli", [["FA"]]),
+  outlined("CLI", "vec", "cli", [["FA"]]),
   outlined("STI", "sys", "sti", [["FB"]]),
-  outlined("CLD", "sys", "cld", [["FC"]]),
-  outlined("STD", "sys", "std", [["FD"]]),
+  outlined("CLD", "vec", "cld", [["FC"]]),
+  outlined("STD", "vec", "std", [["FD"]]),
   outlined("HLT", "sys", "hlt", [["F4"]]),
   outlined("PAUSE", "sys", "pause", [["F3 90"]]),
   outlined("INVD", "sys", "cacheControl", [["0F 08"]]),
@@ -35,7 +35,7 @@ export const miscSystem: Entry[] = [
   outlined("RDGSBASE", "sys", "rdgsbase", [["F3 0F AE /1 reg o64", "Ry"]], { feature: "fsgsbase" }),
   outlined("WRFSBASE", "sys", "wrfsbase", [["F3 0F AE /2 reg o64", "Ry"]], { feature: "fsgsbase" }),
   outlined("WRGSBASE", "sys", "wrgsbase", [["F3 0F AE /3 reg o64", "Ry"]], { feature: "fsgsbase" }),
-  outlined("SWAPGS", "sys", "swapgs", [["0F 01 F8 o64"]]),
+  outlined("SWAPGS", "vec", "swapgs", [["0F 01 F8 o64"]]),
   outlined("CLAC", "sys", "clac", [["NP 0F 01 CA"]], { feature: "smap" }),
   outlined("STAC", "sys", "stac", [["NP 0F 01 CB"]], { feature: "smap" }),
   outlined("VMCALL", "sys", "vmcall", [["NP 0F 01 C1"]]),

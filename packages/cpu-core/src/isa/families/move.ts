@@ -80,5 +80,5 @@ export const move: Entry[] = [
     meaning: (b, _ops, bits) => ({ out: { 0: b.sar(b.sext(b.gpr(RAX, bits), bits), b.imm(63)) } }),
   }),
   outlined("XLAT", "sys", "xlat", [["D7"]]),
-  family("NOP", { encodings: [["90 nob"], ["0F 19 /r", "M"], ["0F 1A /r", "M"], ["0F 1B /r", "M"], ["0F 1C /r", "M"], ["0F 1D /r", "M"], ["0F 1E /r", "M"], ["0F 1F /r", "M"], ["0F 18 /r", "M"]], roles: "", meaning: () => ({}) }),
+  family("NOP", { encodings: [["90 nob"], ["0F 19 /r"], ["0F 1A /r"], ["0F 1B /r"], ["0F 1C /r"], ["0F 1D /r"], ["0F 1E /r"], ["0F 1F /r"], ["0F 18 /r"]], roles: "", meaning: () => ({}) }),
 ];
