@@ -1,13 +1,13 @@
 /**
- * One local APIC, xAPIC or x2APIC. SDM Vol. 3A chapter 11. The registers, priorities and the local vector table are here; messages between
+ * One local APIC, xAPIC or x2APIC. SDM Vol. 3A chapter 11. Registers and priorities are here; the pins are local-vector-table.ts, messages between
  * APICs are apic-bus.ts, IA32_APIC_BASE and the x2APIC's MSR rules are apic-msrs.ts.
- * Interrupts of the local vector table belong to one vCPU (flow "per-cpu"): they go into its IRR and pass no routing.
  * Left out: spurious vectors (INTR falls in the same instant as its cause), SMI, thermal and performance interrupts (their entries are kept but
  * nothing raises them), CMCI, EOI-broadcast suppression, writing the xAPIC ID.
  */
 import type { Clock, Vcpu } from "@paravane/paravirt-ops";
 import { requireSchema } from "../schema.js";
 import { ApicTimer, type ApicTimerState } from "./apic-timer.js";
+import { LocalVectorTable, type LocalVectorTableState } from "./local-vector-table.js";
 import * as R from "./registers.js";
 import { VectorSet } from "./vector-set.js";
 
@@ -41,9 +41,7 @@ export interface LocalApicState {
   errors: number;
   icrLow: number;
   icrHigh: number;
-  lvt: number[];
-  lint0: boolean;
-  lint1: boolean;
+  lvt: LocalVectorTableState;
   extInt: boolean;
   timer: ApicTimerState;
 }
@@ -58,7 +56,7 @@ export class LocalApic {
   readonly #irr = new VectorSet();
   readonly #isr = new VectorSet();
   readonly #tmr = new VectorSet();
-  readonly #lvt = new Uint32Array(6);
+  readonly #lvt: LocalVectorTable;
   #enabled = true;
   #x2apic = false;
   #basePage = R.APIC_DEFAULT_PAGE;
@@ -70,8 +68,6 @@ export class LocalApic {
   #errors = 0;
   #icrLow = 0;
   #icrHigh = 0;
-  #lint0 = false;
-  #lint1 = false;
   /** An ExtINT message came over the bus and was not acknowledged yet. */
   #extInt = false;
   #intr = false;
@@ -79,6 +75,7 @@ export class LocalApic {
   constructor(id: number, messages: ApicMessages, clock: Clock, tscHz: number) {
     this.id = id;
     this.#messages = messages;
+    this.#lvt = new LocalVectorTable((mode, vector, level) => this.deliver(mode, vector, level));
     this.timer = new ApicTimer(`lapic-timer-${id}`, clock, tscHz, () => this.#raiseTimer());
     this.reset();
   }
@@ -110,7 +107,7 @@ export class LocalApic {
     this.#errors = 0;
     this.#icrLow = 0;
     this.#icrHigh = 0;
-    this.#lvt.fill(R.LVT_MASKED);
+    this.#lvt.clear();
     this.#extInt = false;
     this.timer.reset();
     this.#update();
@@ -219,15 +216,12 @@ export class LocalApic {
 
   /** Drives the LINT0 pin: the 8259 pair's INT. */
   setLint0(level: boolean): void {
-    if (level === this.#lint0) return;
-    this.#lint0 = level;
-    this.#pin(R.LVT_LINT0, level);
+    this.#lvt.setPin(R.LVT_LINT0, level, this.#enabled);
+    this.#update();
   }
   /** Drives the LINT1 pin: the board's NMI. */
   setLint1(level: boolean): void {
-    if (level === this.#lint1) return;
-    this.#lint1 = level;
-    this.#pin(R.LVT_LINT1, level);
+    this.#lvt.setPin(R.LVT_LINT1, level, this.#enabled);
   }
 
   /** Completes the highest interrupt in service. */
@@ -236,8 +230,7 @@ export class LocalApic {
     if (vector < 0) return;
     this.#isr.remove(vector);
     if (this.#tmr.has(vector)) {
-      this.#endLocal(R.LVT_LINT0, vector, this.#lint0);
-      this.#endLocal(R.LVT_LINT1, vector, this.#lint1);
+      this.#lvt.endOfInterrupt(vector);
       this.#messages.broadcastEoi(vector);
     }
     this.#update();
@@ -278,7 +271,7 @@ export class LocalApic {
     if (register >= R.REG_ISR && register < R.REG_TMR) return this.#isr.word(register - R.REG_ISR);
     if (register >= R.REG_TMR && register < R.REG_IRR) return this.#tmr.word(register - R.REG_TMR);
     if (register >= R.REG_IRR && register < R.REG_ESR) return this.#irr.word(register - R.REG_IRR);
-    if (register >= R.REG_LVT_TIMER && register <= R.REG_LVT_ERROR) return this.#lvt[register - R.REG_LVT_TIMER]!;
+    if (register >= R.REG_LVT_TIMER && register <= R.REG_LVT_ERROR) return this.#lvt.read(register - R.REG_LVT_TIMER);
     this.#error(R.ESR_ILLEGAL_REGISTER);
     return 0;
   }
@@ -350,9 +343,7 @@ export class LocalApic {
       errors: this.#errors,
       icrLow: this.#icrLow,
       icrHigh: this.#icrHigh,
-      lvt: [...this.#lvt],
-      lint0: this.#lint0,
-      lint1: this.#lint1,
+      lvt: this.#lvt.save(),
       extInt: this.#extInt,
       timer: this.timer.save(),
     };
@@ -375,9 +366,7 @@ export class LocalApic {
     this.#errors = state.errors;
     this.#icrLow = state.icrLow;
     this.#icrHigh = state.icrHigh;
-    this.#lvt.set(state.lvt);
-    this.#lint0 = state.lint0;
-    this.#lint1 = state.lint1;
+    this.#lvt.load(state.lvt);
     this.#extInt = state.extInt;
     this.timer.load(state.timer);
     this.#update();
@@ -385,10 +374,8 @@ export class LocalApic {
 
   #extIntRequested(): boolean {
     if (this.#extInt) return true;
-    if (!this.#lint0) return false;
-    if (!this.#enabled) return this.id === 0; // without an APIC, LINT0 of the boot processor is its INTR pin
-    const entry = this.#lvt[R.LVT_LINT0]!;
-    return (entry & R.LVT_MASKED) === 0 && ((entry >> 8) & 7) === R.MODE_EXTINT;
+    // Without an APIC, LINT0 of the boot processor is its INTR pin.
+    return this.#enabled ? this.#lvt.extIntRequested : this.id === 0 && this.#lvt.lint0;
   }
 
   /** The vector that would be taken now, or -1. */
@@ -417,55 +404,28 @@ export class LocalApic {
   }
 
   #raiseTimer(): void {
-    this.#accept(this.#lvt[R.LVT_TIMER]! & 0xff, false);
-  }
-
-  /** A change at a local interrupt pin, or at its entry while the pin is high. */
-  #pin(index: number, rises: boolean): void {
-    const entry = this.#lvt[index]!;
-    const level = (index === R.LVT_LINT0 ? this.#lint0 : this.#lint1) && this.#enabled;
-    if (level && (entry & R.LVT_MASKED) === 0) {
-      const mode = (entry >> 8) & 7;
-      const levelTriggered = mode === R.MODE_FIXED && (entry & R.LVT_LEVEL) !== 0;
-      if (levelTriggered) {
-        if ((entry & R.LVT_REMOTE_IRR) === 0) {
-          this.#lvt[index]! |= R.LVT_REMOTE_IRR;
-          this.#accept(entry & 0xff, true);
-        }
-      } else if (rises && mode !== R.MODE_EXTINT) this.deliver(mode, entry & 0xff, false);
-    }
-    this.#update();
-  }
-
-  /** EOI of a level-triggered local interrupt: asks again while the pin is high. */
-  #endLocal(index: number, vector: number, level: boolean): void {
-    const entry = this.#lvt[index]!;
-    if ((entry & 0xff) !== vector || (entry & R.LVT_REMOTE_IRR) === 0) return;
-    this.#lvt[index] = entry & ~R.LVT_REMOTE_IRR;
-    if (level) this.#pin(index, false);
+    this.#accept(this.#lvt.read(R.LVT_TIMER) & 0xff, false);
   }
 
   #writeSpurious(value: number): void {
     this.#svr = value & R.SVR_WRITABLE;
     if ((value & R.SVR_ENABLE) === 0) {
-      for (let index = 0; index < this.#lvt.length; index++) this.#lvt[index]! |= R.LVT_MASKED;
-      this.timer.setVectorEntry(this.#lvt[R.LVT_TIMER]!, true);
+      this.#lvt.maskAll();
+      this.timer.setVectorEntry(this.#lvt.read(R.LVT_TIMER), true);
     }
     this.#update();
   }
 
   #writeLvt(index: number, value: number): void {
-    let entry = value & R.LVT_WRITABLE[index]!;
-    if ((this.#svr & R.SVR_ENABLE) === 0) entry |= R.LVT_MASKED;
-    const stillLevel = (entry & R.LVT_LEVEL) !== 0 && ((entry >> 8) & 7) === R.MODE_FIXED;
-    this.#lvt[index] = entry | (stillLevel ? this.#lvt[index]! & R.LVT_REMOTE_IRR : 0);
-    if (index === R.LVT_TIMER) this.timer.setVectorEntry(entry, (entry & R.LVT_MASKED) !== 0);
-    else if (index === R.LVT_LINT0 || index === R.LVT_LINT1) this.#pin(index, false);
+    this.#lvt.write(index, value, (this.#svr & R.SVR_ENABLE) !== 0);
+    if (index === R.LVT_TIMER) this.timer.setVectorEntry(this.#lvt.read(index), this.#lvt.unmaskedVector(index) < 0);
+    else if (this.#enabled) this.#lvt.reconsider(index);
+    this.#update();
   }
 
   #error(bit: number): void {
     this.#errors |= bit;
-    const entry = this.#lvt[R.LVT_ERROR]!;
-    if ((entry & R.LVT_MASKED) === 0 && (entry & 0xff) >= 16) this.#accept(entry & 0xff, false);
+    const vector = this.#lvt.unmaskedVector(R.LVT_ERROR);
+    if (vector >= 16) this.#accept(vector, false);
   }
 }
