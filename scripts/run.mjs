@@ -54,7 +54,7 @@ const tasks = {
   vectors(args) {
     build("generate");
     process.exit(
-      run(...pnpm("exec", "tsx", ...source, join("packages", "cpu-core", "scripts", "vectors.ts"), ...args), { stdout: "inherit" }),
+      run(...pnpm("exec", "tsx", ...source, join("packages", "cpu-core", "vectors", "run-files.ts"), ...args), { stdout: "inherit" }),
     );
   },
 };

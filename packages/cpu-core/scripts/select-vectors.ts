@@ -39,7 +39,8 @@ function chooseBases(parts: Parts, groups: ReadonlyMap<string, readonly number[]
     }
     const best = gain.indexOf(Math.max(...gain));
     chosen.add(best);
-    for (const group of wanted) group.missing = Math.max(0, group.missing - group.cases.filter((n) => baseOf(parts.records[n]!) === best).length);
+    for (const group of wanted)
+      group.missing = Math.max(0, group.missing - group.cases.filter((n) => baseOf(parts.records[n]!) === best).length);
   }
   return chosen;
 }
@@ -59,7 +60,8 @@ const bytes = gunzipSync(readFileSync(input));
 const parts = partsOf(bytes);
 const groups = group(bytes);
 const bases = chooseBases(parts, groups, 1);
-let low = 1, high = 512;
+let low = 1,
+  high = 512;
 let best: Uint8Array | undefined;
 while (low <= high) {
   const quota = (low + high) >> 1;
@@ -71,4 +73,6 @@ while (low <= high) {
 }
 if (best === undefined) throw new Error(`${limit} bytes are not enough for one case of each of ${groups.size} keys`);
 writeFileSync(output, best);
-process.stderr.write(`${groups.size} keys, ${bases.size} of ${parts.bases.length} base states, up to ${high} cases a key: ${best.length} bytes\n`);
+process.stderr.write(
+  `${groups.size} keys, ${bases.size} of ${parts.bases.length} base states, up to ${high} cases a key: ${best.length} bytes\n`,
+);

@@ -10,7 +10,8 @@ export function differences(test: VectorCase, mode: 32 | 64, observed: Observed)
   const out: string[] = [];
   const { final } = test;
   const got = observed.state;
-  const a = test.exception, b = observed.exception;
+  const a = test.exception,
+    b = observed.exception;
   if ((a?.vector ?? 3) !== (b?.vector ?? 3)) return [`exception ${a?.vector ?? "none"}->${b?.vector ?? "none"}`];
   if (a && b) {
     if (a.error !== b.error) out.push(`error code ${a.error}->${b.error}`);
@@ -30,16 +31,19 @@ export function differences(test: VectorCase, mode: 32 | 64, observed: Observed)
   if (final.ftw !== got.ftw) out.push("ftw");
   for (let i = 0; i < 8; i++) {
     if (((final.ftw >> i) & 1) === 0) continue;
-    const x = final.x87.subarray(i * 10, i * 10 + 10), y = got.x87.subarray(i * 10, i * 10 + 10);
+    const x = final.x87.subarray(i * 10, i * 10 + 10),
+      y = got.x87.subarray(i * 10, i * 10 + 10);
     if (same(x, y) || ((test.classFlags & 1) !== 0 && distance(x, y) <= X87_ULPS)) continue;
     out.push(`st R${i}`);
   }
   for (let i = 0; i < registers; i++) {
-    const x = final.xmm.subarray(i * 16, i * 16 + 16), y = got.xmm.subarray(i * 16, i * 16 + 16);
+    const x = final.xmm.subarray(i * 16, i * 16 + 16),
+      y = got.xmm.subarray(i * 16, i * 16 + 16);
     if (same(x, y) || ((test.classFlags & 2) !== 0 && closeFloats(x, y))) continue;
     out.push(`xmm${i}`);
   }
-  const expected = final.data.slice(), actual = got.data.slice();
+  const expected = final.data.slice(),
+    actual = got.data.slice();
   for (const { offset, length } of test.ignoredData) {
     expected.fill(0, offset, offset + length);
     actual.fill(0, offset, offset + length);
@@ -69,10 +73,12 @@ function ordinal(x: Uint8Array): bigint {
 
 /** Approximate reciprocals: relative error at most 1.5 * 2^-12 on each side. */
 function closeFloats(x: Uint8Array, y: Uint8Array): boolean {
-  const a = new DataView(x.buffer, x.byteOffset, 16), b = new DataView(y.buffer, y.byteOffset, 16);
+  const a = new DataView(x.buffer, x.byteOffset, 16),
+    b = new DataView(y.buffer, y.byteOffset, 16);
   for (let i = 0; i < 16; i += 4) {
     if (a.getUint32(i, true) === b.getUint32(i, true)) continue;
-    const p = a.getFloat32(i, true), q = b.getFloat32(i, true);
+    const p = a.getFloat32(i, true),
+      q = b.getFloat32(i, true);
     if (Number.isNaN(p) && Number.isNaN(q)) continue;
     if (!Number.isFinite(p) || !Number.isFinite(q) || Math.abs(p - q) > Math.abs(p) * 2 * 1.5 * 2 ** -12) return false;
   }

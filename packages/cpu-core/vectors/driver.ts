@@ -9,9 +9,18 @@ import { planMemory } from "../src/memory-plan.js";
 import type { Outcome, State, VectorCase, VectorFile } from "./format.js";
 
 const RAM_BYTES = 0x100000 * 2;
-const CODE = 0x110000, DATA = 0x111000, IDT = 0x112000, HANDLERS = 0x113000, STACK = 0x115000, GDT = 0x116000, TSS = 0x117000;
+const CODE = 0x110000,
+  DATA = 0x111000,
+  IDT = 0x112000,
+  HANDLERS = 0x113000,
+  STACK = 0x115000,
+  GDT = 0x116000,
+  TSS = 0x117000;
 const HANDLER_SIZE = 16;
-const CS_KERNEL = 8, SS_KERNEL = 0x10, CS_USER = 0x1b, SS_USER = 0x23;
+const CS_KERNEL = 8,
+  SS_KERNEL = 0x10,
+  CS_USER = 0x1b,
+  SS_USER = 0x23;
 const IF = 0x200;
 
 export interface Observed {
@@ -42,7 +51,14 @@ export class VectorMachine {
     const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
     const none = { attach: () => {}, detach: () => {}, read: () => 0xffffffff, write: () => {} };
     const core = await createCore({
-      memory, ramBytes: RAM_BYTES, vcpus: 1, pio: none, mmio: none, tscHz: 1e9, readTsc: () => 0, random: () => {},
+      memory,
+      ramBytes: RAM_BYTES,
+      vcpus: 1,
+      pio: none,
+      mmio: none,
+      tscHz: 1e9,
+      readTsc: () => 0,
+      random: () => {},
       localInterrupts: { acknowledge: () => -1, readTaskPriority: () => 0, writeTaskPriority: () => {} },
       msrs: { msrRead: () => undefined, msrWrite: () => false },
     });
@@ -73,15 +89,24 @@ export class VectorMachine {
     entry(table(3), Number(this.file.codePage >> 21n), table(4), 7);
     entry(table(3), Number(this.file.dataPage >> 21n), table(5), 7);
     entry(table(4), 0, CODE, 7);
-    ram.writeU64(table(5), BigInt(DATA) | 7n | 1n << 63n);
+    ram.writeU64(table(5), BigInt(DATA) | 7n | (1n << 63n));
     entry(table(7), 0, table(8), 3);
     for (let page = 0; page < 0x40; page++) entry(table(8), 0x100 + page, 0x100000 + page * 0x1000, 3);
-    for (const [index, value] of [[1, long ? 0x00af9b000000ffffn : 0x00cf9b000000ffffn], [2, 0x00cf93000000ffffn], [3, long ? 0x00affb000000ffffn : 0x00cffb000000ffffn], [4, 0x00cff3000000ffffn]] as const)
+    for (const [index, value] of [
+      [1, long ? 0x00af9b000000ffffn : 0x00cf9b000000ffffn],
+      [2, 0x00cf93000000ffffn],
+      [3, long ? 0x00affb000000ffffn : 0x00cffb000000ffffn],
+      [4, 0x00cff3000000ffffn],
+    ] as const)
       ram.writeU64(GDT + index * 8, value);
     for (let vector = 0; vector < 32; vector++) {
       const handler = this.#linear(HANDLERS + vector * HANDLER_SIZE);
       ram.writeU8(HANDLERS + vector * HANDLER_SIZE, 0xf4);
-      const low = (handler & 0xffffn) | BigInt(CS_KERNEL) << 16n | (vector === 3 || vector === 4 ? 0xeen : 0x8en) << 40n | ((handler >> 16n) & 0xffffn) << 48n;
+      const low =
+        (handler & 0xffffn) |
+        (BigInt(CS_KERNEL) << 16n) |
+        ((vector === 3 || vector === 4 ? 0xeen : 0x8en) << 40n) |
+        (((handler >> 16n) & 0xffffn) << 48n);
       ram.writeU64(IDT + vector * (long ? 16 : 8), low);
       if (long) ram.writeU64(IDT + vector * 16 + 8, handler >> 32n);
     }
@@ -125,7 +150,9 @@ export class VectorMachine {
   }
 
   #load({ initial, code }: VectorCase): void {
-    const v = this.#view, cpu = this.#cpu, long = this.file.mode === 64;
+    const v = this.#view,
+      cpu = this.#cpu,
+      long = this.file.mode === 64;
     const codePage = new Uint8Array(4096).fill(0xcc);
     codePage.set(code, Number(this.file.entry - this.file.codePage));
     this.core.guestMemory.write(CODE, codePage);
@@ -158,7 +185,9 @@ export class VectorMachine {
   }
 
   #observe(vector: number): Observed {
-    const v = this.#view, cpu = this.#cpu, long = this.file.mode === 64;
+    const v = this.#view,
+      cpu = this.#cpu,
+      long = this.file.mode === 64;
     const sp = v.getBigUint64(cpu + L.GPR + 32, true);
     const physical = Number(sp - this.#linear(STACK)) + STACK;
     const hasError = [8, 10, 11, 12, 13, 14, 17].includes(vector);
@@ -182,7 +211,10 @@ export class VectorMachine {
       xmm: this.#bytes.slice(cpu + L.XMM, cpu + L.XMM + 256),
       data: this.#bytes.slice(this.#ram + DATA, this.#ram + DATA + 4096),
     };
-    const exception = vector === 3 ? undefined : { vector, error: hasError ? Number(word(0) & 0xffffn) : 0, cr2: vector === 14 ? v.getBigUint64(cpu + L.CR2, true) : 0n };
+    const exception =
+      vector === 3
+        ? undefined
+        : { vector, error: hasError ? Number(word(0) & 0xffffn) : 0, cr2: vector === 14 ? v.getBigUint64(cpu + L.CR2, true) : 0n };
     return { state, exception };
   }
 }

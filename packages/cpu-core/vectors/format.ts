@@ -55,7 +55,9 @@ export function parseVectors(input: Uint8Array): VectorFile {
   if (bytes.length < HEADER || new TextDecoder().decode(bytes.subarray(0, 8)) !== "X86DIFF1") throw new Error("not an X86DIFF1 file");
   const mode = view.getUint32(8, true);
   if (mode !== 32 && mode !== 64) throw new Error(`X86DIFF1: mode ${mode}`);
-  const bases = view.getUint32(12, true), count = view.getUint32(16, true), classes = view.getUint32(20, true);
+  const bases = view.getUint32(12, true),
+    count = view.getUint32(16, true),
+    classes = view.getUint32(20, true);
   let at = HEADER;
   const names: { name: string; flags: number }[] = [];
   for (let i = 0; i < classes; i++) {
@@ -110,11 +112,26 @@ export function parseVectors(input: Uint8Array): VectorFile {
     const initial = baseState(view.getUint16(start + 2, true));
     const cursor = { at: start + 11 + codeLength };
     const overrides = readDeltas(cursor, initial, true);
-    const final: State = { ...initial, gpr: initial.gpr.slice(), x87: initial.x87.slice(), xmm: initial.xmm.slice(), data: initial.data.slice() };
+    const final: State = {
+      ...initial,
+      gpr: initial.gpr.slice(),
+      x87: initial.x87.slice(),
+      xmm: initial.xmm.slice(),
+      data: initial.data.slice(),
+    };
     const result = readDeltas(cursor, final, false);
     return {
-      index, className: cls.name, classFlags: cls.flags, undefinedFlags: view.getUint32(start + 4, true), undefinedFsw: view.getUint16(start + 8, true),
-      code: bytes.slice(start + 11, start + 11 + codeLength), initial, final, exception: result.exception, ignoredData: overrides.ignoredData, ignoredGprs: overrides.ignoredGprs,
+      index,
+      className: cls.name,
+      classFlags: cls.flags,
+      undefinedFlags: view.getUint32(start + 4, true),
+      undefinedFsw: view.getUint16(start + 8, true),
+      code: bytes.slice(start + 11, start + 11 + codeLength),
+      initial,
+      final,
+      exception: result.exception,
+      ignoredData: overrides.ignoredData,
+      ignoredGprs: overrides.ignoredGprs,
     };
   }
 
@@ -157,7 +174,8 @@ export function parseVectors(input: Uint8Array): VectorFile {
         state.xmm.set(bytes.subarray(p, p + 16), (tag - 0x20) * 16);
         cursor.at += 16;
       } else if (tag === 0x40) {
-        const offset = view.getUint16(p, true), length = bytes[p + 2]!;
+        const offset = view.getUint16(p, true),
+          length = bytes[p + 2]!;
         state.data.set(bytes.subarray(p + 3, p + 3 + length), offset);
         cursor.at += 3 + length;
       } else if (tag === 0x50) {

@@ -35,7 +35,8 @@ async function runFile(path: string, examples: number): Promise<{ passed: number
   const file = parseVectors(raw[0] === 0x1f && raw[1] === 0x8b ? gunzipSync(raw) : raw);
   const machine = await VectorMachine.create(file);
   const classes = new Map<string, { total: number; failed: number; kinds: Map<string, { count: number; cases: VectorCase[] }> }>();
-  let passed = 0, failed = 0;
+  let passed = 0,
+    failed = 0;
   for (const test of file.cases()) {
     let found: string[];
     try {
@@ -70,7 +71,8 @@ async function runFile(path: string, examples: number): Promise<{ passed: number
 
 try {
   const { files, examples } = parseArguments(process.argv.slice(2));
-  let passed = 0, failed = 0;
+  let passed = 0,
+    failed = 0;
   for (const path of files) {
     const result = await runFile(path, examples);
     passed += result.passed;
