@@ -53,15 +53,16 @@ import {
   ACCESS_I,
   ACCESS_U,
   ACCESS_W,
+  ALLOW_R,
+  ALLOW_W,
+  ALLOW_X,
   RIGHT_DIRTY,
-  RIGHT_FLAT,
   RIGHT_GLOBAL,
   RIGHT_HUGE,
   RIGHT_LARGE,
-  RIGHT_X,
   loadPdptes,
-  permitted,
   walk,
+  walkAllowed,
   walkPa,
   walkRights,
 } from "./walk";
@@ -347,14 +348,14 @@ export function translate(cpu: usize, linear: u64, access: u32, array: u32): boo
 
   const tag = page ^ <u64>context;
   const watched = load<u32>(cpu, WATCH) != 0 && watchedPage(cpu, page);
-  const writable =
-    rights & RIGHT_DIRTY && !(frame & (FRAME_CODE | FRAME_PROTECTED | FRAME_ROM)) && !watched && permitted(cpu, rights, who | ACCESS_W);
+  const allowed = watched ? walkAllowed & ALLOW_X : walkAllowed;
+  const writable = allowed & ALLOW_W && rights & RIGHT_DIRTY && !(frame & (FRAME_CODE | FRAME_PROTECTED | FRAME_ROM));
   if (writable && !(frame & FRAME_WRITTEN)) {
     store<u8>(load<u32>(FRAME_INFO_PTR) + <u32>(pa >> 12), <u8>(frame | FRAME_WRITTEN));
   }
-  store<u64>(entry, !watched && permitted(cpu, rights, who) ? tag : ABSENT, TLB_R);
+  store<u64>(entry, allowed & ALLOW_R ? tag : ABSENT, TLB_R);
   store<u64>(entry, writable ? tag : ABSENT, TLB_W);
-  store<u64>(entry, permitted(cpu, rights, who | ACCESS_I) ? tag : ABSENT, TLB_X);
+  store<u64>(entry, allowed & ALLOW_X ? tag : ABSENT, TLB_X);
   store<u32>(entry, <u32>host - <u32>page, TLB_ADDEND);
   const global: u32 = rights & RIGHT_GLOBAL ? 1 | (load<u32>(cpu, GLOBAL_GEN) << 8) : 0;
   store<u32>(entry, global | (context << 20), TLB_INFO);

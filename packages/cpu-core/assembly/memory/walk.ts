@@ -11,6 +11,8 @@ import {
   FRAME_PROTECTED,
   PDPTE,
   PHYS_MASK,
+  RAM_BASE_PTR,
+  RAM_SIZE_PTR,
 } from "../../src/layout";
 import { raisePageFault } from "../fault";
 import { frameInfoAt, physEntry32, physEntry64, physOr } from "./physical";
@@ -20,6 +22,10 @@ export const ACCESS_U: u32 = 4;
 export const ACCESS_I: u32 = 16;
 export const ACCESS_AC: u32 = 0x100; // explicit supervisor access with EFLAGS.AC: SMAP does not apply
 
+export const ALLOW_R: u32 = 1; // the other two are the access bits they permit
+export const ALLOW_W: u32 = ACCESS_W;
+export const ALLOW_X: u32 = ACCESS_I;
+
 export const RIGHT_W: u32 = 2; // R/W and U/S as in an entry
 export const RIGHT_U: u32 = 4;
 export const RIGHT_X: u32 = 8;
@@ -27,7 +33,6 @@ export const RIGHT_DIRTY: u32 = 0x40;
 export const RIGHT_GLOBAL: u32 = 0x100;
 export const RIGHT_LARGE: u32 = 0x200;
 export const RIGHT_HUGE: u32 = 0x400;
-export const RIGHT_FLAT: u32 = 0x800; // paging is off: no check applies
 
 const CR0_WP: u32 = 0x10000;
 const CR0_PG: u32 = 0x80000000;
@@ -42,6 +47,8 @@ const EFER_NXE: u32 = 0x800;
 /** Result of the last successful walk: the physical address of the 4 KiB page, and RIGHT_* of the path. */
 export let walkPa: u64 = 0;
 export let walkRights: u32 = 0;
+/** What the accessor may do there: ALLOW_*. */
+export let walkAllowed: u32 = 0;
 
 /** The access is not allowed or not possible: #PF with `error` = P and RSVD, completed by what kind of access it was. */
 function fault(cpu: usize, linear: u64, access: u32, error: u32): bool {
@@ -52,28 +59,36 @@ function fault(cpu: usize, linear: u64, access: u32, error: u32): bool {
   return false;
 }
 
-/** Do a path's rights permit this access? SDM Vol. 3A §4.6.1. */
-export function permitted(cpu: usize, rights: u32, access: u32): bool {
-  if (rights & RIGHT_FLAT) return true;
-  if (access & ACCESS_I && !(rights & RIGHT_X)) return false;
-  if (access & ACCESS_U) return (rights & RIGHT_U) != 0 && (!(access & ACCESS_W) || (rights & RIGHT_W) != 0);
+/** What a path's rights let an accessor do (§4.6.1): a set of ALLOW_*. `who` is ACCESS_U, ACCESS_AC or 0. */
+// @ts-ignore: decorator
+@inline
+function allowedOf(cpu: usize, rights: u32, who: u32): u32 {
+  let allowed: u32 = ALLOW_R | (rights & RIGHT_W);
+  if (rights & RIGHT_X) allowed |= ALLOW_X;
+  if (who & ACCESS_U) return rights & RIGHT_U ? allowed : 0;
+  if (!(load<u32>(cpu, CR0) & CR0_WP)) allowed |= ALLOW_W;
   if (rights & RIGHT_U) {
     const cr4 = load<u32>(cpu, CR4);
-    if (access & ACCESS_I) return !(cr4 & CR4_SMEP);
-    if (cr4 & CR4_SMAP && !(access & ACCESS_AC)) return false;
+    if (cr4 & CR4_SMEP) allowed &= ~ALLOW_X;
+    if (cr4 & CR4_SMAP && !(who & ACCESS_AC)) allowed &= ~(ALLOW_R | ALLOW_W);
   }
-  return !(access & ACCESS_W) || (rights & RIGHT_W) != 0 || !(load<u32>(cpu, CR0) & CR0_WP);
+  return allowed;
 }
 
 /** The leaf is found: rights, accessed and dirty flags, protection by a backend. */
+// @ts-ignore: decorator
+@inline
 function finish(cpu: usize, linear: u64, access: u32, rights: u32, entryPa: u64, entry: u32, page: u64): bool {
-  if (!permitted(cpu, rights, access)) return fault(cpu, linear, access, 1);
+  const allowed = allowedOf(cpu, rights, access);
+  const needed = access & (ALLOW_W | ALLOW_X);
+  if (!(allowed & (needed ? needed : ALLOW_R))) return fault(cpu, linear, access, 1);
   page &= load<u64>(A20_MASK_PTR);
   if (access & ACCESS_W && frameInfoAt(page) & FRAME_PROTECTED) return fault(cpu, linear, access, 1);
   const set: u32 = access & ACCESS_W ? 0x60 : 0x20;
   if ((entry & set) != set) physOr(cpu, entryPa, set);
   walkPa = page;
   walkRights = rights | ((entry | set) & RIGHT_DIRTY);
+  walkAllowed = allowed;
   return true;
 }
 
@@ -104,11 +119,14 @@ function walk32(cpu: usize, linear: u64, access: u32): bool {
 function walk64(cpu: usize, linear: u64, access: u32, table: u64, level: u32, reserved: u64): bool {
   const a20 = load<u64>(A20_MASK_PTR);
   const physMask = load<u64>(cpu, PHYS_MASK);
+  const ramBase = load<u32>(RAM_BASE_PTR);
+  const ramSize = <u64>load<u32>(RAM_SIZE_PTR);
   let rights: u32 = RIGHT_W | RIGHT_U | RIGHT_X;
   while (true) {
     const shift: u64 = 12 + 9 * level;
     const entryPa = (table + (((linear >> shift) & 511) << 3)) & a20;
-    const entry = physEntry64(entryPa);
+    const plain = entryPa < ramSize && entryPa - 0xa0000 >= 0x20000; // not the VGA window: physEntry64 without the table look-up
+    const entry: u64 = plain ? load<u64>(ramBase + <u32>entryPa) : -1;
     if (!(entry & 1)) return fault(cpu, linear, access, 0);
     let bad = entry & reserved;
     const leaf = level == 0 || (entry & 0x80) != 0;
@@ -131,11 +149,12 @@ function walk64(cpu: usize, linear: u64, access: u32, table: u64, level: u32, re
   }
 }
 
-/** Translates `linear` for `access`; true: walkPa and walkRights are set; false: #PF is pending. */
+/** Translates `linear` for `access`; true: walkPa, walkRights and walkAllowed are set; false: #PF is pending. */
 export function walk(cpu: usize, linear: u64, access: u32): bool {
   if (!(load<u32>(cpu, CR0) & CR0_PG)) {
     walkPa = linear & 0xfffff000 & load<u64>(A20_MASK_PTR);
-    walkRights = RIGHT_FLAT | RIGHT_W | RIGHT_U | RIGHT_X | RIGHT_DIRTY;
+    walkRights = RIGHT_W | RIGHT_U | RIGHT_X | RIGHT_DIRTY;
+    walkAllowed = ALLOW_R | ALLOW_W | ALLOW_X;
     if (access & ACCESS_W && frameInfoAt(walkPa) & FRAME_PROTECTED) return fault(cpu, linear, access, 1);
     return true;
   }
