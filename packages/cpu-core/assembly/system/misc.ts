@@ -3,6 +3,7 @@
 import {
   AUX_OP16,
   AUX_OP64,
+  COUNT,
   CPL,
   CR4,
   EFLAGS,
@@ -15,17 +16,20 @@ import {
   HALTED,
   INTERCEPT_HLT,
   INTERCEPT_VMCALL,
+  INTR,
   MODE,
   MODE_64,
   MODE_PE,
   MODE_V86,
   MSR_KERNEL_GS_BASE,
   MSR_TSC_AUX,
+  NMI,
   SEG,
   SEG_BASE,
   SEG_SIZE,
   SHADOW,
   SHADOW_STI,
+  STOP,
   U_AUX,
   U_DST,
   U_SEG,
@@ -62,9 +66,15 @@ function interruptFlag(cpu: usize): u32 {
   return 0;
 }
 
-export function cli(cpu: usize, u: usize): void {
+// CLI, CLD, STD and SWAPGS have the signature of operand functions ("vec"), so that a block goes on behind them.
+export function cli(cpu: usize, dst: usize, src: usize, imm: u32): void {
   const flag = interruptFlag(cpu);
   store<u32>(cpu, load<u32>(cpu, EFLAGS) & ~flag, EFLAGS);
+}
+
+/** Will the next instruction run before anything is looked at? Then no shadow is needed. */
+function undisturbed(cpu: usize): bool {
+  return load<i64>(cpu, COUNT) > 0 && !(load<u32>(cpu, INTR) | load<u32>(cpu, NMI) | load<u32>(cpu, STOP));
 }
 
 /** Interrupts stay off for one more instruction when IF was clear. */
@@ -75,15 +85,15 @@ export function sti(cpu: usize, u: usize): void {
     refuse(cpu);
     return;
   }
-  if (flag == IF && !(flags & IF)) store<u32>(cpu, load<u32>(cpu, SHADOW) | SHADOW_STI, SHADOW);
+  if (flag == IF && !(flags & IF) && !undisturbed(cpu)) store<u32>(cpu, load<u32>(cpu, SHADOW) | SHADOW_STI, SHADOW);
   store<u32>(cpu, flags | flag, EFLAGS);
 }
 
-export function cld(cpu: usize, u: usize): void {
+export function cld(cpu: usize, dst: usize, src: usize, imm: u32): void {
   store<u32>(cpu, load<u32>(cpu, EFLAGS) & ~DF, EFLAGS);
 }
 
-export function std(cpu: usize, u: usize): void {
+export function std(cpu: usize, dst: usize, src: usize, imm: u32): void {
   store<u32>(cpu, load<u32>(cpu, EFLAGS) | DF, EFLAGS);
 }
 
@@ -202,7 +212,7 @@ export function wrgsbase(cpu: usize, u: usize): void {
   writeBase(cpu, u, GS);
 }
 
-export function swapgs(cpu: usize, u: usize): void {
+export function swapgs(cpu: usize, dst: usize, src: usize, imm: u32): void {
   if (!privileged(cpu)) return;
   const gs = cpu + SEG + GS * SEG_SIZE;
   const base = load<u64>(gs, SEG_BASE);
