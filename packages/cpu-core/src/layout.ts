@@ -126,7 +126,6 @@ export const EXIT = 0x438; // u32: EXIT_* reason
 export const EXIT_ARG = 0x440; // u64
 export const VENDOR = 0x448; // u32: 0 Intel, 1 AMD
 export const FEATURES = 0x450; // u64: FEATURE_* bits that gate instructions and control-register bits
-export const RUN_BUDGET = 0x460; // i64: COUNT at the start of this run; 0 between runs
 export const RESTART = 0x458; // u32: set by a slow path when the mode, the mapping or the code under the interpreter may have changed
 export const SHADOW_STI = 1;
 export const SHADOW_MOV_SS = 2;

@@ -15,7 +15,7 @@ import { AlarmQueue } from "./alarm-queue.js";
 import type { MachineClock, RetiredSource } from "./machine-clock.js";
 
 /** What one reading explains without any instruction: a device access that left the compiled code. */
-const EXPLAINED_NS = 4_000;
+const EXPLAINED_NS = 1_000;
 /** What each instruction explains: a slow one on a slow host. */
 const EXPLAINED_NS_PER_INSTRUCTION = 20;
 const MAX_LAG_NS = 250_000_000;

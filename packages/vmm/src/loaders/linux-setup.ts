@@ -36,8 +36,8 @@ export function parseLinuxSetup(file: Uint8Array): LinuxSetup {
   const payloadOffset = since(0x208, () => reader.u32(0x248), 0);
   const payloadLength = since(0x208, () => reader.u32(0x24c), 0);
   const imageBytes = reader.u32(0x1f4) * 16;
-  // Signed kernels carry more than syssize says, so only less is an error.
-  const missing = Math.max(imageBytes, payloadOffset + payloadLength) - (reader.length - protectedModeOffset);
+  // Signed kernels carry more than syssize says, so only less is an error; syssize itself is rounded up to whole paragraphs of 16 bytes.
+  const missing = Math.max(imageBytes - 15, payloadOffset + payloadLength) - (reader.length - protectedModeOffset);
   if (reader.length <= protectedModeOffset || missing > 0) {
     const missed = reader.length <= protectedModeOffset ? "its whole protected-mode part" : `${missing} of its bytes`;
     throw new HvError("image/truncated", `the bzImage is truncated: ${missed} are missing`, { hint: "copy or download it again" });
