@@ -202,6 +202,12 @@ export class Bench {
     this.poke64(PD + 16, BigInt(PAGES | 7));
   }
 
+  /** Goes on after a HLT as if an interrupt had come and gone. */
+  resume(hex?: string): Outcome {
+    this.setWord(L.HALTED, 0);
+    return this.run(hex);
+  }
+
   /** Runs until a HLT. */
   run(hex?: string, budget = 1000): Outcome {
     if (hex !== undefined) this.code(CODE, hex);
@@ -211,7 +217,8 @@ export class Bench {
     const at = rip - 1 - HANDLERS;
     const vector = exit === "halted" && at >= 0 && at < 0x1000 && at % 16 === 0 ? at / 16 : undefined;
     const size = this.mode === "long" ? 8 : this.mode === "real" ? 2 : 4;
-    const sp = this.get("rsp") + Number(this.vcpu.registers.segment("ss").base);
+    const ss = this.vcpu.registers.segment("ss");
+    const sp = (this.get("rsp") & (this.mode === "long" || ss.access & 0x4000 ? -1 : 0xffff)) + Number(ss.base);
     const frame = Array.from({ length: 10 }, (_, i) => (size === 2 ? this.peek32(sp + i * 2) & 0xffff : this.peek32(sp + i * size)));
     return { vector, rip, frame, exit };
   }
