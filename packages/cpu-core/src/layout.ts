@@ -156,7 +156,7 @@ export const FCS = 0x520; // u32
 export const FDS = 0x524; // u32
 export const MXCSR = 0x528; // u32
 export const FPR = 0x540; // 8 physical registers R0-R7, 16 bytes each: u64 mantissa (MMn), u16 sign and exponent
-export const XMM = 0x5c0; // 16 x 16 bytes
+export const XMM = 0x5c0; // 16 x 16 bytes, to 0x6bf
 
 // -- address translation and debugging (0x6c0-0x6ff, 0x1800-0x3fff) -----------------------------------------------------------------
 export const STEP_TF = 0x6c0; // u32: EFLAGS.TF when the present instruction began; RF when the instruction itself loaded RF
@@ -173,23 +173,23 @@ export const CPUID_COUNT = 0x700; // u32
 export const CPUID_TABLE = 0x710; // rows of 24 bytes: leaf, subleaf (-1: any), eax, ebx, ecx, edx
 export const CPUID_MAX = 96;
 
-// -- what the model allows (0x640-0x67f), and registers of system/msr (0x680-0x6bf, 0x1040-0x17ff) ---------------------------------------
-export const MODEL_FIXED = 0x640; // first of what fillCpuid writes
-export const CR4_MASK = 0x640; // u64: CR4 bits that may be set
-export const EFER_MASK = 0x648; // u64: EFER bits that may be set
-export const MISC_ENABLE_MASK = 0x650; // u64: IA32_MISC_ENABLE bits that can be written
-export const MSR_MTRR_CAP = 0x658; // u64
-export const MSR_MCG_CAP = 0x660; // u64: low byte = number of banks in use
-export const MSR_ARCH_CAPABILITIES = 0x668; // u64
-export const MSR_BIOS_SIGN_ID = 0x670; // u64: microcode revision as RDMSR reads it
-export const MSR_PLATFORM_INFO = 0x678; // u64 (Intel)
-export const MODEL_FIXED_END = 0x680;
-export const MSR_MCG_STATUS = 0x680; // u64
-export const MSR_MCG_CTL = 0x688; // u64
-export const MSR_DE_CFG = 0x690; // u64: AMD C001_1029
-export const MSR_HWCR = 0x698; // u64: AMD C001_0015
-export const MSR_NB_CFG = 0x6a0; // u64: AMD C001_001F
-export const MODEL_STATE_END = 0x6a8; // end of the registers that power-on sets by the model
+// -- what the model allows (0x14c0-0x14ff), and registers of system/msr (0x1500-0x152f, 0x1040-0x17ff) ---------------------------------------
+export const MODEL_FIXED = 0x14c0; // first of what fillCpuid writes
+export const CR4_MASK = 0x14c0; // u64: CR4 bits that may be set
+export const EFER_MASK = 0x14c8; // u64: EFER bits that may be set
+export const MISC_ENABLE_MASK = 0x14d0; // u64: IA32_MISC_ENABLE bits that can be written
+export const MSR_MTRR_CAP = 0x14d8; // u64
+export const MSR_MCG_CAP = 0x14e0; // u64: low byte = number of banks in use
+export const MSR_ARCH_CAPABILITIES = 0x14e8; // u64
+export const MSR_BIOS_SIGN_ID = 0x14f0; // u64: microcode revision as RDMSR reads it
+export const MSR_PLATFORM_INFO = 0x14f8; // u64 (Intel)
+export const MODEL_FIXED_END = 0x1500;
+export const MSR_MCG_STATUS = 0x1500; // u64
+export const MSR_MCG_CTL = 0x1508; // u64
+export const MSR_DE_CFG = 0x1510; // u64: AMD C001_1029
+export const MSR_HWCR = 0x1518; // u64: AMD C001_0015
+export const MSR_NB_CFG = 0x1520; // u64: AMD C001_001F
+export const MODEL_STATE_END = 0x1528; // end of the registers that power-on sets by the model
 export const MC_BANKS = 0x1040; // 8 banks x 4 u64: CTL, STATUS, ADDR, MISC
 export const MC_BANK_MAX = 8;
 export const STAGE = 0x1200; // 576 bytes: an FXSAVE or XSAVE image on its way to or from memory

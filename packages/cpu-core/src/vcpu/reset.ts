@@ -10,6 +10,7 @@ const KEPT_BY_INIT: readonly [from: number, to: number][] = [
   [L.VENDOR, L.RESTART],
   [L.FCW, L.XMM + 256],
   [L.MODEL_FIXED_END, L.MODEL_STATE_END],
+  [L.MC_BANKS, L.MC_BANKS + L.MC_BANK_MAX * 32],
 ];
 /** Fields that power-on leaves alone: they describe the processor. */
 const CONFIGURATION: readonly [from: number, to: number][] = [
@@ -18,7 +19,7 @@ const CONFIGURATION: readonly [from: number, to: number][] = [
   [L.MODEL_FIXED, L.MODEL_FIXED_END],
   [L.CPUID_COUNT, L.CPUID_TABLE + L.CPUID_MAX * 24],
 ];
-const STATE_END = 0x1000;
+const STATE_END = 0x1800;
 
 /** @param waiting - a secondary processor, or any after INIT: it waits for STARTUP */
 export function resetState(view: DataView, cpu: number, id: number, engine: EngineExports, options: { init: boolean; waiting: boolean }): void {
