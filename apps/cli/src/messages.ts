@@ -39,7 +39,7 @@ export function createMessages(options: {
 function statusOf(code: string): ExitStatus {
   if (code.startsWith("image/") || code.startsWith("block/")) return ExitStatus.image;
   if (code.startsWith("not-modelled/") || code.endsWith("/not-modelled")) return ExitStatus.notModelled;
-  if (/^(config|compose|core\/memory-limit|core\/cpu-model|cpu\/)/.test(code)) return ExitStatus.usage;
+  if (/^(config\/|compose\/|cpu\/|core\/(memory-limit|vcpus|webassembly)$)/.test(code)) return ExitStatus.usage;
   return ExitStatus.bug;
 }
 
@@ -54,6 +54,10 @@ export function reportError(error: unknown, messages: Messages): ExitStatus {
     messages.error(error.hint ? `${error.message} (${error.hint})` : error.message, { code: error.code });
     if (status === ExitStatus.bug) messages.error(error.stack ?? "");
     return status;
+  }
+  if (error instanceof RangeError && /allocate memory/i.test(error.message)) {
+    messages.error("this host does not give the machine its memory; a smaller -m may do, and 'paravane doctor' says what there is");
+    return ExitStatus.usage;
   }
   messages.error(`a bug of ours: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
   return ExitStatus.bug;

@@ -112,8 +112,10 @@ class Session {
       this.messages.error(this.#stop.why);
       return this.#stop.status;
     } finally {
-      for (const undo of this.#cleanUp.reverse()) undo();
       this.#serial.close();
+      // The shell's prompt should not start in the middle of the guest's last line.
+      if (this.#terminal.isRaw && !this.#serial.atLineStart) this.#note("\n");
+      for (const undo of this.#cleanUp.reverse()) undo();
     }
   }
 

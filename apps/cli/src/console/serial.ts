@@ -48,6 +48,7 @@ export class HostSerial implements ByteStream {
   readonly #drainListeners: (() => void)[] = [];
   #length = 0;
   #scheduled = false;
+  #lastByte = 0x0a;
   #waiting = false;
   #typed: Uint8Array = new Uint8Array(0);
   #listener: ((bytes: Uint8Array) => number) | undefined;
@@ -87,6 +88,7 @@ export class HostSerial implements ByteStream {
     if (this.#length === 0) return;
     const bytes = this.#gathered.slice(0, this.#length);
     this.#length = 0;
+    this.#lastByte = bytes[bytes.length - 1]!;
     if (!this.sink.write(bytes)) this.#waiting = true;
     this.watch(bytes);
   }
@@ -116,6 +118,11 @@ export class HostSerial implements ByteStream {
   /** Bytes typed that the guest has not taken; whoever reads the keyboard stops while this is large. */
   get pending(): number {
     return this.#typed.length;
+  }
+
+  /** True when the guest's last byte ended a line. */
+  get atLineStart(): boolean {
+    return this.#lastByte === 0x0a;
   }
 
   /** Calls the listener once, when everything typed was taken. */

@@ -97,7 +97,7 @@ export async function buildInitramfs(kernel: Deb, busybox: Deb, modules: readonl
     { name: "dev/null", kind: "character", mode: 0o666, device: [1, 3] },
     { name: "bin/busybox", kind: "file", mode: 0o755, data: busybox.read(binary) },
     ...applets.map((name): CpioEntry => ({ name: `bin/${name}`, kind: "symlink", data: "busybox" })),
-    { name: "etc/passwd", kind: "file", data: "root::0:0:root:/root:/bin/sh\n" },
+    { name: "etc/passwd", kind: "file", data: "root:x:0:0:root:/root:/bin/sh\n" },
     { name: "etc/group", kind: "file", data: "root:x:0:\n" },
     ...loaded.map(({ name, bytes }): CpioEntry => ({ name: `lib/modules/${name}.ko`, kind: "file", data: bytes })),
     { name: "lib/modules/order", kind: "file", data: loaded.map(({ name }) => `${name}.ko\n`).join("") },
