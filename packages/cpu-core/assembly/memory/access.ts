@@ -178,14 +178,18 @@ export function sysProbeWrite(cpu: usize, linear: u64, size: u32): bool {
 
 /** Reads 2, 4 or 8 bytes with the rights of array `array` (a stack of another privilege). */
 export function readAs(cpu: usize, linear: u64, size: u32, array: u32): u64 {
-  const at = read(cpu, linear, size, array, true);
+  const entry = entryAt(cpu + TLB_OFFSET + array * TLB_BYTES, linear);
+  const hit = load<u64>(entry, TLB_R) == tagOf(cpu, linear, size);
+  const at: usize = hit ? load<u32>(entry, TLB_ADDEND) + <u32>linear : read(cpu, linear, size, array, true);
   if (!at) return 0;
   return size == 8 ? load<u64>(at) : size == 4 ? <u64>load<u32>(at) : <u64>load<u16>(at);
 }
 
 /** Writes 2, 4 or 8 bytes with the rights of array `array`. */
 export function writeAs(cpu: usize, linear: u64, value: u64, size: u32, array: u32): void {
-  const at = prepareWrite(cpu, linear, size, array, true);
+  const entry = entryAt(cpu + TLB_OFFSET + array * TLB_BYTES, linear);
+  const hit = load<u64>(entry, TLB_W) == tagOf(cpu, linear, size);
+  const at: usize = hit ? load<u32>(entry, TLB_ADDEND) + <u32>linear : prepareWrite(cpu, linear, size, array, true);
   if (!at) return;
   if (size == 8) store<u64>(at, value);
   else if (size == 4) store<u32>(at, <u32>value);

@@ -304,6 +304,14 @@ function watchedPage(cpu: usize, page: u64): bool {
 export let foundPa: u64 = 0;
 export let foundHost: usize = 0;
 
+// @ts-ignore: decorator
+@inline
+function found(entry: usize, linear: u64): bool {
+  foundHost = load<u32>(entry, TLB_ADDEND) + <u32>linear;
+  foundPa = <u64>(foundHost - load<u32>(RAM_BASE_PTR));
+  return true;
+}
+
 /**
  * Translates one address for array `array` and fills the TLB. `access` is ACCESS_W and ACCESS_I as wanted; whose access it is follows
  * from the array. False: a fault is pending.
@@ -313,6 +321,7 @@ export function translate(cpu: usize, linear: u64, access: u32, array: u32): boo
   const entry = entryOf(cpu, array, linear);
   const context = load<u32>(cpu, CTX);
   const wanted: usize = access & ACCESS_W ? TLB_W : access & ACCESS_I ? TLB_X : TLB_R;
+  if (load<u64>(entry + wanted) == (page ^ <u64>context)) return found(entry, linear);
   const info = load<u32>(entry, TLB_INFO);
   if (info & 1 && ((info >> 8) & 0xfff) == load<u32>(cpu, GLOBAL_GEN) && context != CONTEXT_NONE && pageOf(entry) == page) {
     // a global translation under an old context number
@@ -321,11 +330,7 @@ export function translate(cpu: usize, linear: u64, access: u32, array: u32): boo
     if (load<u64>(entry, TLB_W) != ABSENT) store<u64>(entry, load<u64>(entry, TLB_W) ^ change, TLB_W);
     if (load<u64>(entry, TLB_X) != ABSENT) store<u64>(entry, load<u64>(entry, TLB_X) ^ change, TLB_X);
     store<u32>(entry, (info & 0xfffff) | (context << 20), TLB_INFO);
-    if (load<u64>(entry + wanted) != ABSENT) {
-      foundHost = load<u32>(entry, TLB_ADDEND) + <u32>linear;
-      foundPa = <u64>(foundHost - load<u32>(RAM_BASE_PTR));
-      return true;
-    }
+    if (load<u64>(entry + wanted) != ABSENT) return found(entry, linear);
   }
 
   if (load<u32>(cpu, EFER) & EFER_LMA && (<i64>(linear << 16)) >> 16 != <i64>linear) {

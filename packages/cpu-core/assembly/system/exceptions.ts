@@ -5,6 +5,7 @@ import {
   CR0,
   CR4,
   CS,
+  DR,
   DS,
   EFER,
   EFLAGS,
@@ -385,7 +386,10 @@ export function deliverException(cpu: usize): void {
     store<i32>(cpu, -1, FAULT);
     deliver(cpu, vector, KIND_EXCEPTION, error);
     const second = load<i32>(cpu, FAULT);
-    if (second < 0) return;
+    if (second < 0) {
+      if (vector == DB) store<u32>(cpu, load<u32>(cpu, DR + 56) & ~0x2000, DR + 56); // DR7.GD: the handler may touch the registers
+      return;
+    }
     if (vector == DF) {
       shutdown(cpu);
       return;
