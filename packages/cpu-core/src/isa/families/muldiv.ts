@@ -22,7 +22,7 @@ function product<V>(b: Sem<V>, x: V, y: V, bits: Width, signed: boolean): { low:
 }
 
 /** CF = OF = the product does not fit in its low half. */
-function wideFlags<V>(b: Sem<V>, low: V, high: V, bits: Width, signed: boolean): Effect<V>["flags"] {
+function wideFlags<V>(b: Sem<V>, low: V, high: V, bits: Width, signed: boolean): NonNullable<Effect<V>["flags"]> {
   const fits = signed ? b.trunc(b.sar(b.sext(low, bits), b.imm(63)), bits) : b.imm(0);
   const cf = b.let(b.ne(high, fits));
   return { kind: "resultCfOf", result: low, cf, of: cf };
