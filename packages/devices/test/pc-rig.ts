@@ -1,11 +1,20 @@
 /** A whole board on its buses, with processors that write down what reaches them. */
-import type { BoardDrive, PowerEvent, Vcpu } from "@paravane/paravirt-ops";
+import type { BoardDrive, MmioBus, PioBus, PowerEvent, Vcpu } from "@paravane/paravirt-ops";
 import { pcBoard } from "../src/board/pc-board.js";
 import { RecordingProcessor } from "./apic-rig.js";
 import { ManualClock } from "./fakes.js";
 import { createRam } from "./ram.js";
 
-export function pcRig(options: { vcpus?: number; exitPort?: number; testDevice?: boolean; drives?: BoardDrive[] } = {}) {
+interface Buses {
+  readonly pio: PioBus;
+  readonly mmio: MmioBus;
+}
+
+/** `around` may put something between the board and its buses. */
+export function pcRig(
+  options: { vcpus?: number; exitPort?: number; testDevice?: boolean; drives?: BoardDrive[] } = {},
+  around: (buses: Buses) => Buses = (buses) => buses,
+) {
   const vcpus = options.vcpus ?? 1;
   const clock = new ManualClock();
   const power: PowerEvent[] = [];
@@ -13,7 +22,7 @@ export function pcRig(options: { vcpus?: number; exitPort?: number; testDevice?:
   const console = { text: "" };
   let current = 0;
   let onData: (bytes: Uint8Array) => number = () => 0;
-  const buses = pcBoard.createBuses();
+  const buses = around(pcBoard.createBuses());
   const board = pcBoard.create({
     ...buses,
     ramBytes: 64 << 20,

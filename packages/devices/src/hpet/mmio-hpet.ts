@@ -3,6 +3,7 @@
  * A wire of an edge-triggered comparator shows rises only: it stays asserted until the next match, as IRQ 0 of the 8254 does here.
  */
 import type { Alarm, Clock, Gpa, IrqLine, MmioBus } from "@paravane/paravirt-ops";
+import { truncate } from "../bus/width.js";
 import { nsOfTick, ticksAt } from "../ticks.js";
 import { HPET_HZ, HPET_TIMERS, type Hpet } from "./hpet.js";
 
@@ -79,8 +80,8 @@ export function attachHpet(bus: MmioBus, base: Gpa, clock: Clock, hpet: Hpet, wi
   bus.attach(base, 0x400, {
     name: "hpet",
     mmioRead(offset, size) {
-      const word = hpet.read(offset & ~3, now());
-      return size === 4 ? word : word >>> (8 * (offset & 3));
+      const byte = offset & 3;
+      return byte + size > 4 ? 0 : truncate(hpet.read(offset - byte, now()) >>> (8 * byte), size);
     },
     mmioWrite(offset, size, value) {
       if (size !== 4 || (offset & 3) !== 0) return;

@@ -4,6 +4,7 @@
  * Left out: a page that the guest moves over RAM (RAM wins) and accesses other than aligned doublewords (bytes can be read, not written).
  */
 import type { AccessSize, MmioBus, MmioDevice } from "@paravane/paravirt-ops";
+import { floating, truncate } from "../bus/width.js";
 import type { LocalApic } from "./local-apic.js";
 
 const PAGE_BYTES = 4096;
@@ -50,10 +51,9 @@ export class XapicWindow {
       name: "lapic",
       mmioRead(offset: number, size: AccessSize): number {
         const apic = here();
-        if (!apic) return 0xffffffff;
+        if (!apic) return floating(size);
         const byte = offset & 15;
-        if (byte + size > 4) return 0;
-        return apic.read(offset >> 4) >>> (8 * byte);
+        return byte + size > 4 ? 0 : truncate(apic.read(offset >> 4) >>> (8 * byte), size);
       },
       mmioWrite(offset: number, size: AccessSize, value: number): void {
         if (size === 4 && (offset & 15) === 0) here()?.write(offset >> 4, value);

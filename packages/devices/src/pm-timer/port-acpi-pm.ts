@@ -1,5 +1,6 @@
 /** The ACPI blocks on the port bus, with their alarm, the SCI and the way to switch the machine off. */
 import type { AccessSize, Clock, IrqLine, PioBus, Port } from "@paravane/paravirt-ops";
+import { truncate } from "../bus/width.js";
 import { nsOfTick, ticksAt } from "../ticks.js";
 import { type AcpiPm, PM_TIMER_HZ } from "./acpi-pm.js";
 
@@ -58,9 +59,9 @@ export function attachAcpiPm(bus: PioBus, clock: Clock, pm: AcpiPm, wiring: Acpi
 
   bus.attach(wiring.eventPort, 4, {
     name: "acpi-pm1-event",
-    pioRead(offset) {
+    pioRead(offset, size) {
       const both = (pm.status(now()) | (pm.enable << 16)) >>> 0;
-      return both >>> (8 * offset);
+      return truncate(both >>> (8 * offset), size);
     },
     pioWrite(offset, size, value) {
       const cleared = slice(offset, size, value, 0);
@@ -72,7 +73,7 @@ export function attachAcpiPm(bus: PioBus, clock: Clock, pm: AcpiPm, wiring: Acpi
   });
   bus.attach(wiring.controlPort, 2, {
     name: "acpi-pm1-control",
-    pioRead: (offset) => pm.control >>> (8 * offset),
+    pioRead: (offset, size) => truncate(pm.control >>> (8 * offset), size),
     pioWrite(offset, size, value) {
       const bits = slice(offset, size, value, 0) ?? 0;
       if (pm.writeControl(merged(pm.control, offset, size, bits, 0)) === wiring.sleepTypeS5) wiring.powerOff();
@@ -80,7 +81,7 @@ export function attachAcpiPm(bus: PioBus, clock: Clock, pm: AcpiPm, wiring: Acpi
   });
   bus.attach(wiring.timerPort, 4, {
     name: "acpi-pm-timer",
-    pioRead: (offset) => pm.timer(now()) >>> (8 * offset),
+    pioRead: (offset, size) => truncate(pm.timer(now()) >>> (8 * offset), size),
     pioWrite() {
       // the timer is read only
     },

@@ -4,6 +4,7 @@
  * Left out: what a page flush does. Nothing maps guest memory behind the core's back, so there is nothing to drop; the write is accepted.
  */
 import type { AccessSize, IrqLine, MmioBus, PioBus } from "@paravane/paravirt-ops";
+import { floating } from "../bus/width.js";
 import { requireSchema } from "../schema.js";
 
 const LATCH_PORT = 0xe0;
@@ -48,7 +49,7 @@ export class TestDevice {
     pio.attach(LATCH_PORT, 4, { name: "test-latch", pioRead: read, pioWrite: write });
     pio.attach(FLUSH_PORT, 4, {
       name: "test-flush",
-      pioRead: () => 0xffffffff,
+      pioRead: (_offset, size) => floating(size),
       pioWrite: () => {}, // see above: nothing to drop
     });
     const scratch = bytesOf(this.#scratch);
