@@ -9,7 +9,7 @@ import type { ParavirtOps } from "./ops/index.js";
 
 /** The processor's side of its interrupt controller: INTA cycles and the local APIC's registers that are not memory. */
 export interface LocalInterrupts {
-  /** INTA: the vector to deliver now, or -1 when the request went away. Called with interrupts enabled and INTR asserted. */
+  /** INTA: the vector to deliver now, or -1 when the request went away, which drops INTR. Called with interrupts enabled and INTR asserted. */
   acknowledge(vcpu: number): number;
   /** CR8 is the high nibble of the task priority (SDM Vol. 3A §11.8.6). */
   readTaskPriority(vcpu: number): number;

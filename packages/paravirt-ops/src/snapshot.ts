@@ -24,14 +24,14 @@ export interface SnapshotRecord {
 /** A part whose state can be saved and put back. */
 export interface Snapshottable<State extends SnapshotRecord = SnapshotRecord> {
   save(): State;
-  /** @throws HvError "snapshot/schema" for a schema that it does not know */
+  /** @throws HvError "snapshot/unknown-schema" for a schema that it does not know */
   load(state: State): void;
 }
 
-/** Checks that a record is one that its reader knows. @throws HvError "snapshot/schema" */
+/** Checks that a record is one that its reader knows. @throws HvError "snapshot/unknown-schema" */
 export function expectSchema<State extends SnapshotRecord>(record: SnapshotRecord, schema: State["schema"]): State {
   if (record.schema !== schema) {
-    throw new HvError("snapshot/schema", `the saved state is "${record.schema}", and this version reads "${schema}"`, {
+    throw new HvError("snapshot/unknown-schema", `the saved state is "${record.schema}", and this version reads "${schema}"`, {
       hint: "load it with the version that saved it",
     });
   }

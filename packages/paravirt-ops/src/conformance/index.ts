@@ -13,3 +13,9 @@ export type { RecordingCore, RecordingCoreDefinition } from "./recording-core.js
 export { recordingBoard } from "./recording-board.js";
 export type { RecordingBoard, RecordingBoardDefinition } from "./recording-board.js";
 export { plainBackend, plainOps } from "./plain-backend.js";
+export { backendBench, backendSuite } from "./backend.js";
+export type { BackendBench } from "./backend.js";
+export { coreSuite } from "./core.js";
+export { deviceSuite } from "./device.js";
+export type { DeviceBench } from "./device.js";
+export { sampleArguments } from "./samples.js";

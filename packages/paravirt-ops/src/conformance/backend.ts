@@ -1,0 +1,300 @@
+/**
+ * What every backend must do, whatever its ABI: name every slot, answer whatever a guest asks without throwing, keep the promises that hold
+ * on every hypervisor, and share nothing between machines. Runs on the recording core and board.
+ */
+import type { BackendDefinition, BackendEnvironment, InstalledBackend } from "../backend.js";
+import { isHvError } from "../errors.js";
+import type { Alarm } from "../handles/clock.js";
+import type { Vcpu } from "../handles/vcpu.js";
+import { type OperationGroup, operations, type ParavirtOps } from "../ops/index.js";
+import { isGuestFault, type Operation } from "../ops/operation.js";
+import type { Ns } from "../units.js";
+import { type ConformanceCase, check, same } from "./case.js";
+import { recordingBoard } from "./recording-board.js";
+import { type RecordingCore, recordingCore } from "./recording-core.js";
+import { sampleArguments } from "./samples.js";
+
+const MIB = 0x100000;
+const INLINE_KINDS = ["architectural", "exit", "nop", "fault", "load-field", "store-field"];
+
+/** A backend at work on the recording parts. */
+export interface BackendBench {
+  readonly backend: InstalledBackend;
+  readonly core: RecordingCore;
+  readonly environment: BackendEnvironment;
+  /** Guest time, moved by the test; alarms fire as it passes. */
+  advance(ns: Ns): void;
+  /** What the backend ended the machine with. */
+  readonly shutdowns: readonly string[];
+}
+
+/** A clock that the test moves. */
+class HandClock {
+  now = 0;
+  readonly #armed = new Map<object, { deadlineNs: Ns; fire: (deadlineNs: Ns) => void }>();
+
+  nowNs(): Ns {
+    return this.now;
+  }
+
+  createAlarm(_name: string, fire: (deadlineNs: Ns) => void): Alarm {
+    const armed = this.#armed;
+    const alarm: Alarm = {
+      arm: (deadlineNs) => void armed.set(alarm, { deadlineNs, fire }),
+      disarm: () => void armed.delete(alarm),
+      get deadlineNs() {
+        return armed.get(alarm)?.deadlineNs;
+      },
+    };
+    return alarm;
+  }
+
+  advance(ns: Ns): void {
+    const until = this.now + ns;
+    for (;;) {
+      const due = [...this.#armed].filter(([, { deadlineNs }]) => deadlineNs <= until).sort((a, b) => a[1].deadlineNs - b[1].deadlineNs)[0];
+      if (due === undefined) break;
+      const [alarm, { deadlineNs, fire }] = due;
+      this.#armed.delete(alarm);
+      this.now = Math.max(this.now, deadlineNs);
+      fire(deadlineNs);
+    }
+    this.now = until;
+  }
+}
+
+/** Installs a backend, and the layers beneath it, on recording parts. */
+export async function backendBench(
+  definition: BackendDefinition,
+  layers: readonly BackendDefinition[] = [],
+  vcpus = 2,
+): Promise<BackendBench> {
+  const clock = new HandClock();
+  const board = recordingBoard();
+  const buses = board.createBuses();
+  const core = await recordingCore().create({
+    ...buses,
+    memory: new WebAssembly.Memory({ initial: 1 }),
+    ramBytes: 8 * MIB,
+    vcpus,
+    localInterrupts: { acknowledge: () => -1, readTaskPriority: () => 0, writeTaskPriority: () => {} },
+    msrs: { msrRead: () => undefined, msrWrite: () => false },
+    readTsc: () => clock.now,
+    tscHz: 1e9,
+    random: () => {},
+  });
+  const shutdowns: string[] = [];
+  const instance = board.create({
+    ...buses,
+    ramBytes: 8 * MIB,
+    vcpus,
+    clock,
+    wallClock: { nowMs: () => 1.7e12 },
+    entropy: { fill: () => {} },
+    serial: { write: () => true, onDrain: () => {}, onData: () => {}, ready: () => {} },
+    drives: [],
+    currentVcpu: () => 0,
+    power: () => {},
+    setA20: () => {},
+    tscHz: 1e9,
+  });
+  const environment: BackendEnvironment = {
+    ...buses,
+    vcpus: core.vcpus,
+    memory: core.guestMemory,
+    clock,
+    time: {
+      clocksource: { name: "hand", hz: 1e9, read: () => clock.now, stolenNs: () => 0 },
+      createClockEvent: (vcpu, name, expire) => {
+        const alarm = clock.createAlarm(name, expire);
+        let periodNs = 0;
+        const again = clock.createAlarm(name, (at) => {
+          again.arm(at + periodNs);
+          expire(at);
+        });
+        return {
+          name,
+          vcpu,
+          setNextEvent: (deadlineNs) => {
+            again.disarm();
+            alarm.arm(deadlineNs);
+          },
+          setPeriodic: (period) => {
+            alarm.disarm();
+            periodNs = Math.max(1000, period);
+            again.arm(clock.now + periodNs);
+          },
+          shutdown: () => {
+            alarm.disarm();
+            again.disarm();
+          },
+        };
+      },
+    },
+    wallClock: { nowMs: () => 1.7e12 },
+    entropy: { fill: (bytes) => void bytes.fill(7) },
+    hypervisor: core.hypervisor,
+    board: instance,
+    cpuid: (leaf, subleaf) => ({ eax: leaf, ebx: subleaf, ecx: 0, edx: 0 }),
+    console: { write: () => true, onDrain: () => {}, onData: () => {}, ready: () => {} },
+    drives: [],
+    ports: [],
+    taps: {},
+    shutdown: (reason, detail) => void shutdowns.push(`${reason}: ${detail}`),
+  };
+  const installed = new Map<string, InstalledBackend>();
+  for (const layer of [...layers, definition]) {
+    installed.set(layer.name, layer.install(installed.get(layer.needs.at(-1) ?? "")?.ops, environment));
+  }
+  return { backend: installed.get(definition.name)!, core, environment, advance: (ns) => clock.advance(ns), shutdowns };
+}
+
+type AnyOperation = Operation<readonly unknown[], unknown>;
+
+function slots(ops: ParavirtOps): { group: OperationGroup; name: string; slot: AnyOperation | undefined }[] {
+  return (Object.keys(operations) as OperationGroup[]).flatMap((group) =>
+    Object.keys(operations[group]).map((name) => ({ group, name, slot: (ops[group] as Record<string, AnyOperation>)[name] })),
+  );
+}
+
+function samplesOf(group: OperationGroup, name: string): readonly (readonly unknown[])[] {
+  return (sampleArguments[group] as Record<string, readonly (readonly unknown[])[]>)[name]!;
+}
+
+/** The suite of a backend. `layers` are what lies beneath it, the bottom one first. */
+export function backendSuite(definition: BackendDefinition, layers: readonly BackendDefinition[] = []): ConformanceCase[] {
+  const on = async (body: (bench: BackendBench) => void): Promise<void> => {
+    const bench = await backendBench(definition, layers);
+    try {
+      body(bench);
+    } finally {
+      bench.backend.close?.();
+    }
+  };
+  const law = (name: string, body: (ops: ParavirtOps, vcpu: Vcpu, bench: BackendBench) => void): ConformanceCase => ({
+    name,
+    run: () => on((bench) => body(bench.backend.ops, bench.environment.vcpus[0]!, bench)),
+  });
+  return [
+    {
+      name: "its definition says what it is",
+      run: () => {
+        check(/^[a-z][a-z0-9-]*$/.test(definition.name), "the name is lower case");
+        check(definition.abi !== "", "the guest ABI has a version");
+        for (const capability of definition.capabilities) check(definition.has(capability), `has("${capability}")`);
+        check(!definition.has("a capability that nobody has"), "has() tells what it has not");
+        same(definition.manifest.part, definition.name, "the manifest's part");
+        same(definition.manifest.abi, definition.abi, "the manifest's ABI");
+        const keys = definition.manifest.entries.map(({ kind, name }) => `${kind} ${name}`);
+        same(new Set(keys).size, keys.length, "names in the manifest are unique");
+        check(!definition.needs.includes(definition.name), "it does not lie under itself");
+      },
+    },
+    {
+      name: "without the layers that it needs it is a composition error",
+      run: async () => {
+        if (definition.needs.length === 0) return;
+        try {
+          await backendBench(definition);
+        } catch (error) {
+          check(isHvError(error) && error.code.startsWith("compose/"), "the error is compose/…");
+          return;
+        }
+        throw new Error("it was installed");
+      },
+    },
+    {
+      name: "every slot of the contract is filled, and nothing else",
+      run: () =>
+        on(({ backend }) => {
+          for (const { group, name, slot } of slots(backend.ops)) check(typeof slot?.run === "function", `${group}.${name} is filled`);
+          for (const group of Object.keys(operations) as OperationGroup[]) {
+            for (const name of Object.keys(backend.ops[group])) check(name in operations[group], `${group}.${name} is in the contract`);
+          }
+        }),
+    },
+    {
+      name: "every inline form is from the closed list, and agrees with its function",
+      run: () =>
+        on(({ backend, environment }) => {
+          for (const { group, name, slot } of slots(backend.ops)) {
+            const { inline } = slot!;
+            check(INLINE_KINDS.includes(inline.kind), `${group}.${name} has inline form ${inline.kind}`);
+            if (inline.kind !== "fault" && inline.kind !== "nop") continue;
+            const answer = slot!.run(environment.vcpus[0]!, ...samplesOf(group, name)[0]!);
+            same(answer, inline.kind === "fault" ? inline.fault : undefined, `${group}.${name}`);
+          }
+        }),
+    },
+    {
+      name: "whatever a guest asks is answered, never thrown at the host",
+      run: () =>
+        on(({ backend, environment }) => {
+          for (const { group, name, slot } of slots(backend.ops)) {
+            for (const args of samplesOf(group, name)) {
+              const answer = slot!.run(environment.vcpus[0]!, ...args);
+              if (!isGuestFault(answer)) continue;
+              check(
+                Number.isInteger(answer.fault) && answer.fault >= 0 && answer.fault < 32,
+                `${group}.${name} raises exception ${answer.fault}`,
+              );
+            }
+          }
+        }),
+    },
+    law("disabling and enabling interrupts shows in saveFl; restoreFl puts back what was", ({ irq }, vcpu) => {
+      const enabled = (): boolean | undefined => {
+        const flags = irq.saveFl.run(vcpu);
+        return isGuestFault(flags) ? undefined : (flags & 0x200) !== 0;
+      };
+      if (isGuestFault(irq.restoreFl.run(vcpu, 0x200)) || enabled() === undefined) return;
+      same(enabled(), true, "after restoreFl(0x200)");
+      irq.restoreFl.run(vcpu, 0);
+      same(enabled(), false, "after restoreFl(0)");
+      if (irq.enable.inline.kind !== "nop" && !isGuestFault(irq.enable.run(vcpu))) same(enabled(), true, "after enable");
+      if (irq.disable.inline.kind !== "nop" && !isGuestFault(irq.disable.run(vcpu))) same(enabled(), false, "after disable");
+    }),
+    law("makeEntry and entryValue are inverses", ({ mmu }, vcpu) => {
+      for (const value of [0n, 0x400067n, 0x123000n]) {
+        const stored = mmu.makeEntry.run(vcpu, value);
+        if (!isGuestFault(stored)) same(mmu.entryValue.run(vcpu, stored), value, `entry ${value.toString(16)}`);
+      }
+    }),
+    law("lazy brackets can be opened, flushed and closed, and closing ends them", ({ mmu }, vcpu) => {
+      for (const mode of ["mmu", "cpu"] as const) {
+        for (const answer of [mmu.enterLazy.run(vcpu, mode), mmu.flushLazy.run(vcpu), mmu.leaveLazy.run(vcpu, mode)]) {
+          check(!isGuestFault(answer), `${mode}: no fault`);
+        }
+      }
+    }),
+    law("time does not go back", ({ time }, vcpu, bench) => {
+      let last = 0;
+      for (let step = 0; step < 10; step++) {
+        const now = time.schedClock.run(vcpu);
+        if (isGuestFault(now)) return;
+        check(now >= last, `${now} after ${last}`);
+        last = now;
+        bench.advance(step * 1000);
+      }
+      const stolen = time.stealClock.run(vcpu);
+      check(isGuestFault(stolen) || stolen >= 0, "stolen time is not negative");
+    }),
+    law("an image is judged by its content alone: twice the same", () => {
+      const image = { description: "nothing", file: new Uint8Array(0), protocols: [], commandLine: "" } as const;
+      same(definition.boot.accepts(image), definition.boot.accepts(image), "accepts");
+      check(["requires", "allows", "no"].includes(definition.boot.accepts(image)), "an acceptance");
+    }),
+    {
+      name: "two machines share nothing",
+      run: async () => {
+        const [a, b] = [await backendBench(definition, layers), await backendBench(definition, layers)];
+        const before = b.core.hypervisor.log.length;
+        for (const { group, name, slot } of slots(a.backend.ops)) slot!.run(a.environment.vcpus[0]!, ...samplesOf(group, name)[0]!);
+        same(b.core.hypervisor.log.length, before, "calls seen by the other machine");
+        same(b.shutdowns, [], "ends of the other machine");
+        a.backend.close?.();
+        b.backend.close?.();
+      },
+    },
+  ];
+}
