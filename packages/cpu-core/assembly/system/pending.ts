@@ -47,7 +47,11 @@ export function takeInterrupt(cpu: usize): void {
   }
   if (load<u32>(cpu, INTR) && load<u32>(cpu, EFLAGS) & IF && !shadow) {
     const vector = hostAcknowledge(cpu);
-    if (vector < 0) return;
+    if (vector < 0) {
+      // The request went away: without this the run loop would ask for ever.
+      store<u32>(cpu, 0, INTR);
+      return;
+    }
     interrupt(cpu, vector, KIND_EXTERNAL);
     if (faulted(cpu)) deliverException(cpu);
     return;
