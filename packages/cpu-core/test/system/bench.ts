@@ -8,9 +8,19 @@ import * as L from "../../src/layout.js";
 import { planMemory } from "../../src/memory-plan.js";
 import type { CoreVcpu } from "../../src/vcpu/vcpu.js";
 
-export const GDT = 0x1000, IDT = 0x2000, TSS = 0x3000, HANDLERS = 0x4000, CODE = 0x8000, STACK0 = 0x7000, STACK3 = 0x6800, IST1 = 0x6000;
+export const GDT = 0x1000,
+  IDT = 0x2000,
+  TSS = 0x3000,
+  HANDLERS = 0x4000,
+  CODE = 0x8000,
+  STACK0 = 0x7000,
+  STACK3 = 0x6800,
+  IST1 = 0x6000;
 /** Page tables: root, then what it leads to; PAGES is the table of 4 KiB pages for linear addresses from WINDOW on. */
-export const ROOT = 0x10000, PDPT = 0x11000, PD = 0x12000, PAGES = 0x13000;
+export const ROOT = 0x10000,
+  PDPT = 0x11000,
+  PD = 0x12000,
+  PAGES = 0x13000;
 export const WINDOW = 0x400000;
 /** RAM for the window's pages. */
 export const FRAMES = 0x100000;
@@ -35,7 +45,9 @@ export function descriptor(access: number, flags = 0xc, base = 0, limit = 0xffff
 }
 /** A gate: type and DPL in `access` (0x8e: present interrupt gate). */
 export function gate(selector: number, offset: number, access: number, low = 0): bigint {
-  return BigInt(offset & 0xffff) | (BigInt(selector) << 16n) | (BigInt(low) << 32n) | (BigInt(access) << 40n) | (BigInt(offset >>> 16) << 48n);
+  return (
+    BigInt(offset & 0xffff) | (BigInt(selector) << 16n) | (BigInt(low) << 32n) | (BigInt(access) << 40n) | (BigInt(offset >>> 16) << 48n)
+  );
 }
 
 export class Bench {
@@ -63,7 +75,10 @@ export class Bench {
     const mmio: MmioBus = {
       attach: () => {},
       detach: () => {},
-      read: (address, size) => (log(`r${size} ${address.toString(16)}`), 0x11223344 >>> (32 - size * 8)),
+      read(address, size) {
+        log(`r${size} ${address.toString(16)}`);
+        return 0x11223344 >>> (32 - size * 8);
+      },
       write: (address, size, value) => log(`w${size} ${address.toString(16)} ${value.toString(16)}`),
     };
     const pio: PioBus = {
@@ -73,14 +88,20 @@ export class Bench {
       write: (port, size, value) => void bench?.pio.push(`w${size} ${port.toString(16)} ${value.toString(16)}`),
     };
     const core = await createCore({
-      memory, ramBytes: RAM, vcpus: 1, pio, mmio,
+      memory,
+      ramBytes: RAM,
+      vcpus: 1,
+      pio,
+      mmio,
       ...(cpuModel === undefined ? {} : { cpuModel }),
       localInterrupts: { acknowledge: () => bench?.acknowledge() ?? -1, readTaskPriority: () => 0, writeTaskPriority: () => {} },
       msrs: {
         msrRead: (_vcpu, index) => bench?.boardMsrs.get(index),
         msrWrite: (_vcpu, index, value) => bench?.boardMsrs.has(index) === true && bench.boardMsrs.set(index, value).has(index),
       },
-      readTsc: () => bench?.tsc ?? 0, tscHz: 1e9, random: (bytes) => void bytes.fill(bench?.randomByte ?? 0),
+      readTsc: () => bench?.tsc ?? 0,
+      tscHz: 1e9,
+      random: (bytes) => void bytes.fill(bench?.randomByte ?? 0),
     });
     bench = new Bench(core, new DataView(memory.buffer));
     return bench;
@@ -123,7 +144,11 @@ export class Bench {
     return this.core.guestMemory.readU8(address as never);
   }
   code(address: number, hex: string): void {
-    const bytes = hex.replaceAll(/\s/g, "").match(/../g)?.map((b) => Number.parseInt(b, 16)) ?? [];
+    const bytes =
+      hex
+        .replaceAll(/\s/g, "")
+        .match(/../g)
+        ?.map((b) => Number.parseInt(b, 16)) ?? [];
     this.core.guestMemory.write(address as never, Uint8Array.from(bytes));
   }
   setDescriptor(selector: number, value: bigint): void {
@@ -179,7 +204,8 @@ export class Bench {
     r.setTable("idtr", { base: BigInt(IDT), limit: 0xfff });
     r.set("cr4", this.mode === "pae" || long ? 0x620n : 0x610n);
     r.set("efer", long ? 0xd00n : this.mode === "pae" ? 0x800n : 0n);
-    if (this.mode === "pae") for (let i = 0; i < 4; i++) this.view.setBigUint64(L.VCPU_BASE + L.PDPTE + i * 8, i === 0 ? BigInt(PD | 1) : 0n, true);
+    if (this.mode === "pae")
+      for (let i = 0; i < 4; i++) this.view.setBigUint64(L.VCPU_BASE + L.PDPTE + i * 8, i === 0 ? BigInt(PD | 1) : 0n, true);
     r.set("cr3", BigInt(this.mode === "pae" ? PDPT : ROOT));
     r.set("cr0", this.mode === "protected" ? 0x11n : 0x80010011n);
     const flags = 0xc000;

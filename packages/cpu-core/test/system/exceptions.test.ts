@@ -139,7 +139,13 @@ describe("real mode", () => {
 
 describe("IRET", () => {
   const frame32 = (...words: number[]): string =>
-    words.toReversed().map((w) => `68 ${(w & 255).toString(16).padStart(2, "0")} ${((w >> 8) & 255).toString(16).padStart(2, "0")} ${((w >> 16) & 255).toString(16).padStart(2, "0")} ${((w >>> 24) & 255).toString(16).padStart(2, "0")}`).join(" ");
+    words
+      .toReversed()
+      .map(
+        (w) =>
+          `68 ${(w & 255).toString(16).padStart(2, "0")} ${((w >> 8) & 255).toString(16).padStart(2, "0")} ${((w >> 16) & 255).toString(16).padStart(2, "0")} ${((w >>> 24) & 255).toString(16).padStart(2, "0")}`,
+      )
+      .join(" ");
   it("returns to CPL 3 with SS:ESP, nulling segments that CPL 3 may not use", () => {
     b.start("protected").code(0x9000, "cd 80");
     const o = b.run(`${frame32(0x9000, 0x1b, 0x3202, STACK3, 0x23)} cf`);

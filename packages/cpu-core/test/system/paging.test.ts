@@ -8,8 +8,19 @@ beforeAll(async () => {
   b = await Bench.create();
 });
 
-const P = 1n, RW = 2n, US = 4n, A = 0x20n, D = 0x40n, PS = 0x80n, G = 0x100n, NX = 1n << 63n, RSVD = 1n << 51n;
-const WP = 0x10000, SMEP = 0x100000, SMAP = 0x200000, AC = 0x40000;
+const P = 1n,
+  RW = 2n,
+  US = 4n,
+  A = 0x20n,
+  D = 0x40n,
+  PS = 0x80n,
+  G = 0x100n,
+  NX = 1n << 63n,
+  RSVD = 1n << 51n;
+const WP = 0x10000,
+  SMEP = 0x100000,
+  SMAP = 0x200000,
+  AC = 0x40000;
 type Access = "read" | "write" | "modify" | "fetch";
 const PROGRAMS: Record<Access, string> = {
   read: "8b 07 f4", // mov eax, [rdi]
@@ -83,7 +94,10 @@ describe.each(["paged32", "pae", "long"] as const)("%s", (mode) => {
         error === undefined
           ? o.vector !== 14 && entry === dirty
           : o.vector === 14 && o.frame[0] === error && b.get("cr2") === WINDOW && entry === 0n;
-      if (!good) wrong.push(`${JSON.stringify({ ...c, entry: c.entry.toString(16) })}: vector ${o.vector} error ${o.frame[0]}, not ${error}; A/D ${entry}`);
+      if (!good)
+        wrong.push(
+          `${JSON.stringify({ ...c, entry: c.entry.toString(16) })}: vector ${o.vector} error ${o.frame[0]}, not ${error}; A/D ${entry}`,
+        );
     }
     expect(wrong.slice(0, 5)).toEqual([]);
   });

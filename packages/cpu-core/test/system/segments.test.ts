@@ -8,7 +8,8 @@ beforeAll(async () => {
   b = await Bench.create();
 });
 const FREE = SELECTOR.free;
-const MOV_DS_AX = "8e d8 f4", MOV_SS_AX = "8e d0 90 f4";
+const MOV_DS_AX = "8e d8 f4",
+  MOV_SS_AX = "8e d0 90 f4";
 
 describe("loading a segment register", () => {
   it.each([
@@ -148,7 +149,8 @@ describe("instructions on selectors", () => {
     expect([b.get("rax"), b.get("rflags") & ZF]).toEqual([0x13, 0]);
   });
   it("is #UD in real mode", () => {
-    for (const hex of ["0f 02 c8", "0f 00 e0", "63 c8", "0f 00 d8", "0f 00 c0"]) expect(b.start("real").run(`${hex} f4`).vector, hex).toBe(6);
+    for (const hex of ["0f 02 c8", "0f 00 e0", "63 c8", "0f 00 d8", "0f 00 c0"])
+      expect(b.start("real").run(`${hex} f4`).vector, hex).toBe(6);
   });
   it("LSS loads a pointer without a shadow, POP SS has one", () => {
     b.start("protected").poke32(0xa000, 0x6400, 0x10);

@@ -7,10 +7,14 @@ let b: Bench;
 beforeAll(async () => {
   b = await Bench.create();
 });
-const FREE = SELECTOR.free, TARGET = 0x9000, TSS2 = 0x3800;
+const FREE = SELECTOR.free,
+  TARGET = 0x9000,
+  TSS2 = 0x3800;
 const word = (n: number): string => `${(n & 255).toString(16).padStart(2, "0")} ${((n >> 8) & 255).toString(16).padStart(2, "0")}`;
-const far = (opcode: string, selector: number, offset: number): string => `${opcode} ${word(offset)} ${word(offset >>> 16)} ${word(selector)}`;
-const JMP = "ea", CALL = "9a";
+const far = (opcode: string, selector: number, offset: number): string =>
+  `${opcode} ${word(offset)} ${word(offset >>> 16)} ${word(selector)}`;
+const JMP = "ea",
+  CALL = "9a";
 
 describe("far jumps", () => {
   it.each([
@@ -147,7 +151,13 @@ describe("hardware tasks", () => {
     task();
     b.setGate(13, gate(FREE, 0, 0x85));
     const o = b.run("b8 80 00 00 00 8e d8");
-    expect([o.rip, b.get("rsp"), b.peek32(0x5ffc), b.peek32(TSS + 32), b.peek32(TSS + 36) & 0x10000]).toEqual([TARGET + 1, 0x5ffc, 0x80, CODE + 5, 0x10000]);
+    expect([o.rip, b.get("rsp"), b.peek32(0x5ffc), b.peek32(TSS + 32), b.peek32(TSS + 36) & 0x10000]).toEqual([
+      TARGET + 1,
+      0x5ffc,
+      0x80,
+      CODE + 5,
+      0x10000,
+    ]);
   });
   it.each([
     ["a busy TSS", 0x8b, 13, FREE],
@@ -176,7 +186,7 @@ describe("hardware tasks", () => {
   it("switches to and from a 16-bit task", () => {
     b.start("protected").setDescriptor(FREE, descriptor(0x81, 0, TSS2, 0x2b));
     b.setDescriptor(0x40, descriptor(0x9a, 0, 0, 0xffff));
-    b.poke32(TSS2 + 12, TARGET << 16, 0x000a0002, 0, 0, 0x6000 << 16 >>> 0);
+    b.poke32(TSS2 + 12, TARGET << 16, 0x000a0002, 0, 0, (0x6000 << 16) >>> 0);
     b.core.guestMemory.writeU16((TSS2 + 26) as never, 0x6000);
     for (const [i, s] of [0x10, 0x40, 0x10, 0x10, 0].entries()) b.core.guestMemory.writeU16((TSS2 + 34 + i * 2) as never, s);
     b.code(TARGET, "f4 cf");
