@@ -25,8 +25,8 @@ export interface AbiManifest {
   readonly entries: readonly AbiEntry[];
 }
 
-/** Guest RAM: below the device hole, with the PC's gap under 1 MiB. */
-export const MEMORY_LAYOUT = { lowEnd: 0xa0000, highStart: 0x100000, maximumBytes: 3072 * 0x100000 } as const;
+/** Guest RAM: below the device hole, with the display's gap and the ROM area under 1 MiB. */
+export const MEMORY_LAYOUT = { lowEnd: 0xa0000, romStart: 0xc0000, highStart: 0x100000, maximumBytes: 3072 * 0x100000 } as const;
 
 /** What the monitor promises to every guest, whatever the backend. */
 export const machineAbi: AbiManifest = {
@@ -35,6 +35,7 @@ export const machineAbi: AbiManifest = {
   entries: [
     { kind: "field", name: "tsc.hz", value: 1_000_000_000 },
     { kind: "mmio", name: "ram.low", value: 0, size: MEMORY_LAYOUT.lowEnd },
+    { kind: "mmio", name: "ram.rom", value: MEMORY_LAYOUT.romStart, size: MEMORY_LAYOUT.highStart - MEMORY_LAYOUT.romStart },
     { kind: "mmio", name: "ram.high", value: MEMORY_LAYOUT.highStart, size: MEMORY_LAYOUT.maximumBytes - MEMORY_LAYOUT.highStart },
   ],
 };

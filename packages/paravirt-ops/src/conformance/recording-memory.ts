@@ -4,9 +4,9 @@ import type { GuestMemory } from "../handles/guest-memory.js";
 import type { Gpa } from "../units.js";
 
 const LOW_END = 0xa0000;
-const HIGH_START = 0x100000;
+const ROM_START = 0xc0000;
 
-/** RAM as the contract describes it: [0, 0xa0000) and [1 MiB, size). */
+/** RAM as the contract describes it: [0, 0xa0000) and [0xc0000, size). */
 export class RecordingMemory implements GuestMemory {
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
@@ -18,7 +18,7 @@ export class RecordingMemory implements GuestMemory {
 
   contains(address: Gpa, length: number): boolean {
     const end = address + length;
-    return address >= 0 && length >= 0 && (end <= Math.min(LOW_END, this.size) || (address >= HIGH_START && end <= this.size));
+    return address >= 0 && length >= 0 && (end <= Math.min(LOW_END, this.size) || (address >= ROM_START && end <= this.size));
   }
 
   view(address: Gpa, length: number): Uint8Array {

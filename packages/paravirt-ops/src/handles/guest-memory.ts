@@ -2,7 +2,10 @@
 import type { Gpa } from "../units.js";
 
 export interface GuestMemory {
-  /** Bytes of RAM; RAM is [0, 0xa0000) and [0x100000, size), and `size` is at most 3 GiB so that it lies below the device hole. */
+  /**
+   * Bytes of RAM, at most 3 GiB so that it lies below the device hole. RAM is [0, 0xa0000) and [0xc0000, size); what lies below 1 MiB of the
+   * latter is for ROM images and firmware tables, and no guest is told that it may use it.
+   */
   readonly size: number;
   /** True when all of [address, address + length) is RAM. */
   contains(address: Gpa, length: number): boolean;

@@ -71,12 +71,12 @@ describe("host clock", () => {
     expect(clock.nowNs()).toBe(40_000_000);
   });
 
-  test("more than 250 ms of lag is jumped over, but only between slices", () => {
+  test("more than a second of lag is jumped over, but only between slices", () => {
     const { world, clock } = hostWorld();
-    world.ms += 400;
+    world.ms += 1400;
     expect(clock.nowNs()).toBeLessThan(1_000_000);
     clock.poll();
-    expect(clock.nowNs()).toBe(400_000_000);
+    expect(clock.nowNs()).toBe(1_400_000_000);
   });
 
   test("time never goes back, not even with the host's clock", () => {
