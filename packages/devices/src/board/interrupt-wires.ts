@@ -52,15 +52,28 @@ export class InterruptWires {
     });
   }
 
-  /** A connection to the wire of a GSI; each caller gets its own. @throws HvError "board/no-such-line" */
-  line(gsi: number): IrqLine {
+  /** A new connection to the wire of a GSI, for one device. @throws HvError "board/no-such-line" */
+  connect(gsi: number): IrqLine {
     const wire = this.#wires[gsi];
     if (!wire) throw new HvError("board/no-such-line", `there is no GSI ${gsi}: this board has 0 to ${IOAPIC_PINS - 1}`);
     return wire.connect();
   }
 
-  /** A connection to the wire of an ISA interrupt, 0-15. */
-  isa(irq: number): IrqLine {
-    return this.line(irq === TIMER_IRQ ? TIMER_GSI : irq);
+  /** A new connection to the wire of an ISA interrupt, 0-15. */
+  connectIsa(irq: number): IrqLine {
+    return this.connect(irq === TIMER_IRQ ? TIMER_GSI : irq);
+  }
+
+  /** Connections for one party that asks for a wire by number and more than once: the same number is the same connection. */
+  party(): (gsi: number) => IrqLine {
+    const connections = new Map<number, IrqLine>();
+    return (gsi) => {
+      let line = connections.get(gsi);
+      if (!line) {
+        line = this.connect(gsi);
+        connections.set(gsi, line);
+      }
+      return line;
+    };
   }
 }

@@ -1,5 +1,7 @@
+import type { IrqLine } from "@paravane/paravirt-ops";
 import { describe, expect, test } from "vitest";
 import { pcRig } from "../../test/pc-rig.js";
+import { HostBridge, pirqOf } from "../pci/index.js";
 
 const LEVEL = 1 << 15;
 const LOW_ACTIVE = 1 << 13;
@@ -72,15 +74,41 @@ describe("interrupt routing", () => {
   test("a level interrupt asks again at EOI until its device is content: PCI's are active low", () => {
     const { board, ioapicWrite, take } = pcRig();
     ioapicWrite(0x10 + 2 * 17, LEVEL | LOW_ACTIVE | 0x51);
-    const [one, other] = [board.line(17), board.line(17)];
-    one.set(true);
-    other.set(true);
+    board.line(17).set(true);
     expect(take()).toBe(0x51);
-    one.set(false);
     expect(take()).toBe(0x51);
-    other.set(false);
+    board.line(17).set(false);
     expect(take()).toBe(0x51);
     expect(take()).toBe(-1);
+  });
+
+  test("a wire that two devices pull is asserted while one of them does", () => {
+    const { board, pio, ioapicWrite, take } = pcRig({ testDevice: true });
+    ioapicWrite(0x10 + 2 * 17, LEVEL | LOW_ACTIVE | 0x51);
+    board.line(17).set(true);
+    pio.write(0x2011, 1, 1);
+    expect(take()).toBe(0x51);
+    board.line(17).set(false);
+    expect(take()).toBe(0x51);
+    pio.write(0x2011, 1, 0);
+    expect(take()).toBe(0x51);
+    expect(take()).toBe(-1);
+  });
+
+  test("INTA of a PCI device reaches its GSI and its ISA interrupt, and lets go of both", () => {
+    const { board, pio, ioapicWrite, take } = pcRig();
+    const wiring: { intx?: IrqLine } = {};
+    board.pci.plug(({ intx }) => {
+      wiring.intx = intx;
+      return new HostBridge();
+    });
+    ioapicWrite(0x10 + 2 * (16 + pirqOf(3, 1)), LEVEL | LOW_ACTIVE | 0x53);
+    const isaRequests = () => pio.read(0xa0, 1);
+    expect(isaRequests()).toBe(0);
+    wiring.intx?.set(true);
+    expect([take(), isaRequests() & 0x0c]).not.toContain(0);
+    wiring.intx?.set(false);
+    expect([take(), take(), isaRequests()]).toEqual([0x53, -1, 0]);
   });
 
   test("the HPET's legacy replacement takes IRQ 0 from the 8254 and gives it back", () => {

@@ -74,6 +74,8 @@ export class PcBoard implements Board {
   readonly msrs: MsrDevice;
   readonly msi: MsiSink;
   readonly #wires: InterruptWires;
+  /** The wires as the contract lends them to whoever has the board. */
+  readonly #lines: (gsi: number) => IrqLine;
   readonly #xapic: XapicWindow;
   readonly #acpi: AcpiBoard;
   readonly #virtio: VirtioPci[] = [];
@@ -111,7 +113,8 @@ export class PcBoard implements Board {
       },
     });
     this.#wires = new InterruptWires(this.pic, this.ioapic);
-    extInt = this.#wires.line(0);
+    this.#lines = this.#wires.party();
+    extInt = this.#wires.connect(0);
     this.#xapic = new XapicWindow(mmio, this.apics.apics, () => environment.currentVcpu());
     this.msrs = new ApicMsrs(this.apics.apics, PHYSICAL_BITS, () => this.#xapic.follow());
     this.localInterrupts = localInterrupts(this.apics);
@@ -119,15 +122,15 @@ export class PcBoard implements Board {
     attachIoApic(mmio, IOAPIC_BASE, this.ioapic);
 
     // Timers and clock.
-    this.pit = new IsaPit(clock, this.#wires.isa(IRQ.timer));
+    this.pit = new IsaPit(clock, this.#wires.connectIsa(IRQ.timer));
     this.pit.attach(pio);
-    this.rtc = new IsaRtc(clock, this.#wires.isa(IRQ.rtc), environment.wallClock);
+    this.rtc = new IsaRtc(clock, this.#wires.connectIsa(IRQ.rtc), environment.wallClock);
     this.rtc.attach(pio);
     for (const [register, value] of cmosContents(environment.ramBytes, environment.vcpus)) this.rtc.chip.preset(register, value);
     this.#hpetPort = attachHpet(mmio, HPET_BASE, clock, this.hpet, {
-      line: (gsi) => this.#wires.line(gsi),
-      legacyTimer: this.#wires.isa(IRQ.timer),
-      legacyRtc: this.#wires.isa(IRQ.rtc),
+      line: this.#wires.party(),
+      legacyTimer: this.#wires.connectIsa(IRQ.timer),
+      legacyRtc: this.#wires.connectIsa(IRQ.rtc),
       setLegacy: (on) => {
         this.pit.setConnected(!on);
         this.rtc.setConnected(!on);
@@ -138,21 +141,21 @@ export class PcBoard implements Board {
       controlPort: this.#acpi.pm1ControlPort,
       timerPort: this.#acpi.pmTimerPort,
       sleepTypeS5: this.#acpi.sleepTypeS5,
-      sci: this.#wires.isa(this.#acpi.sci),
+      sci: this.#wires.connectIsa(this.#acpi.sci),
       powerOff: () => power({ kind: "poweroff" }),
     });
 
     // Console: serial port, keyboard, screen.
-    this.#serialPort = attachIsaUart(pio, this.#wires.isa(IRQ.com1), COM1_PORT, this.uart, environment.serial);
+    this.#serialPort = attachIsaUart(pio, this.#wires.connectIsa(IRQ.com1), COM1_PORT, this.uart, environment.serial);
     this.a20 = new A20Gate((enabled) => environment.setA20(enabled), resetMachine);
     this.a20.attach(pio);
     this.controller = new I8042(this.keyboard, { a20: (level) => this.a20.setKeyboard(level), reset: resetMachine });
-    this.#keyboardPort = attachIsaI8042(pio, this.#wires.isa(IRQ.keyboard), this.controller, this.keyboard);
+    this.#keyboardPort = attachIsaI8042(pio, this.#wires.connectIsa(IRQ.keyboard), this.controller, this.keyboard);
     this.vga = new Vga(clock);
     attachVga(pio, mmio, this.vga);
 
     // PCI with the drives in the order given, then entropy.
-    this.pci = new PciHost({ pio, mmio, msi: this.msi, line: (gsi) => this.#wires.line(gsi), reset: resetMachine });
+    this.pci = new PciHost({ pio, mmio, msi: this.msi, line: this.#wires.party(), reset: resetMachine });
     environment.drives.forEach(({ store, readOnly }, index) => {
       this.#virtio.push(this.pci.plug((wiring) => new VirtioPci(new VirtioBlock({ store, readOnly, serial: `disk${index}` }), wiring)));
     });
@@ -165,7 +168,7 @@ export class PcBoard implements Board {
     attachFwCfg(pio, this.fwCfg);
     if (environment.exitPort !== undefined) attachDebugExit(pio, environment.exitPort, (status) => power({ kind: "exit", status }));
     if (environment.testDevice) {
-      this.testDevice = new TestDevice((n) => (n < 16 ? this.#wires.isa(n) : this.#wires.line(n)));
+      this.testDevice = new TestDevice((n) => (n < 16 ? this.#wires.connectIsa(n) : this.#wires.connect(n)));
       this.testDevice.attach(pio, mmio);
     }
 
@@ -183,7 +186,7 @@ export class PcBoard implements Board {
   }
 
   line(gsi: number): IrqLine {
-    return this.#wires.line(gsi);
+    return this.#lines(gsi);
   }
 
   installTables(): ReturnType<Board["installTables"]> {

@@ -14,7 +14,7 @@ const FAR_TICKS = 2 ** 48;
 
 /** Wires of an HPET. */
 export interface HpetWires {
-  /** Wire of an I/O APIC input. */
+  /** Wire of an I/O APIC input; asked again it is the same wire. */
   line(gsi: number): IrqLine;
   /** IRQ 0 and IRQ 8 while legacy replacement is on. */
   readonly legacyTimer: IrqLine;
@@ -31,7 +31,6 @@ export interface MmioHpet {
 
 /** Joins an HPET to memory, clock and wires. */
 export function attachHpet(bus: MmioBus, base: Gpa, clock: Clock, hpet: Hpet, wires: HpetWires): MmioHpet {
-  const ioapic = new Map<number, IrqLine>();
   const alarms: Alarm[] = [];
   /** Wire that each comparator drives at present. */
   const driven: (IrqLine | undefined)[] = new Array(HPET_TIMERS).fill(undefined);
@@ -41,13 +40,7 @@ export function attachHpet(bus: MmioBus, base: Gpa, clock: Clock, hpet: Hpet, wi
   const wireOf = (n: number): IrqLine | undefined => {
     if (hpet.legacy && n < 2) return n === 0 ? wires.legacyTimer : wires.legacyRtc;
     const gsi = hpet.route(n);
-    if (gsi < 0) return undefined;
-    let line = ioapic.get(gsi);
-    if (!line) {
-      line = wires.line(gsi);
-      ioapic.set(gsi, line);
-    }
-    return line;
+    return gsi < 0 ? undefined : wires.line(gsi);
   };
   const arm = (n: number, tick: number) => {
     const next = hpet.nextMatch(n, tick);
