@@ -4,4 +4,5 @@ export { codeFlush, codeInit, codeInsert, codeReserve } from "./code-cache";
 export { dmaInvalidate, machineInit, setA20, tlbFlushAll, tlbForgetFrame, tlbProtectFrame, tlbSelect, tlbWipe } from "./memory/index";
 export { fetchPtr } from "./memory/access";
 export { updateMode } from "./system/mode";
+export { msrGet, msrPut } from "./system/msr";
 export { getFlags, setFlags } from "./flags";

@@ -18,6 +18,10 @@ export interface EngineExports {
   tlbForgetFrame(frame: number): void;
   fetchPtr(cpu: number, linear: bigint): number;
   updateMode(cpu: number): void;
+  /** RDMSR: 1 with the value in EXIT_ARG, 0 when there is no such MSR. */
+  msrGet(cpu: number, index: number): number;
+  /** WRMSR: 0 when it would be #GP. */
+  msrPut(cpu: number, index: number, value: bigint): number;
   getFlags(cpu: number): number;
   setFlags(cpu: number, flags: number): void;
 }

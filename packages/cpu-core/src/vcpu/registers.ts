@@ -6,7 +6,7 @@ import type { EngineExports } from "../engine.js";
 const GENERAL: readonly GeneralRegister[] = ["rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15"];
 const SEGMENTS: readonly SegmentName[] = ["es", "cs", "ss", "ds", "fs", "gs", "ldtr", "tr"];
 const CONTROL: Record<Exclude<ControlRegister, "cr8">, number> = { cr0: L.CR0, cr2: L.CR2, cr3: L.CR3, cr4: L.CR4, efer: L.EFER, xcr0: L.XCR0 };
-/** MSRs that are plain words of the state. */
+/** MSRs that can be set beyond what WRMSR allows; all others go through the engine. */
 const MSRS: ReadonlyMap<number, number> = new Map([
   [0x174, L.MSR_SYSENTER_CS], [0x175, L.MSR_SYSENTER_ESP], [0x176, L.MSR_SYSENTER_EIP], [0x277, L.MSR_PAT],
   [0xc0000080, L.EFER], [0xc0000081, L.MSR_STAR], [0xc0000082, L.MSR_LSTAR], [0xc0000083, L.MSR_CSTAR], [0xc0000084, L.MSR_SFMASK],
@@ -68,11 +68,12 @@ export function createRegisters(view: DataView, cpu: number, engine: EngineExpor
     },
     msr(index) {
       const at = MSRS.get(index);
-      return at === undefined ? undefined : view.getBigUint64(cpu + at, true);
+      if (at !== undefined) return view.getBigUint64(cpu + at, true);
+      return engine.msrGet(cpu, index) ? view.getBigUint64(cpu + L.EXIT_ARG, true) : undefined;
     },
     setMsr(index, value) {
       const at = MSRS.get(index);
-      if (at === undefined) return false;
+      if (at === undefined) return engine.msrPut(cpu, index, BigInt.asUintN(64, value)) !== 0;
       view.setBigUint64(cpu + at, value, true);
       stateChanged();
       return true;

@@ -209,6 +209,16 @@ describe("MSRs", () => {
     wrmsr(0x3b, 0n);
     expect([rdmsr(0x10), b.boardMsrs.get(0x6e0), rdmsr(0x6e0)]).toEqual([1000n, 9000n, 9000n]);
   });
+  it("the host reads and writes them through the vCPU's handle", () => {
+    start("long");
+    const { registers } = b.vcpu;
+    expect([registers.setMsr(0x2ff, 0xc06n), registers.msr(0x2ff), registers.setMsr(0x2ff, 7n), registers.msr(0x12345)]).toEqual([
+      true,
+      0xc06n,
+      false,
+      undefined,
+    ]);
+  });
   it("x2APIC registers and APIC_BASE are the board's", () => {
     start("long");
     expect(rdmsr(0x802)).toBe("#GP");
