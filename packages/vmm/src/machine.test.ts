@@ -197,14 +197,15 @@ describe("the run loop", () => {
     });
     await atClose(machine, async () => {
       const run = machine.run();
+      // Processor time, and the median: a busy host preempts this process too.
+      const spent = () => (process.cpuUsage().user + process.cpuUsage().system) / 1000;
       const gaps: number[] = [];
-      let last = performance.now();
+      let last = spent();
       for (let turn = 0; turn < 30; turn++) {
         await new Promise((resolve) => setImmediate(resolve));
-        gaps.push(performance.now() - last);
-        last = performance.now();
+        gaps.push(spent() - last);
+        last = spent();
       }
-      // The median: a busy host may preempt this process itself.
       expect(gaps.sort((a, b) => a - b)[15]).toBeLessThan(10);
       await machine.pause();
       await run;

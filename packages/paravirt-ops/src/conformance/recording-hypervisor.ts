@@ -111,6 +111,10 @@ export class RecordingHypervisor implements HypervisorHandle {
     this.storeHandler = handler;
   }
 
+  switchRoot(vcpu: number, root: Mfn): void {
+    this.#note("switchRoot", vcpu, root);
+  }
+
   forgetFrame(frame: Mfn): void {
     this.#note("forgetFrame", frame);
   }

@@ -57,7 +57,10 @@ export interface OpenWindow {
   close(): void;
 }
 
-/** A store by the guest to a protected frame. Read-modify-write instructions arrive with the value that they would store. */
+/**
+ * A store by the guest to a protected frame. Read-modify-write instructions arrive with the value that they would store. A store whose only
+ * obstacle is a read-only mapping of the frame arrives too, before it becomes a #PF.
+ */
 export interface ProtectedStore {
   /** Linear and physical address of the first byte. */
   readonly address: bigint;
@@ -66,6 +69,8 @@ export interface ProtectedStore {
   readonly size: number;
   readonly value: bigint;
   readonly level: PrivilegeLevel;
+  /** Whether the guest's own tables allow the store. */
+  readonly writable: boolean;
 }
 
 /** Let it happen; it has happened, go on after the instruction; or it is a #PF (present, write) that goes to delivery. */
@@ -77,6 +82,8 @@ export type StoreHandler = (vcpu: number, store: ProtectedStore) => StoreAnswer;
 /** An instruction for `execute`. Fields as in `InterceptedInstruction`. */
 export interface ArchitecturalRequest {
   readonly instruction: InterceptableInstruction;
+  /** Privilege level at which it is executed; 0 if absent. */
+  readonly level?: PrivilegeLevel;
   readonly bits?: 16 | 32 | 64;
   readonly index?: number;
   readonly operand?: bigint;
@@ -85,8 +92,8 @@ export interface ArchitecturalRequest {
 /** A core's services to a backend. */
 export interface HypervisorHandle {
   /**
-   * The architectural effect of an instruction as if the guest had executed it at CPL 0, RIP included for those that set it.
-   * The result is what it reads, if it reads something.
+   * The architectural effect of an instruction as if the guest had executed it, RIP included for those that set it. The result is what it
+   * reads, if it reads something, or the fault that it raises; then nothing has changed.
    */
   execute(vcpu: number, request: ArchitecturalRequest): bigint | undefined | GuestFault;
   /** Loads a segment register, LDTR or TR from its descriptor table, with the checks and faults of a load at CPL 0. */
@@ -96,7 +103,10 @@ export interface HypervisorHandle {
   setIntercepts(vcpu: number, level: PrivilegeLevel, set: InterceptSet): void;
   setInterceptHandler(handler: InterceptHandler): void;
   setDeliveryHandler(handler: DeliveryHandler): void;
-  /** Tells the core that this guest's privilege is not its CPL; undefined goes back to the CPL. Chooses the intercept set and page protection. */
+  /**
+   * Tells the core that this guest's privilege is not its CPL: chooses the intercept set, and is the level that intercepts and deliveries
+   * carry. Paging and segmentation go by the CPL all the same. Undefined goes back to the CPL.
+   */
   setVirtualLevel(vcpu: number, level: PrivilegeLevel | undefined): void;
 
   readonly linear: LinearMemory;
@@ -105,6 +115,11 @@ export interface HypervisorHandle {
   /** Guest stores to the frame go to the store handler; reads and the backend's own stores do not. */
   protectFrame(frame: Mfn, on: boolean): void;
   setStoreHandler(handler: StoreHandler): void;
+  /**
+   * Translation starts at `root`, as after a load of CR3, but what is cached for that root from earlier may be used: for guests that change
+   * between two roots at every system call.
+   */
+  switchRoot(vcpu: number, root: Mfn): void;
   /** No vCPU uses a cached translation to or a cached decoding of `frame` afterwards. */
   forgetFrame(frame: Mfn): void;
   /** No cached translation of the page at `address` on `vcpu`; undefined: of any page. */
@@ -112,7 +127,7 @@ export interface HypervisorHandle {
 
   /**
    * The pending-event word: while set, delivery is called with kind `event` at the next instruction boundary at which the guest can take
-   * it: where the guest's own mask in shared memory says so; without a mask, where EFLAGS.IF is set.
+   * it: where the guest's own mask in shared memory says so; without a mask, where EFLAGS.IF is set. Delivery does not clear the word.
    */
   setPending(vcpu: number, pending: boolean): void;
   /** The guest takes events while `field` is zero, or while it is not. */

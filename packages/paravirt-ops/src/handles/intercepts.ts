@@ -104,7 +104,7 @@ export interface InterceptedInstruction {
 
 /**
  * What becomes of an intercepted instruction: its architectural effect; nothing more, go on after it; nothing more, go on at RIP as the
- * backend set it; or a fault with RIP at it.
+ * backend set it; or a fault, with RIP at the instruction unless the backend moved it.
  */
 export type InterceptAnswer = "architectural" | "next" | "resume" | GuestFault;
 
