@@ -40,6 +40,10 @@ export class ManualClock implements Clock {
     this.#now += ns;
     for (let due = this.#earliest(this.#now); due; due = this.#earliest(this.#now)) this.#fire(due);
   }
+  /** Moves on by `ns` while nobody polls the alarms. */
+  pass(ns: Ns): void {
+    this.#now += ns;
+  }
   get pending(): number {
     return this.#alarms.filter((alarm) => alarm.deadlineNs !== undefined).length;
   }

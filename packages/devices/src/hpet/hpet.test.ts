@@ -140,6 +140,18 @@ describe("comparators", () => {
     expect(line(20).rises).toBe(2);
   });
 
+  test("a match that is due but not polled yet is not lost when the guest writes a register", () => {
+    const { clock, line, write } = board();
+    write(0x140, INTERRUPT | MODE_32 | ROUTE_20);
+    write(0x148, 1000);
+    write(0x10, 1);
+    clock.pass(20_000);
+    write(0x128, 5);
+    expect(line(20).rises).toBe(1);
+    clock.advance(1e6);
+    expect(line(20).rises).toBe(1);
+  });
+
   test("level-triggered stays asserted until the status bit is cleared", () => {
     const { clock, line, read, write } = board();
     write(0x140, INTERRUPT | LEVEL | ROUTE_20);

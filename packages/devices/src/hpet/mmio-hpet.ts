@@ -68,6 +68,14 @@ export function attachHpet(bus: MmioBus, base: Gpa, clock: Clock, hpet: Hpet, wi
     driven[n]?.set(true);
     arm(n, tick + 1);
   };
+  /** Matches that are due, but whose alarms the machine has not polled yet, happened before what the guest does now. */
+  const catchUp = () => {
+    const nowNs = clock.nowNs();
+    for (let n = 0; n < HPET_TIMERS; n++) {
+      const deadlineNs = alarms[n]!.deadlineNs;
+      if (deadlineNs !== undefined && deadlineNs <= nowNs) expire(n, deadlineNs);
+    }
+  };
   for (let n = 0; n < HPET_TIMERS; n++) alarms.push(clock.createAlarm(`hpet-${n}`, (deadlineNs) => expire(n, deadlineNs)));
 
   bus.attach(base, 0x400, {
@@ -78,6 +86,7 @@ export function attachHpet(bus: MmioBus, base: Gpa, clock: Clock, hpet: Hpet, wi
     },
     mmioWrite(offset, size, value) {
       if (size !== 4 || (offset & 3) !== 0) return;
+      catchUp();
       hpet.write(offset, value, now());
       settle();
     },

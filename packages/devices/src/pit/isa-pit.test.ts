@@ -52,6 +52,14 @@ describe("IRQ 0", () => {
     expect(irq.rises).toBe(before + 2);
   });
 
+  test("a rise that is due but not polled yet is not lost when the guest programs the counter", () => {
+    const { clock, irq, program } = board();
+    program(0x30, 1000);
+    clock.pass(1e6);
+    program(0x34, 1193);
+    expect(irq.rises).toBeGreaterThan(0);
+  });
+
   test("is silent while another timer has the wire", () => {
     const { clock, irq, pit, program } = board();
     program(0x34, 1193);

@@ -48,6 +48,7 @@ export class IsaPit {
       "pit",
       (register) => this.chip.read(register, this.#tick()),
       (register, value) => {
+        this.#catchUp();
         this.chip.write(register, value, this.#tick());
         if (register === 0 || (register === 3 && (value & 0xc0) === 0 && (value & 0x30) !== 0)) this.#reprogrammed();
       },
@@ -109,6 +110,12 @@ export class IsaPit {
     const tick = this.#tick();
     this.#irq.set(this.chip.counters[0].out(tick));
     this.#armAfter(tick);
+  }
+
+  /** A rise that is due, but whose alarm the machine has not polled yet, happened before what the guest does now. */
+  #catchUp(): void {
+    const { deadlineNs } = this.#alarm;
+    if (deadlineNs !== undefined && deadlineNs <= this.#clock.nowNs()) this.#rise(deadlineNs);
   }
 
   #rise(deadlineNs: number): void {
