@@ -8,9 +8,11 @@ export const CONTRACT_VERSION = "1";
 
 /** A number that a guest sees: a hypercall, an offset in a shared structure, a port, an MSR, a CPUID leaf, a snapshot schema. */
 export interface AbiEntry {
+  /** What sort of number it is. */
   readonly kind: "hypercall" | "rom-call" | "field" | "port" | "mmio" | "msr" | "cpuid" | "schema";
   /** Name as the governing document spells it. */
   readonly name: string;
+  /** The number, or a schema's name. */
   readonly value: number | string;
   /** Bytes, where the thing has a size. */
   readonly size?: number;
@@ -22,6 +24,7 @@ export interface AbiManifest {
   readonly part: string;
   /** Version of the guest ABI. */
   readonly abi: string;
+  /** The numbers, in an order that does not matter. */
   readonly entries: readonly AbiEntry[];
 }
 

@@ -24,13 +24,21 @@ import type { Taps } from "./trace.js";
 
 /** Everything that a backend may use. Nothing here knows another backend. */
 export interface BackendEnvironment {
+  /** All vCPUs; the first is the boot processor. */
   readonly vcpus: readonly Vcpu[];
+  /** Guest RAM. */
   readonly memory: GuestMemory;
+  /** The bus of port devices. */
   readonly pio: PioBus;
+  /** The bus of memory-mapped devices. */
   readonly mmio: MmioBus;
+  /** Guest time. */
   readonly clock: Clock;
+  /** Clocksource and clock event devices. */
   readonly time: Timekeeping;
+  /** Civil time. */
   readonly wallClock: WallClock;
+  /** Randomness of the host, or a seeded stream. */
   readonly entropy: Entropy;
   /** The core's services; undefined when the core offers the bare machine only. */
   readonly hypervisor: HypervisorHandle | undefined;
@@ -40,8 +48,11 @@ export interface BackendEnvironment {
   cpuid(leaf: number, subleaf: number): CpuidResult;
   /** The guest's console. */
   readonly console: ByteStream;
+  /** Disks as configured. */
   readonly drives: readonly { readonly store: BlockStore; readonly readOnly: boolean }[];
+  /** Network ports as configured. */
   readonly ports: readonly PacketPort[];
+  /** Where this machine is watched. */
   readonly taps: Taps;
   /** Ends the machine. */
   shutdown(reason: ShutdownReason, detail: string): void;
@@ -60,6 +71,7 @@ export interface BootMethod {
 
 /** A backend at work in one machine. */
 export interface InstalledBackend {
+  /** Its answers: every slot. */
   readonly ops: ParavirtOps;
   /** Absent: architectural delivery. Bound only when this backend is the guest's own, never when it lies under another. */
   readonly delivery?: DeliveryHandler;
@@ -69,12 +81,15 @@ export interface InstalledBackend {
   readonly store?: StoreHandler;
   /** Places the image and sets the first vCPU, for `placement: "backend"`. @throws HvError "image/…" */
   load?(image: GuestImage): Promise<void>;
+  /** What it remembers about its guest. */
   readonly state?: Snapshottable;
+  /** Lets go of what it holds. */
   close?(): void;
 }
 
 /** A backend as a part of a composition. Make one with `defineBackend`. */
 export interface BackendDefinition<Config = unknown> {
+  /** Lower case; what `needs` of other backends refers to. */
   readonly name: string;
   /** Version of the guest ABI, which changes never once released. */
   readonly abi: string;
@@ -84,22 +99,27 @@ export interface BackendDefinition<Config = unknown> {
   readonly needs: readonly string[];
   /** What it can do, for whoever asks `has` instead of asking for names. */
   readonly capabilities: readonly string[];
+  /** How it starts a guest. */
   readonly boot: BootMethod;
   /** Guest-visible numbers. */
   readonly manifest: AbiManifest;
+  /** Settings in force. */
   readonly config: Config;
+  /** Whether it can do something. */
   has(capability: string): boolean;
   /** The same backend with other settings. */
   with(config: Partial<Config>): BackendDefinition<Config>;
-  /** @param under - the operations of the layer beneath; undefined for the bottom layer */
+  /** Puts it to work in one machine. `under` are the operations of the layer beneath, undefined for the bottom layer. */
   install(under: ParavirtOps | undefined, environment: BackendEnvironment): InstalledBackend;
 }
 
 /** What an author writes. */
 export interface BackendSource<Config> extends Omit<BackendDefinition<Config>, "has" | "with" | "install" | "config" | "contract"> {
+  /** Version of the contract that it was written for; the present one if absent. */
   readonly contract?: string;
   /** Settings when none are given. */
   readonly defaults: Config;
+  /** Puts it to work in one machine. */
   install(under: ParavirtOps | undefined, environment: BackendEnvironment, config: Config): InstalledBackend;
 }
 

@@ -15,23 +15,33 @@ export type PowerEvent = { kind: "poweroff" } | { kind: "reset" } | { kind: "exi
 
 /** A drive as configured: the store, and what the guest may do with it. */
 export interface BoardDrive {
+  /** Where the sectors are. */
   readonly store: BlockStore;
+  /** The guest may not write. */
   readonly readOnly: boolean;
 }
 
 /** What a board is given. vCPUs and RAM come from the core later, through `connect`. */
 export interface BoardEnvironment {
+  /** Bytes of guest RAM. */
   readonly ramBytes: number;
+  /** How many vCPUs there will be. */
   readonly vcpus: number;
+  /** The bus to attach to. */
   readonly pio: PioBus;
+  /** The bus to attach to. */
   readonly mmio: MmioBus;
+  /** Guest time. */
   readonly clock: Clock;
+  /** Civil time for the RTC. */
   readonly wallClock: WallClock;
+  /** Randomness for the entropy device. */
   readonly entropy: Entropy;
   /** COM1: bytes from the host to the guest and back. */
   readonly serial: ByteStream;
   /** Port 0 of a virtio console, or undefined for a board without one. */
   readonly console?: ByteStream;
+  /** Disks, in the order in which the guest finds them. */
   readonly drives: readonly BoardDrive[];
   /** isa-debug-exit port, or undefined. */
   readonly exitPort?: number;
@@ -39,32 +49,42 @@ export interface BoardEnvironment {
   readonly testDevice?: boolean;
   /** Index of the vCPU whose access is on the bus: the one whose `run` is in progress. Local APICs share one address and differ by this. */
   currentVcpu(): number;
+  /** Ends the machine's run. */
   power(event: PowerEvent): void;
+  /** Drives the A20 gate. */
   setA20(enabled: boolean): void;
+  /** Frequency of the TSC. */
   readonly tscHz: number;
 }
 
 /** The devices of one machine, in the state in which firmware leaves them (LINT0 of the boot processor is ExtINT, LINT1 NMI). */
 export interface Board {
+  /** What the core asks at INTA and for CR8. */
   readonly localInterrupts: LocalInterrupts;
+  /** MSRs of the local APICs. */
   readonly msrs: MsrDevice;
   /** Second step of construction: the processor side exists now. */
   connect(parts: { vcpus: readonly Vcpu[]; memory: GuestMemory }): void;
   /** The wire of a global system interrupt. */
   line(gsi: Gsi): IrqLine;
+  /** Message-signalled interrupts. */
   readonly msi: MsiSink;
   /** Writes firmware tables (ACPI) into guest memory; returns what a boot protocol must pass on. */
   installTables(): { rsdp: number; reserved: { base: number; length: number; kind: "acpi" | "nvs" | "reserved" }[] };
   /** Adds an item to fw_cfg under a file name. */
   addFirmwareFile(name: string, bytes: Uint8Array): void;
+  /** Every device is in its power-on state. */
   reset(): void;
+  /** Cancels requests in flight and lets go of the host's resources. */
   close(): void;
 }
 
 /** A board as a part: the monitor makes the buses, hands them to the core and to the board, and connects the two. */
 export interface BoardDefinition {
+  /** What people call it. */
   readonly name: string;
   /** The two buses, empty. */
   createBuses(tap?: BusTap): { pio: PioBus; mmio: MmioBus };
+  /** Makes the devices of one machine. */
   create(environment: BoardEnvironment): Board;
 }

@@ -13,29 +13,39 @@ export interface LocalInterrupts {
   acknowledge(vcpu: number): number;
   /** CR8 is the high nibble of the task priority (SDM Vol. 3A §11.8.6). */
   readTaskPriority(vcpu: number): number;
+  /** Sets the task priority; `cr8` is 0 to 15. */
   writeTaskPriority(vcpu: number, cr8: number): void;
 }
 
 /** MSRs that the board owns (IA32_APIC_BASE, x2APIC 0x800-0x8ff, TSC deadline). `undefined`/false mean #GP. */
 export interface MsrDevice {
+  /** The register's value, or undefined for #GP. */
   msrRead(vcpu: number, index: number): bigint | undefined;
+  /** False for #GP. */
   msrWrite(vcpu: number, index: number, value: bigint): boolean;
 }
 
 /** What the core needs from the world around it. */
 export interface CoreEnvironment {
+  /** At least as many bytes as `plan` said; never grown. */
   readonly memory: WebAssembly.Memory;
   /** Bytes of guest RAM, a multiple of 1 MiB. */
   readonly ramBytes: number;
+  /** How many vCPUs to make. */
   readonly vcpus: number;
   /** `--cpu` text: MODEL,+feature,-feature,vendor=V. */
   readonly cpuModel?: string;
+  /** Where port accesses go. */
   readonly pio: PioBus;
+  /** Where accesses outside RAM go. */
   readonly mmio: MmioBus;
+  /** The board's interrupt controllers. */
   readonly localInterrupts: LocalInterrupts;
+  /** MSRs that the board owns. */
   readonly msrs: MsrDevice;
   /** Time-stamp counter now, in ticks of `tscHz`. A number: exact to 2^53. */
   readTsc(vcpu: number): number;
+  /** Frequency of the TSC, for CPUID. */
   readonly tscHz: number;
   /** Fills the array with random bytes (RDRAND, RDSEED). */
   random(bytes: Uint8Array): void;
@@ -43,7 +53,9 @@ export interface CoreEnvironment {
 
 /** A processor complex: vCPUs and the memory that they share. */
 export interface Core {
+  /** All vCPUs; the first is the boot processor. */
   readonly vcpus: readonly Vcpu[];
+  /** The RAM that all vCPUs share. */
   readonly guestMemory: GuestMemory;
   /** Services to backends; absent in a core for the bare machine only. */
   readonly hypervisor?: HypervisorHandle;
@@ -55,13 +67,16 @@ export interface Core {
   setA20(enabled: boolean): void;
   /** Host-side counters for --stats: name to value. */
   stats(): Record<string, number>;
+  /** Lets go of what it holds; no vCPU runs afterwards. */
   close(): void;
 }
 
 /** A core as a part. */
 export interface CoreDefinition {
+  /** What people call it. */
   readonly name: string;
   /** Bytes of WebAssembly memory for this configuration. @throws HvError "core/memory-limit" when it does not fit into 4 GiB */
   plan(config: { ramBytes: number; vcpus: number }): { memoryBytes: number };
+  /** Makes the processors of one machine. */
   create(environment: CoreEnvironment): Promise<Core>;
 }

@@ -17,14 +17,17 @@ export type SnapshotValue =
 
 /** One part's state. `schema` is "uart-16550@1". */
 export interface SnapshotRecord {
+  /** `part@version`. */
   readonly schema: string;
+  /** State, as the part likes. */
   readonly [key: string]: SnapshotValue;
 }
 
 /** A part whose state can be saved and put back. */
 export interface Snapshottable<State extends SnapshotRecord = SnapshotRecord> {
+  /** The whole state, as a copy. */
   save(): State;
-  /** @throws HvError "snapshot/unknown-schema" for a schema that it does not know */
+  /** Puts a saved state back. @throws HvError "snapshot/unknown-schema" for a schema that it does not know */
   load(state: State): void;
 }
 

@@ -7,11 +7,13 @@ import type { Ns } from "../units.js";
 export interface Alarm {
   /** Fires once when guest time reaches `deadlineNs`; a deadline in the past fires at the next poll. Replaces an earlier deadline. */
   arm(deadlineNs: Ns): void;
+  /** Forgets the deadline; nothing fires. */
   disarm(): void;
   /** The pending deadline, or undefined. */
   readonly deadlineNs: Ns | undefined;
 }
 
+/** Guest time as devices and backends see it. */
 export interface Clock {
   /** Guest time now; never goes back, stands still while the machine is paused. */
   nowNs(): Ns;

@@ -12,6 +12,7 @@ export interface DeliveryEvent {
   readonly kind: "exception" | "interrupt" | "nmi" | "software" | "event";
   /** IDT slot; absent for `event`. */
   readonly vector?: Vector;
+  /** For the vectors that push one. */
   readonly errorCode?: number;
   /** #PF: the linear address. CR2 is not written yet. */
   readonly address?: bigint;
@@ -23,10 +24,15 @@ export interface DeliveryEvent {
 
 /** Where the guest goes on, with a frame that the backend has already written. Every segment that is absent stays as it is. */
 export interface ResumeAt {
+  /** New instruction pointer. */
   readonly rip: bigint;
+  /** New stack pointer. */
   readonly rsp: bigint;
+  /** New flags. */
   readonly rflags: bigint;
+  /** New CS. */
   readonly code?: SegmentCache;
+  /** New SS. */
   readonly stack?: SegmentCache;
 }
 

@@ -10,9 +10,13 @@ import type { SegmentName } from "./vcpu.js";
 
 /** What kind of access a translation is for. `implicit` ones are supervisor accesses whatever the level (descriptor tables, frames). */
 export interface LinearAccess {
+  /** A store. */
   readonly write?: boolean;
+  /** An instruction fetch. */
   readonly execute?: boolean;
+  /** Whose access it is. */
   readonly level: PrivilegeLevel;
+  /** Supervisor whatever the level. */
   readonly implicit?: boolean;
 }
 
@@ -30,6 +34,7 @@ export interface LinearMemory {
 export interface HypervisorFrames {
   /** `count` zeroed consecutive frames; the first is returned. @throws HvError "core/frames" when the core has no more */
   allocate(count: number): Mfn;
+  /** Gives frames back; windows onto them must be closed before. */
   free(first: Mfn, count: number): void;
   /** A live view of one frame, hypervisor's or guest's, 4096 bytes. Not to be kept across guest execution. */
   bytes(frame: Mfn): Uint8Array;
@@ -41,8 +46,11 @@ export interface HypervisorFrames {
 export interface LinearWindow {
   /** Page-aligned. */
   readonly address: bigint;
+  /** One for each page. */
   readonly frames: readonly Mfn[];
+  /** Stores are allowed. */
   readonly write: boolean;
+  /** Instructions may be fetched from it. */
   readonly execute: boolean;
   /** Least privileged level that may use it. */
   readonly level: PrivilegeLevel;
@@ -54,6 +62,7 @@ export interface LinearWindow {
 export interface OpenWindow {
   /** Points page `index` of the window at another frame; undefined makes it fault. */
   setFrame(index: number, frame: Mfn | undefined): void;
+  /** The page tables are looked at again. */
   close(): void;
 }
 
@@ -64,10 +73,13 @@ export interface OpenWindow {
 export interface ProtectedStore {
   /** Linear and physical address of the first byte. */
   readonly address: bigint;
+  /** Physical address of the first byte. */
   readonly physical: number;
   /** Bytes: 1, 2, 4, 8 or 16. A store that crosses the frame's end arrives as its part inside. */
   readonly size: number;
+  /** What it would store, unsigned. */
   readonly value: bigint;
+  /** Whose store it is. */
   readonly level: PrivilegeLevel;
   /** Whether the guest's own tables allow the store. */
   readonly writable: boolean;
@@ -81,11 +93,15 @@ export type StoreHandler = (vcpu: number, store: ProtectedStore) => StoreAnswer;
 
 /** An instruction for `execute`. Fields as in `InterceptedInstruction`. */
 export interface ArchitecturalRequest {
+  /** Which one. */
   readonly instruction: InterceptableInstruction;
   /** Privilege level at which it is executed; 0 if absent. */
   readonly level?: PrivilegeLevel;
+  /** Operand size. */
   readonly bits?: 16 | 32 | 64;
+  /** Number of a control or debug register, of a counter, or the vector of INT n. */
   readonly index?: number;
+  /** The source operand's value, or a linear address. */
   readonly operand?: bigint;
 }
 
@@ -101,7 +117,9 @@ export interface HypervisorHandle {
 
   /** The set in force at `level`; `noIntercepts` at the start. */
   setIntercepts(vcpu: number, level: PrivilegeLevel, set: InterceptSet): void;
+  /** Replaces the handler; there is one for all vCPUs. */
   setInterceptHandler(handler: InterceptHandler): void;
+  /** Replaces the handler; there is one for all vCPUs. */
   setDeliveryHandler(handler: DeliveryHandler): void;
   /**
    * Tells the core that this guest's privilege is not its CPL: chooses the intercept set, and is the level that intercepts and deliveries
@@ -109,11 +127,15 @@ export interface HypervisorHandle {
    */
   setVirtualLevel(vcpu: number, level: PrivilegeLevel | undefined): void;
 
+  /** Guest memory by linear address. */
   readonly linear: LinearMemory;
+  /** Memory that is the hypervisor's own. */
   readonly frames: HypervisorFrames;
+  /** Puts a window in force. @throws HvError "core/windows" when it overlaps one */
   openWindow(window: LinearWindow): OpenWindow;
   /** Guest stores to the frame go to the store handler; reads and the backend's own stores do not. */
   protectFrame(frame: Mfn, on: boolean): void;
+  /** Replaces the handler; there is one for all vCPUs. */
   setStoreHandler(handler: StoreHandler): void;
   /**
    * Translation starts at `root`, as after a load of CR3, but what is cached for that root from earlier may be used: for guests that change
@@ -137,6 +159,7 @@ export interface HypervisorHandle {
 
   /** The vCPU does not run until `wake`, or an event that it can take. */
   park(vcpu: number): void;
+  /** Ends a `park`. */
   wake(vcpu: number): void;
   /** Ends the vCPU's turn. */
   yield(vcpu: number): void;

@@ -71,6 +71,7 @@ export type PrivilegeLevel = 0 | 1 | 2 | 3;
 
 /** What comes to the backend at one privilege level. */
 export interface InterceptSet {
+  /** Instructions that come to the intercept handler. */
   readonly instructions: readonly InterceptableInstruction[];
   /** Exceptions that come to `delivery`; all others are delivered architecturally. */
   readonly exceptions: readonly Vector[];
@@ -83,11 +84,13 @@ export const noIntercepts: InterceptSet = Object.freeze({ instructions: [], exce
 
 /** An intercepted instruction, decoded. RIP is still at its first byte; nothing has been changed. */
 export interface InterceptedInstruction {
+  /** Which one. */
   readonly instruction: InterceptableInstruction;
   /** Bytes. */
   readonly length: number;
   /** Operand size in bits: 16, 32 or 64. */
   readonly bits: 16 | 32 | 64;
+  /** Where it was executed. */
   readonly level: PrivilegeLevel;
   /** mov-from-cr, mov-to-cr. */
   readonly control?: ControlRegister;
@@ -99,6 +102,7 @@ export interface InterceptedInstruction {
   readonly destination?: number;
   /** IN, OUT, INS, OUTS. */
   readonly port?: Port;
+  /** Bytes of the port access. */
   readonly size?: AccessSize;
 }
 

@@ -27,37 +27,55 @@ export type GeneralRegister =
   | "r13"
   | "r14"
   | "r15";
+/** Segment registers, LDTR and TR included. */
 export type SegmentName = "es" | "cs" | "ss" | "ds" | "fs" | "gs" | "ldtr" | "tr";
+/** Control registers, with EFER and XCR0 beside them. */
 export type ControlRegister = "cr0" | "cr2" | "cr3" | "cr4" | "cr8" | "efer" | "xcr0";
 
 /** A segment register with its hidden part. `access` is bytes 5 and 6 of the descriptor: type, S, DPL, P in bits 0-7; AVL, L, D/B, G in bits 12-15. */
 export interface SegmentCache {
+  /** The visible part. */
   selector: number;
+  /** Linear address of offset 0. */
   base: bigint;
   /** Last valid offset, byte granular. */
   limit: number;
+  /** Descriptor bytes 5 and 6. */
   access: number;
 }
 /** GDTR or IDTR. */
 export interface TableRegister {
+  /** Linear address. */
   base: bigint;
+  /** Last valid offset. */
   limit: number;
 }
 
 /** Cold access to architectural state, exact at every return of `run`. 64-bit values are bigints. */
 export interface VcpuRegisters {
+  /** Unsigned 64 bits. */
   get(name: GeneralRegister | "rip" | "rflags" | ControlRegister): bigint;
+  /** Stores what fits; mode changes take effect at the next `run`. */
   set(name: GeneralRegister | "rip" | "rflags" | ControlRegister, value: bigint): void;
+  /** A copy. */
   segment(name: SegmentName): SegmentCache;
+  /** Loads all parts as given, without checks. */
   setSegment(name: SegmentName, value: SegmentCache): void;
+  /** A copy. */
   table(name: "gdtr" | "idtr"): TableRegister;
+  /** Loads the register. */
   setTable(name: "gdtr" | "idtr", value: TableRegister): void;
+  /** Undefined for a register that does not exist. */
   msr(index: number): bigint | undefined;
+  /** False for a register or a value that does not exist. */
   setMsr(index: number, value: bigint): boolean;
 }
 
+/** One virtual CPU. */
 export interface Vcpu {
+  /** Number from 0; also its local APIC's identifier. */
   readonly id: number;
+  /** Architectural state. */
   readonly registers: VcpuRegisters;
   /** Instructions retired since reset. */
   readonly retired: number;

@@ -7,15 +7,21 @@ import { operation as op, type SlotsOf } from "./operation.js";
 
 /** What CPUID answers. */
 export interface CpuidResult {
+  /** EAX, unsigned. */
   readonly eax: number;
+  /** EBX, unsigned. */
   readonly ebx: number;
+  /** ECX, unsigned. */
   readonly ecx: number;
+  /** EDX, unsigned. */
   readonly edx: number;
 }
 
 /** The operand of LGDT and LIDT. */
 export interface TableOperand {
+  /** Linear address. */
   readonly base: bigint;
+  /** Last valid offset. */
   readonly limit: number;
 }
 

@@ -8,10 +8,15 @@ import { type TimeOps, timeOperations } from "./time.js";
 
 /** A backend's answers: every slot of every group. */
 export interface ParavirtOps {
+  /** Processor state. */
   readonly cpu: CpuOps;
+  /** Interrupts. */
   readonly irq: IrqOps;
+  /** Address spaces. */
   readonly mmu: MmuOps;
+  /** Time. */
   readonly time: TimeOps;
+  /** Among vCPUs. */
   readonly smp: SmpOps;
 }
 
@@ -29,7 +34,9 @@ export const operations = {
 
 /** One operation of the contract. */
 export interface OperationRow extends OperationSpec {
+  /** Where it belongs. */
   readonly group: OperationGroup;
+  /** As in the group's table. */
   readonly name: string;
 }
 

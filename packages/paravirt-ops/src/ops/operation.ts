@@ -7,8 +7,11 @@ import type { Vector } from "../units.js";
 
 /** The answer "this raises an exception in the guest". `address` goes to CR2 for #PF. */
 export interface GuestFault {
+  /** Vector, 0 to 31. */
   readonly fault: Vector;
+  /** For the vectors that push one. */
   readonly errorCode?: number;
+  /** For #PF: what CR2 gets. */
   readonly address?: bigint;
 }
 
@@ -28,7 +31,9 @@ export function isGuestFault(answer: unknown): answer is GuestFault {
 export interface FieldReference {
   /** Name under which the backend registered the record (`HypervisorFrames.record`). */
   readonly record: string;
+  /** Bytes from the record's start. */
   readonly offset: number;
+  /** Width of the field. */
   readonly bits: 8 | 16 | 32 | 64;
 }
 
@@ -58,6 +63,7 @@ export type InlineForm =
 
 /** One filled slot of the table of operations. */
 export interface Operation<Args extends readonly unknown[] = readonly never[], Result = unknown> {
+  /** What a core may do instead. */
   readonly inline: InlineForm;
   /** Answers the guest's request. Never throws because of what a guest asked. */
   run(vcpu: Vcpu, ...args: Args): Result | GuestFault;
@@ -71,6 +77,7 @@ export interface OperationSpec<Args extends readonly unknown[] = readonly unknow
   readonly origin: string;
   /** What holds when it has returned without a fault. */
   readonly holds: string;
+  /** Carries the types; never there. */
   readonly [signature]?: (...args: Args) => Result;
 }
 

@@ -6,9 +6,13 @@ import { operation as op, type SlotsOf } from "./operation.js";
 
 /** Where a vCPU starts when it does not start at a real-mode vector. Absent registers are zero. */
 export interface StartState {
+  /** First instruction. */
   readonly rip: bigint;
+  /** Stack. */
   readonly rsp: bigint;
+  /** Page-table root. */
   readonly cr3: bigint;
+  /** Any other register by name. */
   readonly [register: string]: bigint;
 }
 
