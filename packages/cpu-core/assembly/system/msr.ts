@@ -131,6 +131,7 @@ function constantOf(cpu: usize, index: u32): u64 {
   if (!amd && index == 0x17) return 0; // platform ID
   if (!amd && index == 0xce) return load<u64>(cpu, MSR_PLATFORM_INFO);
   if (amd && index == 0xc0010010) return 0; // SYSCFG: no extended MTRR features, no memory encryption
+  if (amd && index == 0xc0010055) return 0; // interrupt pending and CMP-halt: no C1E state
   return -1;
 }
 
