@@ -103,7 +103,7 @@ function addAmd(rows: Rows, model: CpuModel, { vcpus }: CpuPlace): void {
 }
 
 function addIntel(rows: Rows, { vcpus, tscHz }: CpuPlace, highest: number): void {
-  if (highest >= 2) rows.set(2, ANY, [highest >= 4 ? 0x00feff01 : 0x03020101, 0, 0, highest >= 4 ? 0 : 0x0c040841]);
+  if (highest >= 2) rows.set(2, ANY, [highest >= 4 ? 0x00feff01 : 0x03020101, 0, 0, highest >= 4 ? 0 : 0x0c040882]);
   if (highest < 4) return;
   const cache = (type: number, level: number, ways: number, sets: number): number[] => [
     (type | (level << 5) | (1 << 8) | ((Math.max(vcpus, 1) - 1) << 26)) >>> 0,
