@@ -167,6 +167,8 @@ export function decodeInstruction(index: OpcodeIndex, read: ByteReader, bits: 16
   }
   if (row === undefined) return fail(out, at);
   const { pattern, operands } = row;
+  // VEX.vvvv that names no operand must be all ones (SDM Vol. 2A §2.3.5.6).
+  if (vexPrefix >= 0 && out.vvvv !== 0 && !operands.some((operand) => operand.place === "vex")) return fail(out, at);
   // Operand size: REX.W, then the defaults of 64-bit mode, then 66. A 66 that selects the instruction is not a size prefix for vectors,
   // but for general registers it still is (MOVBE, CRC32).
   if (bits === 64) out.opsize = rexW || pattern.size64 === "f64" ? 64 : prefix66 ? 16 : pattern.size64 === "d64" ? 64 : 32;

@@ -11,8 +11,8 @@ export const controlRegisters: Entry[] = [
   outlined("LMSW", "sysMem", "lmswMemory", [["0F 01 /6 mem", "Mw"]]),
   outlined("LMSW", "sys", "lmswRegister", [["0F 01 /6 reg", "Rw"]]),
   outlined("CLTS", "sys", "clts", [["0F 06"]]),
-  outlined("XGETBV", "sys", "xgetbv", [["0F 01 D0"]], { feature: "xsave" }),
-  outlined("XSETBV", "sys", "xsetbv", [["0F 01 D1"]], { feature: "xsave" }),
+  outlined("XGETBV", "sys", "xgetbv", [["NP 0F 01 D0"]], { feature: "xsave" }),
+  outlined("XSETBV", "sys", "xsetbv", [["NP 0F 01 D1"]], { feature: "xsave" }),
   outlined("INVLPG", "sysMem", "invlpg", [["0F 01 /7 mem", "M"]]),
   outlined("INVPCID", "sysMem", "invpcid", [["66 0F 38 82 /r mem", "Gy,M"]], { feature: "invpcid" }),
 ];
