@@ -5,6 +5,9 @@ import { Command, CommanderError, Option } from "commander";
 import { fromQemu } from "./args/qemu.js";
 import { DEFAULT_MEMORY, type RawSettings, readConfig, understand } from "./args/settings.js";
 import { parseWord } from "./args/values.js";
+import { type RawBenchOptions, SUITES, understandBench } from "./bench/bench-options.js";
+import { formatReport, readReport } from "./bench/report.js";
+import { bench } from "./commands/bench.js";
 import { examine, formatFindings } from "./commands/doctor.js";
 import { describeFile, packDirectory, unpackKernel, writeOutput } from "./commands/img.js";
 import { parseThen, parseUntil, type Step } from "./console/expect.js";
@@ -15,8 +18,8 @@ import { createMessages, LOG_LEVELS, type Messages, reportError } from "./messag
 import { installedParts } from "./parts.js";
 import { runSession } from "./session.js";
 
-const VERBS = ["run", "boot", "img", "doctor", "help"];
-const LATER_VERBS = ["abi", "trace", "bench", "gdb", "snapshot", "record", "replay"];
+const VERBS = ["run", "boot", "bench", "img", "doctor", "help"];
+const LATER_VERBS = ["abi", "trace", "gdb", "snapshot", "record", "replay"];
 const LATER_OPTIONS = ["--net", "--share", "--pcap", "--xen-mode"];
 
 interface CommonOptions {
@@ -113,6 +116,8 @@ function createProgram(io: ProcessIo, useOptions: (options: CommonOptions) => Me
 
   imageCommands(program.command("img").description("make and look at kernels and initramfs"), io, useOptions);
 
+  benchCommand(program.command("bench").description("how fast guests run here; minutes of CPU time"), io, useOptions);
+
   commonOptions(program.command("doctor").description("what this host offers: Node, WebAssembly features, memory")).action(
     (options: CommonOptions) => {
       useOptions(options);
@@ -187,6 +192,24 @@ function rawSettings(guest: string | undefined, flags: MachineFlags): RawSetting
   if (given.kernel !== undefined) delete base.guest;
   if (given.guest !== undefined) delete base.kernel;
   return { ...base, ...given };
+}
+
+function benchCommand(command: Command, io: ProcessIo, useOptions: (options: CommonOptions) => Messages): void {
+  commonOptions(
+    command
+      .argument("[suite]", `${SUITES.join(" or ")}; all without`)
+      .option("--vs <emulator>", "take turns with another emulator on the same kernel: v86 (its interpreter)")
+      .option("--compare <file>", "say what changed since this run, written by bench --json")
+      .option("--rounds <n>", "how often each measurement is repeated")
+      .option("--guest <name>", "guest of the suite boot; may be given again", collect)
+      .option("-m, --memory <size>", "memory of the guests in the suite boot"),
+  ).action(async (suite: string | undefined, options: CommonOptions & RawBenchOptions) => {
+    const messages = useOptions(options);
+    const asked = understandBench(suite, options);
+    const before = asked.compare === undefined ? undefined : readReport(asked.compare);
+    const report = await bench(asked, (line) => messages.info(line));
+    io.stdout.write(options.json ? `${JSON.stringify(report, null, 2)}\n` : `${formatReport(report, before)}\n`);
+  });
 }
 
 function imageCommands(img: Command, io: ProcessIo, useOptions: (options: CommonOptions) => Messages): void {

@@ -1,0 +1,84 @@
+// The bench's findings as text for people and as one JSON object for machines and for --compare.
+import { readFileSync } from "node:fs";
+import { availableParallelism, cpus, loadavg } from "node:os";
+import { fileError, usageError } from "../errors.js";
+import { cpuClockKind } from "./cpu-clock.js";
+import { improvementPercent, type Metric, spreadPercent } from "./statistics.js";
+
+/** Where and when the numbers were made. */
+export interface Conditions {
+  readonly date: string;
+  readonly node: string;
+  readonly v8: string;
+  readonly cpu: string;
+  readonly processors: number;
+  readonly cpuTimeOf: string;
+  /** One-minute load averages before and after; 0 where the system has none. */
+  readonly load: readonly [number, number];
+}
+
+/** Everything that one run found. */
+export interface Report {
+  readonly conditions: Conditions;
+  readonly metrics: readonly Metric[];
+  readonly notes: readonly string[];
+}
+
+/** The conditions of a run that began under `loadBefore`. */
+export function conditionsNow(loadBefore: number): Conditions {
+  return {
+    date: new Date().toISOString().slice(0, 10),
+    node: process.version,
+    v8: process.versions.v8,
+    cpu: cpus()[0]?.model.trim() ?? "unknown",
+    processors: availableParallelism(),
+    cpuTimeOf: cpuClockKind,
+    load: [loadBefore, loadavg()[0]!],
+  };
+}
+
+/** How far to trust the numbers, in a sentence. */
+export function noise({ load, processors }: Conditions): string {
+  const busiest = Math.max(...load);
+  const share = `load average ${load[0].toFixed(1)} before, ${load[1].toFixed(1)} after, on ${processors} processors`;
+  if (busiest > processors + 1) return `${share}: the host was busy with other work; CPU time hides waiting, not shared caches and clocks`;
+  return `${share}: the host was quiet`;
+}
+
+const digits = (value: number): string => value.toFixed(Math.abs(value) >= 100 ? 0 : Math.abs(value) >= 10 ? 1 : 2);
+
+/** Text, one line a metric, grouped by suite. */
+export function formatReport({ conditions, metrics, notes }: Report, before?: readonly Metric[]): string {
+  const { date, node, v8, cpu, cpuTimeOf } = conditions;
+  const lines = [`${date}, Node ${node} (V8 ${v8}), ${cpu}; CPU time of the ${cpuTimeOf}`, noise(conditions)];
+  const width = Math.max(...metrics.map(({ name }) => name.length));
+  for (const suite of new Set(metrics.map((entry) => entry.suite))) {
+    lines.push("", suite);
+    for (const entry of metrics.filter((candidate) => candidate.suite === suite)) {
+      const range =
+        entry.samples.length > 1 ? `  (${digits(entry.low)} to ${digits(entry.high)}, ${spreadPercent(entry).toFixed(0)} %)` : "";
+      const change = before && improvementPercent(entry, before);
+      const moved = change === undefined ? "" : `  ${change >= 0 ? "better" : "worse"} by ${Math.abs(change).toFixed(1)} %`;
+      lines.push(`  ${entry.name.padEnd(width)}  ${digits(entry.median).padStart(7)} ${entry.unit}${range}${moved}`);
+    }
+  }
+  return [...lines, "", ...notes].join("\n");
+}
+
+/** The metrics of a file that `bench --json` wrote. */
+export function readReport(path: string): readonly Metric[] {
+  let text: string;
+  try {
+    text = readFileSync(path, "utf8");
+  } catch (error) {
+    throw usageError(fileError(path, error).message);
+  }
+  try {
+    const { metrics } = JSON.parse(text) as Partial<Report>;
+    if (Array.isArray(metrics) && metrics.every(({ name, median }) => typeof name === "string" && typeof median === "number"))
+      return metrics;
+  } catch {
+    // Said below, in the same words as for JSON of another kind.
+  }
+  throw usageError(`${path} is not what 'paravane bench --json' writes`);
+}
