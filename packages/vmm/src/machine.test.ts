@@ -233,6 +233,24 @@ describe("the run loop", () => {
     });
   });
 
+  test("an alarm that a host callback sets during a sleep is not late", async () => {
+    for (const clock of ["host", "icount"] as const) {
+      const { machine, board } = await build(() => "halted", { clock });
+      const { clock: time, power } = board.environment;
+      if (clock === "host") time.createAlarm("far", () => {}).arm(60e9);
+      await atClose(machine, async () => {
+        const run = machine.run();
+        await sleep(20);
+        const set = time.nowNs();
+        time.createAlarm("near", () => power({ kind: "poweroff" })).arm(set + 5_000_000);
+        const started = performance.now();
+        expect((await run).kind).toBe("poweroff");
+        expect(performance.now() - started).toBeLessThan(1000);
+        expect(time.nowNs()).toBeGreaterThanOrEqual(set + 5_000_000);
+      });
+    }
+  });
+
   test("an interrupt from the host wakes a sleeping machine at once", async () => {
     const { machine, board } = await build((vcpu, budget) => {
       vcpu.retire(1);

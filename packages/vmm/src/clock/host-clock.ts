@@ -41,6 +41,8 @@ export class HostClock implements MachineClock {
   /** Host nanoseconds per instruction of late; decides budgets and the pace between ticks of a coarse host clock. */
   #pace = 10;
   #sliceEndNs = 0;
+  /** Every vCPU sleeps: time passes without instructions, and host callbacks that read the clock see it pass. */
+  #idle = false;
 
   /** @param onEarlier - told that an alarm was set before the present slice's end */
   constructor(
@@ -85,6 +87,7 @@ export class HostClock implements MachineClock {
   }
 
   poll(): void {
+    if (this.#idle) this.woke();
     this.#measurePace();
     if (this.lagNs > MAX_LAG_NS) this.#guestNs = this.#targetNs;
     this.#alarms.fireDue(this.nowNs());
@@ -100,12 +103,15 @@ export class HostClock implements MachineClock {
 
   idleMs(): number {
     this.woke();
+    this.#idle = true;
+    this.#sliceEndNs = this.#alarms.nextNs;
     return Math.max(0, (this.#alarms.nextNs - this.#guestNs) / 1e6);
   }
 
   woke(): void {
+    this.#idle = true;
     this.#advance();
-    this.#guestNs = this.#targetNs;
+    this.#idle = false;
     this.#polledMs = this.#hostMs;
     this.#polledRetired = this.#retiredAt;
   }
@@ -118,6 +124,10 @@ export class HostClock implements MachineClock {
     this.#hostMs = hostMs;
     this.#retiredAt = retired;
     this.#targetNs += elapsed;
+    if (this.#idle) {
+      this.#guestNs = this.#targetNs;
+      return;
+    }
     const explained = EXPLAINED_NS + EXPLAINED_NS_PER_INSTRUCTION * instructions;
     const faster = (9 / 8) * (elapsed > 0 ? elapsed : this.#pace * instructions);
     this.#guestNs += Math.min(this.lagNs, faster, explained);

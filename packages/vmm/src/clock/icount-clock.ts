@@ -60,6 +60,7 @@ export class IcountClock implements MachineClock {
 
   idleMs(): number {
     const next = this.#alarms.nextNs;
+    this.#sliceEndNs = next;
     if (next === Number.POSITIVE_INFINITY) return next;
     this.#skippedNs += Math.max(0, next - this.nowNs());
     return 0;
