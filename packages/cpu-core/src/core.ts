@@ -20,7 +20,10 @@ let table: ReturnType<typeof buildTable> | undefined;
 
 function instructionTable(): ReturnType<typeof buildTable> {
   const built = buildTable(instructions);
-  if (fingerprint(built.handlers) !== ENGINE_TABLE) throw new HvError("core/stale-engine", "the engine was built from other instruction tables", { hint: "run the package's generate script" });
+  if (fingerprint(built.handlers) !== ENGINE_TABLE)
+    throw new HvError("core/stale-engine", "the engine was built from other instruction tables", {
+      hint: "run the package's generate script",
+    });
   return built;
 }
 
@@ -62,7 +65,10 @@ export async function createCore(environment: CoreEnvironment): Promise<Core> {
     decode(cpu, host, mode) {
       const block = cpu >>> 0;
       const codeBase = mode & L.MODE_64 ? 0n : view.getBigUint64(block + L.SEG + L.CS * L.SEG_SIZE + L.SEG_BASE, true);
-      decodingAt = { cpu: block, linear: (view.getBigUint64(block + L.RIP, true) + codeBase) & view.getBigUint64(block + L.LIN_MASK, true) };
+      decodingAt = {
+        cpu: block,
+        linear: (view.getBigUint64(block + L.RIP, true) + codeBase) & view.getBigUint64(block + L.LIN_MASK, true),
+      };
       return decoder.decode(host >>> 0, mode >>> 0);
     },
     intercept: () => 0,

@@ -60,6 +60,8 @@ export async function instantiateEngine(memory: WebAssembly.Memory, host: Engine
     return instance.exports as unknown as EngineExports;
   } catch (error) {
     compiled = undefined;
-    throw new HvError("core/webassembly", `this host cannot run the CPU core: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+    throw new HvError("core/webassembly", `this host cannot run the CPU core: ${error instanceof Error ? error.message : String(error)}`, {
+      cause: error,
+    });
   }
 }

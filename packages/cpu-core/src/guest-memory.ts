@@ -2,15 +2,27 @@
 import { type GuestMemory, HvError } from "@paravane/paravirt-ops";
 import type { EngineExports } from "./engine.js";
 
-const DEVICE_START = 0xa0000, DEVICE_END = 0xc0000;
+const DEVICE_START = 0xa0000,
+  DEVICE_END = 0xc0000;
 
-export function createGuestMemory(buffer: ArrayBufferLike, ramBase: number, size: number, engine: Pick<EngineExports, "dmaInvalidate">): GuestMemory {
+export function createGuestMemory(
+  buffer: ArrayBufferLike,
+  ramBase: number,
+  size: number,
+  engine: Pick<EngineExports, "dmaInvalidate">,
+): GuestMemory {
   const bytes = new Uint8Array(buffer);
   const view = new DataView(buffer);
   const contains = (address: number, length: number): boolean =>
-    Number.isInteger(address) && Number.isInteger(length) && address >= 0 && length >= 0 && address + length <= size && (address + length <= DEVICE_START || address >= DEVICE_END);
+    Number.isInteger(address) &&
+    Number.isInteger(length) &&
+    address >= 0 &&
+    length >= 0 &&
+    address + length <= size &&
+    (address + length <= DEVICE_START || address >= DEVICE_END);
   const at = (address: number, length: number): number => {
-    if (!contains(address, length)) throw new HvError("memory/out-of-range", `0x${address.toString(16)}..+0x${length.toString(16)} is not guest RAM`);
+    if (!contains(address, length))
+      throw new HvError("memory/out-of-range", `0x${address.toString(16)}..+0x${length.toString(16)} is not guest RAM`);
     return ramBase + address;
   };
   const written = (address: number, length: number): void => engine.dmaInvalidate(address, length);

@@ -25,8 +25,12 @@ const align = (value: number, to: number): number => Math.ceil(value / to) * to;
 /** @throws HvError "core/memory-limit" for RAM that is not a multiple of 1 MiB between 1 MiB and 3 GiB, "core/vcpus" for too many vCPUs */
 export function planMemory({ ramBytes, vcpus }: { ramBytes: number; vcpus: number }): MemoryPlan {
   if (!Number.isInteger(ramBytes / MIB) || ramBytes < MIB || ramBytes > MAX_RAM_BYTES)
-    throw new HvError("core/memory-limit", `guest memory of ${ramBytes / MIB} MiB is not possible: it must be whole MiB, from 1 to ${MAX_RAM_BYTES / MIB}`);
-  if (!Number.isInteger(vcpus) || vcpus < 1 || vcpus > MAX_VCPUS) throw new HvError("core/vcpus", `${vcpus} vCPUs are not possible: 1 to ${MAX_VCPUS}`);
+    throw new HvError(
+      "core/memory-limit",
+      `guest memory of ${ramBytes / MIB} MiB is not possible: it must be whole MiB, from 1 to ${MAX_RAM_BYTES / MIB}`,
+    );
+  if (!Number.isInteger(vcpus) || vcpus < 1 || vcpus > MAX_VCPUS)
+    throw new HvError("core/vcpus", `${vcpus} vCPUs are not possible: 1 to ${MAX_VCPUS}`);
   const frames = ramBytes / 0x1000;
   const frameInfo = align(VCPU_BASE + MAX_VCPUS * VCPU_STRIDE, 0x1000);
   const codeMap = align(frameInfo + frames, 8);

@@ -20,7 +20,9 @@ it("the example needs createCore alone, and prints 42", async () => {
 });
 
 it("the table says of each feature whether the default model advertises it", () => {
-  const rows = readme.slice(readme.indexOf("| | advertised by")).split("\n\n")[0]!.split("\n").slice(2);
+  const lines = readme.split("\n");
+  const from = lines.findIndex((line) => line.includes("advertised by `paravane`"));
+  const rows = lines.slice(from + 2, lines.indexOf("", from));
   const columns = [1, 2, 3].map((n) =>
     rows
       .flatMap((row) => row.split("|")[n + 1]!.trim().split(/\s+/))

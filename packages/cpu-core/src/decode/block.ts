@@ -159,7 +159,9 @@ export class BlockDecoder {
     v.setInt32(u + L.U_IMM + 4, operandsWithTwoImmediates(operands) ? i.immediate2 : i.immediateHigh, true);
     if (entry.type === "branch" || operands.some((o) => o.place === "relative")) this.#relative(i, u, delta, operands);
     if (operands.some((o) => o.place === "one")) v.setInt32(u + L.U_IMM, 1, true);
-    const isSys = (entry.type === "outlined" && (entry.kind === "sys" || entry.kind === "sysMem")) || ((entry.type === "stack" || entry.type === "branch") && stack === "slow");
+    const isSys =
+      (entry.type === "outlined" && (entry.kind === "sys" || entry.kind === "sysMem")) ||
+      ((entry.type === "stack" || entry.type === "branch") && stack === "slow");
     if (isSys) v.setUint32(u + L.U_AUX, auxOf(i, memory, operands), true);
     else if (entry.type === "outlined" && entry.kind.startsWith("fpu")) v.setInt32(u + L.U_IMM, fpuOpcode(i, memory), true);
     return entry.type === "branch" || isSys;
@@ -212,12 +214,24 @@ function segmentPath(addressSize: number, segment: number, mode: number): number
 function registerOffset(operand: Operand, i: Instruction, memory: boolean): number {
   let number: number;
   switch (operand.place) {
-    case "rm": if (memory) return -1; number = i.rm; break;
-    case "reg": number = i.reg; break;
-    case "opcode": number = (i.opcode & 7) | ((i.rex & 1) << 3); break;
-    case "vex": number = i.vvvv; break;
-    case "fixed": number = operand.register; break;
-    default: return -1;
+    case "rm":
+      if (memory) return -1;
+      number = i.rm;
+      break;
+    case "reg":
+      number = i.reg;
+      break;
+    case "opcode":
+      number = (i.opcode & 7) | ((i.rex & 1) << 3);
+      break;
+    case "vex":
+      number = i.vvvv;
+      break;
+    case "fixed":
+      number = operand.register;
+      break;
+    default:
+      return -1;
   }
   if (operand.file === "xmm") return L.XMM + number * 16;
   if (operand.file === "mmx") return L.FPR + (number & 7) * 16;
@@ -233,10 +247,14 @@ function fpuOpcode(i: Instruction, memory: boolean): number {
 
 function auxOf(i: Instruction, memory: boolean, operands: readonly Operand[]): number {
   return (
-    (i.rep ? L.AUX_REP : 0) | (i.repne ? L.AUX_REPNE : 0) | (i.lock ? L.AUX_LOCK : 0) |
+    (i.rep ? L.AUX_REP : 0) |
+    (i.repne ? L.AUX_REPNE : 0) |
+    (i.lock ? L.AUX_LOCK : 0) |
     (i.opsize === 16 ? L.AUX_OP16 : i.opsize === 32 ? L.AUX_OP32 : L.AUX_OP64) |
     (i.addressSize === 16 ? L.AUX_AD16 : i.addressSize === 32 ? L.AUX_AD32 : L.AUX_AD64) |
-    (memory ? L.AUX_MEM : 0) | (operands.some((o) => o.place === "imm") ? L.AUX_IMM : 0) | (i.reg << L.AUX_REG_SHIFT)
+    (memory ? L.AUX_MEM : 0) |
+    (operands.some((o) => o.place === "imm") ? L.AUX_IMM : 0) |
+    (i.reg << L.AUX_REG_SHIFT)
   );
 }
 

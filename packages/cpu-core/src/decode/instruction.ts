@@ -47,8 +47,30 @@ export interface Instruction {
 
 export function createInstruction(): Instruction {
   return {
-    row: undefined, length: 0, tooLong: false, opsize: 32, addressSize: 32, segment: -1, rep: false, repne: false, lock: false, rex: 0, vvvv: 0, opcode: 0,
-    hasModrm: false, mod: 0, reg: 0, rm: 0, base: -1, index: -1, scale: 0, displacement: 0, displacementHigh: 0, immediate: 0, immediateHigh: 0, immediate2: 0,
+    row: undefined,
+    length: 0,
+    tooLong: false,
+    opsize: 32,
+    addressSize: 32,
+    segment: -1,
+    rep: false,
+    repne: false,
+    lock: false,
+    rex: 0,
+    vvvv: 0,
+    opcode: 0,
+    hasModrm: false,
+    mod: 0,
+    reg: 0,
+    rm: 0,
+    base: -1,
+    index: -1,
+    scale: 0,
+    displacement: 0,
+    displacementHigh: 0,
+    immediate: 0,
+    immediateHigh: 0,
+    immediate2: 0,
   };
 }
 
@@ -60,7 +82,9 @@ export class OpcodeIndex {
       const { map, opcode, plusRegister } = row.pattern;
       for (let i = 0; i < (plusRegister ? 8 : 1); i++) {
         const at = map * 256 + opcode + i;
-        (this.#rows[at] ??= []).push(row);
+        const list = this.#rows[at] ?? [];
+        list.push(row);
+        this.#rows[at] = list;
       }
     }
     // An encoding that names a mandatory prefix is more particular than one that does not.
@@ -70,14 +94,17 @@ export class OpcodeIndex {
     return this.#rows[map * 256 + opcode];
   }
 }
-const rank = (p: Pattern): number => (p.exactModrm >= 0 ? 4 : 0) + (p.prefix !== undefined && p.prefix !== "NP" ? 2 : 0) + (p.rexW !== undefined || p.noRexB ? 1 : 0);
+const rank = (p: Pattern): number =>
+  (p.exactModrm >= 0 ? 4 : 0) + (p.prefix !== undefined && p.prefix !== "NP" ? 2 : 0) + (p.rexW !== undefined || p.noRexB ? 1 : 0);
 
 const LONGEST = 15;
 
 /** Decodes at the reader's start into `out`; `out.row` is undefined for an encoding that does not exist (#UD). */
 export function decodeInstruction(index: OpcodeIndex, read: ByteReader, bits: 16 | 32 | 64, out: Instruction): Instruction {
   let at = 0;
-  let prefix66 = false, prefix67 = false, lastRep = 0;
+  let prefix66 = false,
+    prefix67 = false,
+    lastRep = 0;
   out.row = undefined;
   out.tooLong = false;
   out.segment = -1;
@@ -160,7 +187,7 @@ export function decodeInstruction(index: OpcodeIndex, read: ByteReader, bits: 16
       if (modrm < 0) modrm = read(at) | (map === MAP_0F && (byte & 0xfc) === 0x20 ? 0xc0 : 0); // MOV CRn and DRn ignore mod
       if (p.group >= 0 && ((modrm >> 3) & 7) !== p.group) continue;
       if (p.exactModrm >= 0 && modrm !== p.exactModrm) continue;
-      if (p.mod !== undefined && (modrm >= 0xc0) !== (p.mod === "reg")) continue;
+      if (p.mod !== undefined && modrm >= 0xc0 !== (p.mod === "reg")) continue;
     }
     row = candidate;
     break;
@@ -197,16 +224,30 @@ export function decodeInstruction(index: OpcodeIndex, read: ByteReader, bits: 16
 }
 
 function isPrefix(byte: number, bits: number): boolean {
-  return byte === 0x66 || byte === 0x67 || byte === 0xf0 || byte === 0xf2 || byte === 0xf3 || (byte & 0xe7) === 0x26 || byte === 0x64 || byte === 0x65 || (bits === 64 && (byte & 0xf0) === 0x40);
+  return (
+    byte === 0x66 ||
+    byte === 0x67 ||
+    byte === 0xf0 ||
+    byte === 0xf2 ||
+    byte === 0xf3 ||
+    (byte & 0xe7) === 0x26 ||
+    byte === 0x64 ||
+    byte === 0x65 ||
+    (bits === 64 && (byte & 0xf0) === 0x40)
+  );
 }
 
 function prefixMatches(wanted: string, prefix66: boolean, rep: number, vexPrefix: number): boolean {
   if (vexPrefix >= 0) return wanted === ["NP", "66", "F3", "F2"][vexPrefix];
   switch (wanted) {
-    case "F3": return rep === 0xf3;
-    case "F2": return rep === 0xf2;
-    case "66": return prefix66 && rep === 0;
-    default: return !prefix66 && rep === 0;
+    case "F3":
+      return rep === 0xf3;
+    case "F2":
+      return rep === 0xf2;
+    case "66":
+      return prefix66 && rep === 0;
+    default:
+      return !prefix66 && rep === 0;
   }
 }
 
@@ -272,11 +313,16 @@ function decodeAddress(read: ByteReader, start: number, out: Instruction, bits: 
 /** Bytes of code that an operand takes. */
 function immediateBytes(operand: Operand, out: Instruction): number {
   switch (operand.place) {
-    case "imm": return operand.width === "z" ? Math.min(out.opsize, 32) / 8 : widthOf(operand, out.opsize) / 8;
-    case "relative": return operand.width === 8 ? 1 : out.opsize === 16 ? 2 : 4;
-    case "far": return (out.opsize === 16 ? 2 : 4) + 2;
-    case "offset": return out.addressSize / 8;
-    default: return 0;
+    case "imm":
+      return operand.width === "z" ? Math.min(out.opsize, 32) / 8 : widthOf(operand, out.opsize) / 8;
+    case "relative":
+      return operand.width === 8 ? 1 : out.opsize === 16 ? 2 : 4;
+    case "far":
+      return (out.opsize === 16 ? 2 : 4) + 2;
+    case "offset":
+      return out.addressSize / 8;
+    default:
+      return 0;
   }
 }
 

@@ -2,7 +2,11 @@
 import type { EncodingSpec } from "../isa/define.js";
 
 /** Opcode maps: one byte, 0F, 0F 38, 0F 3A, and their VEX twins. */
-export const MAP_ONE = 0, MAP_0F = 1, MAP_0F38 = 2, MAP_0F3A = 3, MAP_VEX = 4;
+export const MAP_ONE = 0,
+  MAP_0F = 1,
+  MAP_0F38 = 2,
+  MAP_0F3A = 3,
+  MAP_VEX = 4;
 export const MAPS = 8;
 
 export type MandatoryPrefix = "NP" | "66" | "F3" | "F2";
@@ -32,15 +36,29 @@ const HEX = /^[0-9A-F]{2}$/;
 
 export function parsePattern(text: string): Pattern {
   const p = {
-    map: MAP_ONE, opcode: -1, plusRegister: false, prefix: undefined as MandatoryPrefix | undefined, rexW: undefined as boolean | undefined,
-    modrm: false, group: -1, exactModrm: -1, mod: undefined as "mem" | "reg" | undefined,
-    invalidIn64: false, only64: false, size64: undefined as "d64" | "f64" | undefined, noRexB: false,
+    map: MAP_ONE,
+    opcode: -1,
+    plusRegister: false,
+    prefix: undefined as MandatoryPrefix | undefined,
+    rexW: undefined as boolean | undefined,
+    modrm: false,
+    group: -1,
+    exactModrm: -1,
+    mod: undefined as "mem" | "reg" | undefined,
+    invalidIn64: false,
+    only64: false,
+    size64: undefined as "d64" | "f64" | undefined,
+    noRexB: false,
   };
   const tokens = text.trim().split(/\s+/);
   for (const [i, token] of tokens.entries()) {
     const next = tokens[i + 1] ?? "";
     if (token.startsWith("VEX.")) parseVex(token, p);
-    else if (i === 0 && (token === "NP" || ((token === "66" || token === "F3" || token === "F2") && (HEX.test(next) || next === "REX.W" || /^[0-9A-F]{2}\+r$/.test(next)))))
+    else if (
+      i === 0 &&
+      (token === "NP" ||
+        ((token === "66" || token === "F3" || token === "F2") && (HEX.test(next) || next === "REX.W" || /^[0-9A-F]{2}\+r$/.test(next))))
+    )
       p.prefix = token as MandatoryPrefix;
     else if (token === "REX.W" || token === "W1") p.rexW = true;
     else if (token === "W0") p.rexW = false;
@@ -119,11 +137,29 @@ export interface Operand {
 
 const WIDTHS: Record<string, OperandWidth> = { b: 8, w: 16, d: 32, q: 64, v: "v", z: "z", y: "y", t: 80, x: 128, u: 128, "": "a" };
 const FIXED: Record<string, [register: number, width: OperandWidth]> = {
-  AL: [0, 8], CL: [1, 8], DL: [2, 8], AX: [0, 16], DX: [2, 16], EAX: [0, 32], RAX: [0, 64], rAX: [0, "v"], rDX: [2, "v"], rCX: [1, "v"],
+  AL: [0, 8],
+  CL: [1, 8],
+  DL: [2, 8],
+  AX: [0, 16],
+  DX: [2, 16],
+  EAX: [0, 32],
+  RAX: [0, 64],
+  rAX: [0, "v"],
+  rDX: [2, "v"],
+  rCX: [1, "v"],
 };
 
 export function parseOperand(code: string): Operand {
-  const base: Operand = { place: "imm", file: "none", width: 8, register: 0, signed: false, aligned: false, bitString: false, only: undefined };
+  const base: Operand = {
+    place: "imm",
+    file: "none",
+    width: 8,
+    register: 0,
+    signed: false,
+    aligned: false,
+    bitString: false,
+    only: undefined,
+  };
   const fixed = FIXED[code];
   if (fixed) return { ...base, place: "fixed", file: "gpr", register: fixed[0], width: fixed[1] };
   if (code === "1") return { ...base, place: "one" };
@@ -139,23 +175,42 @@ export function parseOperand(code: string): Operand {
     throw new Error(`decode table: operand "${code}"`);
   }
   switch (letter) {
-    case "E": return { ...base, place: "rm", file: "gpr", width, bitString };
-    case "R": return { ...base, place: "rm", file: "gpr", width, only: "reg" };
-    case "M": return { ...base, place: "rm", width, only: "mem" };
-    case "G": return { ...base, place: "reg", file: "gpr", width };
-    case "B": return { ...base, place: "vex", file: "gpr", width };
-    case "Z": return { ...base, place: "opcode", file: "gpr", width };
-    case "I": return { ...base, place: "imm", width, signed: suffix === "z" };
-    case "J": return { ...base, place: "relative", width };
-    case "O": return { ...base, place: "offset", width };
-    case "V": return { ...base, place: "reg", file: "xmm", width };
-    case "W": return { ...base, place: "rm", file: "xmm", width, aligned: suffix === "x" };
-    case "U": return { ...base, place: "rm", file: "xmm", width, only: "reg" };
-    case "P": return { ...base, place: "reg", file: "mmx", width };
-    case "Q": return { ...base, place: "rm", file: "mmx", width };
-    case "N": return { ...base, place: "rm", file: "mmx", width, only: "reg" };
-    case "S": case "C": case "D": return { ...base, place: "number", width };
-    default: throw new Error(`decode table: operand "${code}"`);
+    case "E":
+      return { ...base, place: "rm", file: "gpr", width, bitString };
+    case "R":
+      return { ...base, place: "rm", file: "gpr", width, only: "reg" };
+    case "M":
+      return { ...base, place: "rm", width, only: "mem" };
+    case "G":
+      return { ...base, place: "reg", file: "gpr", width };
+    case "B":
+      return { ...base, place: "vex", file: "gpr", width };
+    case "Z":
+      return { ...base, place: "opcode", file: "gpr", width };
+    case "I":
+      return { ...base, place: "imm", width, signed: suffix === "z" };
+    case "J":
+      return { ...base, place: "relative", width };
+    case "O":
+      return { ...base, place: "offset", width };
+    case "V":
+      return { ...base, place: "reg", file: "xmm", width };
+    case "W":
+      return { ...base, place: "rm", file: "xmm", width, aligned: suffix === "x" };
+    case "U":
+      return { ...base, place: "rm", file: "xmm", width, only: "reg" };
+    case "P":
+      return { ...base, place: "reg", file: "mmx", width };
+    case "Q":
+      return { ...base, place: "rm", file: "mmx", width };
+    case "N":
+      return { ...base, place: "rm", file: "mmx", width, only: "reg" };
+    case "S":
+    case "C":
+    case "D":
+      return { ...base, place: "number", width };
+    default:
+      throw new Error(`decode table: operand "${code}"`);
   }
 }
 

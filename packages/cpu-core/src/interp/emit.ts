@@ -26,7 +26,13 @@ const LOOP: Frame = {
   restart: "return finish(cpu, u, fr, fv, cnt);",
   inlineProbe: true,
 };
-const COLD: Frame = { home: memoryFlags, abandon: "return ABANDON;", done: "return GO_ON;", restart: "return RESTARTED;", inlineProbe: false };
+const COLD: Frame = {
+  home: memoryFlags,
+  abandon: "return ABANDON;",
+  done: "return GO_ON;",
+  restart: "return RESTARTED;",
+  inlineProbe: false,
+};
 
 const SLOTS = [`load<u16>(u, ${L.U_DST})`, `load<u16>(u, ${L.U_SRC})`, `load<u16>(u, ${L.U_AUX})`];
 const slotAddress = (slot: number): string => `cpu + ${SLOTS[slot]}`;
@@ -47,7 +53,8 @@ class HandlerText {
   /** Leaves after a fault was raised; an access through the stack segment turns #GP of a non-canonical address into #SS. */
   fail(through: "plain" | "operand" | "stack" = "plain"): string {
     const { inlineProbe, abandon } = this.frame;
-    if (inlineProbe) return `{ ${this.undo} ${through === "plain" ? abandon : `return abandon${through === "operand" ? "Operand" : "Stack"}(cpu, u, fr, fv, cnt);`} }`;
+    if (inlineProbe)
+      return `{ ${this.undo} ${through === "plain" ? abandon : `return abandon${through === "operand" ? "Operand" : "Stack"}(cpu, u, fr, fv, cnt);`} }`;
     return `{ ${this.undo} ${through === "operand" ? "operandFault(cpu, u); " : ""}${abandon} }`;
   }
   /** Linear address of the memory operand; `bytes` and `write` matter on the slow (segmented) path only. */
@@ -58,7 +65,9 @@ class HandlerText {
       this.emit(`const ${name}: u64 = bitAddress(cpu, u, ${bytes}, ${write}); if (faulted(cpu)) ${this.fail()}`);
     } else if (this.frame.inlineProbe) {
       this.emit(`let ${name}: u64 = ${plain} & linMask);`);
-      this.emit(`if (load<u8>(u, ${L.U_SEG}) & 0x48) { ${name} = segmented(cpu, u, ${name}, ${bytes}, ${write}); if (faulted(cpu)) ${this.fail()} }`);
+      this.emit(
+        `if (load<u8>(u, ${L.U_SEG}) & 0x48) { ${name} = segmented(cpu, u, ${name}, ${bytes}, ${write}); if (faulted(cpu)) ${this.fail()} }`,
+      );
     } else {
       this.emit(`const ${name}: u64 = operandAddress(cpu, u, ${bytes}, ${write}); if (faulted(cpu)) ${this.fail()}`);
     }
@@ -71,9 +80,13 @@ class HandlerText {
     if (this.frame.inlineProbe) {
       const end = bytes === 1 ? linear : `(${linear} + ${bytes - 1})`;
       this.emit(`const t${name}: usize = tlb + ((<usize>(${linear} >> 12) & ${L.TLB_ENTRIES - 1}) << ${L.TLB_SHIFT}); let ${name}: usize;`);
-      this.emit(`if (load<u64>(t${name}, ${access === "R" ? L.TLB_R : L.TLB_W}) == ((${end} & ~0xfff) ^ ctx)) ${name} = <usize>load<u32>(t${name}, ${L.TLB_ADDEND}) + <usize>${linear};`);
+      this.emit(
+        `if (load<u64>(t${name}, ${access === "R" ? L.TLB_R : L.TLB_W}) == ((${end} & ~0xfff) ^ ctx)) ${name} = <usize>load<u32>(t${name}, ${L.TLB_ADDEND}) + <usize>${linear};`,
+      );
       // A device may ask how much has been retired.
-      this.emit(`else { store<i64>(cpu, cnt, ${L.COUNT}); ${name} = ${fill}(cpu, ${linear}, ${bytes}); if (!${name}) ${this.fail(through)} }`);
+      this.emit(
+        `else { store<i64>(cpu, cnt, ${L.COUNT}); ${name} = ${fill}(cpu, ${linear}, ${bytes}); if (!${name}) ${this.fail(through)} }`,
+      );
     } else {
       const probe = access === "R" ? "readAt" : access === "W" ? "writeAt" : "modifyAt";
       this.emit(`const ${name} = ${probe}(cpu, ${linear}, ${bytes}); if (!${name}) ${this.fail(through)}`);
@@ -83,14 +96,19 @@ class HandlerText {
   }
   /** Must follow all writes: commits what went to the scratch buffer; `restart` leaves when code or mode may have changed. */
   leave(restart = this.frame.restart, done = this.frame.done): void {
-    for (const p of this.#scratchChecks) this.emit(`if (${p} == cpu + ${L.SCRATCH}) { commit(cpu); if (load<u32>(cpu, ${L.RESTART})) ${restart} }`);
+    for (const p of this.#scratchChecks)
+      this.emit(`if (${p} == cpu + ${L.SCRATCH}) { commit(cpu); if (load<u32>(cpu, ${L.RESTART})) ${restart} }`);
     this.emit(done);
   }
   readRegister(slot: number, bits: number): string {
     return `<u64>load<u${bits}>(${slotAddress(slot)})`;
   }
   writeRegister(slot: number, bits: number, value: string): void {
-    this.emit(bits === 32 ? `store<u64>(${slotAddress(slot)}, <u64><u32>(${value}));` : `store<u${bits}>(${slotAddress(slot)}, <u${bits}>(${value}));`);
+    this.emit(
+      bits === 32
+        ? `store<u64>(${slotAddress(slot)}, <u64><u32>(${value}));`
+        : `store<u${bits}>(${slotAddress(slot)}, <u${bits}>(${value}));`,
+    );
   }
 }
 
@@ -98,10 +116,18 @@ class HandlerText {
 export function emitHandler(handler: Handler): string {
   const text = new HandlerText(handler.class === "inline" ? LOOP : COLD);
   switch (handler.entry.type) {
-    case "family": emitFamily(text, handler, handler.entry); break;
-    case "stack": emitStack(text, handler, handler.entry); break;
-    case "branch": emitBranch(text, handler, handler.entry); break;
-    case "outlined": emitOutlined(text, handler, handler.entry); break;
+    case "family":
+      emitFamily(text, handler, handler.entry);
+      break;
+    case "stack":
+      emitStack(text, handler, handler.entry);
+      break;
+    case "branch":
+      emitBranch(text, handler, handler.entry);
+      break;
+    case "outlined":
+      emitOutlined(text, handler, handler.entry);
+      break;
   }
   return `case ${handler.id}: { // ${handler.key}\n  ${text.sem.lines.join("\n  ")}\n}`;
 }
@@ -120,7 +146,12 @@ function emitFamily(text: HandlerText, handler: Handler, entry: FamilyEntry): vo
     return role === "w" ? "" : sem.let(`<u64>load<u${shape.bits}>(${pointer})`);
   });
   const bits = (handler.shapes[0]?.bits ?? 64) as Width;
-  const effect = entry.meaning(sem, operands, bits, handler.shapes.map((s) => s.bits as Width));
+  const effect = entry.meaning(
+    sem,
+    operands,
+    bits,
+    handler.shapes.map((s) => s.bits as Width),
+  );
   for (const i of [3, 2, 1, 0]) {
     const value = effect.out?.[i];
     const shape = handler.shapes[i];
@@ -180,7 +211,12 @@ function emitStack(text: HandlerText, handler: Handler, entry: StackEntry): void
       text.emit(`store<u${handler.opsize}>(${p}, <u${handler.opsize}>(value));`);
     } else {
       text.emit(`store<u64>(cpu, ${wrap(handler, `sp + ${bytes}`)}, ${SP});`);
-      if (entry.kind === "leave") text.emit(handler.opsize === 32 ? `store<u64>(cpu, <u64><u32>value, ${L.GPR + 40});` : `store<u${handler.opsize}>(cpu, <u${handler.opsize}>value, ${L.GPR + 40});`);
+      if (entry.kind === "leave")
+        text.emit(
+          handler.opsize === 32
+            ? `store<u64>(cpu, <u64><u32>value, ${L.GPR + 40});`
+            : `store<u${handler.opsize}>(cpu, <u${handler.opsize}>value, ${L.GPR + 40});`,
+        );
       else text.writeRegister(shape!.slot, handler.opsize, "value");
     }
   }
@@ -221,7 +257,10 @@ function emitBranch(text: HandlerText, handler: Handler, entry: BranchEntry): vo
     case "jmpIndirect":
     case "callIndirect": {
       const shape = handler.shapes[0]!;
-      const value = shape.kind === "r" ? text.readRegister(shape.slot, handler.opsize) : `<u64>load<u${handler.opsize}>(${text.pointer(text.address(bytes, false), bytes, "R")})`;
+      const value =
+        shape.kind === "r"
+          ? text.readRegister(shape.slot, handler.opsize)
+          : `<u64>load<u${handler.opsize}>(${text.pointer(text.address(bytes, false), bytes, "R")})`;
       text.emit(`const target: u64 = ${value};`);
       if (entry.kind === "callIndirect") {
         text.emit(`const back: u64 = ${NEXT_RIP};`);
@@ -236,11 +275,15 @@ function emitBranch(text: HandlerText, handler: Handler, entry: BranchEntry): vo
       text.emit(`const sp: u64 = ${wrap(handler, `load<u64>(cpu, ${SP})`)};`);
       const p = text.pointer("sp", bytes, "R", "stack");
       text.emit(`rip = <u64>load<u${handler.opsize}>(${p});`);
-      text.emit(`store<u64>(cpu, ${wrap(handler, `sp + ${bytes}${entry.kind === "retImm" ? ` + <u64>load<u16>(u, ${L.U_IMM})` : ""}`)}, ${SP});`);
+      text.emit(
+        `store<u64>(cpu, ${wrap(handler, `sp + ${bytes}${entry.kind === "retImm" ? ` + <u64>load<u16>(u, ${L.U_IMM})` : ""}`)}, ${SP});`,
+      );
       leaveBlock("h = 0; link = 0;");
       return;
     }
-    case "loop": case "loope": case "loopne": {
+    case "loop":
+    case "loope":
+    case "loopne": {
       text.emit(`const left: u64 = countDown(cpu, u);`);
       const zf = text.sem.flag("ZF");
       conditional(`left != 0${entry.kind === "loope" ? ` && ${zf} != 0` : entry.kind === "loopne" ? ` && ${zf} == 0` : ""}`);
@@ -261,7 +304,8 @@ function emitOutlined(text: HandlerText, handler: Handler, entry: OutlinedEntry)
   const access = (kind: Access): string => {
     const bytes = memory!.bits / 8;
     const a = text.address(bytes, kind !== "R");
-    if (memory!.operand.aligned || entry.options.aligned) text.emit(`if (${a} & ${bytes - 1}) { raiseError(cpu, 13, 0); ${text.frame.abandon} }`);
+    if (memory!.operand.aligned || entry.options.aligned)
+      text.emit(`if (${a} & ${bytes - 1}) { raiseError(cpu, 13, 0); ${text.frame.abandon} }`);
     return text.pointer(a, bytes, kind);
   };
   if (entry.kind === "modify") {

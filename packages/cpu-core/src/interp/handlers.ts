@@ -50,11 +50,16 @@ export function handlerIndex(opsize: OperandSize, memory: boolean, stack: StackK
 /** Bits of an operand under an operand size. */
 export function widthOf(operand: Operand, opsize: OperandSize): number {
   switch (operand.width) {
-    case "v": return opsize;
-    case "z": return operand.place === "imm" ? opsize : Math.min(opsize, 32);
-    case "y": return opsize === 64 ? 64 : 32;
-    case "a": return 64;
-    default: return operand.width;
+    case "v":
+      return opsize;
+    case "z":
+      return operand.place === "imm" ? opsize : Math.min(opsize, 32);
+    case "y":
+      return opsize === 64 ? 64 : 32;
+    case "a":
+      return 64;
+    default:
+      return operand.width;
   }
 }
 
@@ -63,10 +68,18 @@ export function shapesOf(operands: readonly Operand[], opsize: OperandSize, memo
   return operands.map((operand): Shape => {
     const bits = widthOf(operand, opsize);
     switch (operand.place) {
-      case "imm": case "one": return { kind: "i", bits, slot: -1, operand };
-      case "offset": return { kind: "m", bits, slot: -1, operand };
-      case "relative": case "far": case "sti": case "number": return { kind: "n", bits, slot: -1, operand };
-      case "rm": if (memory) return { kind: "m", bits, slot: -1, operand };
+      case "imm":
+      case "one":
+        return { kind: "i", bits, slot: -1, operand };
+      case "offset":
+        return { kind: "m", bits, slot: -1, operand };
+      case "relative":
+      case "far":
+      case "sti":
+      case "number":
+        return { kind: "n", bits, slot: -1, operand };
+      case "rm":
+        if (memory) return { kind: "m", bits, slot: -1, operand };
     }
     return { kind: "r", bits, slot: slot++, operand };
   });
@@ -81,12 +94,26 @@ const dependsOnSize = (entry: Entry, operands: readonly Operand[]): boolean =>
 export const slowBranch = (entry: BranchEntry): string => `${entry.kind}Slow`;
 
 function keyOf(entry: Entry, shapes: readonly Shape[], opsize: OperandSize, stack: StackKind): string {
-  const shape = shapes.map((s) => (s.kind === "n" ? "" : `.${s.kind === "i" ? "i" : s.kind + s.bits}${s.operand.bitString ? "b" : ""}${s.operand.file === "mmx" ? "x" : ""}${s.operand.aligned && s.kind === "m" ? "a" : ""}`)).join("");
+  const shape = shapes
+    .map((s) =>
+      s.kind === "n"
+        ? ""
+        : `.${s.kind === "i" ? "i" : s.kind + s.bits}${s.operand.bitString ? "b" : ""}${s.operand.file === "mmx" ? "x" : ""}${s.operand.aligned && s.kind === "m" ? "a" : ""}`,
+    )
+    .join("");
   switch (entry.type) {
-    case "family": return `${entry.mnemonic}${shape}`;
-    case "outlined": return entry.kind === "sys" || entry.kind === "sysMem" ? `sys:${entry.fn}` : `${entry.kind}:${entry.fn}${shape}${entry.options.aligned ? "!" : ""}`;
-    case "branch": return stack === "slow" && isStackUser(entry) ? `sys:${slowBranch(entry)}` : `${entry.kind}${entry.kind === "jcc" ? entry.condition : ""}.${opsize}.${stack}${shape}`;
-    case "stack": return stack === "slow" ? `sys:${entry.slow}` : `${entry.kind}.${opsize}.${stack}${shape}`;
+    case "family":
+      return `${entry.mnemonic}${shape}`;
+    case "outlined":
+      return entry.kind === "sys" || entry.kind === "sysMem"
+        ? `sys:${entry.fn}`
+        : `${entry.kind}:${entry.fn}${shape}${entry.options.aligned ? "!" : ""}`;
+    case "branch":
+      return stack === "slow" && isStackUser(entry)
+        ? `sys:${slowBranch(entry)}`
+        : `${entry.kind}${entry.kind === "jcc" ? entry.condition : ""}.${opsize}.${stack}${shape}`;
+    case "stack":
+      return stack === "slow" ? `sys:${entry.slow}` : `${entry.kind}.${opsize}.${stack}${shape}`;
   }
 }
 

@@ -44,36 +44,96 @@ export class TextSem implements Sem<string> {
   #binary(op: string, a: string, b: string): string {
     return `((${a}) ${op} (${b}))`;
   }
-  add(a: string, b: string): string { return this.#binary("+", a, b); }
-  sub(a: string, b: string): string { return this.#binary("-", a, b); }
-  mul(a: string, b: string): string { return this.#binary("*", a, b); }
-  and(a: string, b: string): string { return this.#binary("&", a, b); }
-  or(a: string, b: string): string { return this.#binary("|", a, b); }
-  xor(a: string, b: string): string { return this.#binary("^", a, b); }
-  not(a: string): string { return `(~(${a}))`; }
-  shl(a: string, count: string): string { return this.#binary("<<", a, count); }
-  shr(a: string, count: string): string { return this.#binary(">>", a, count); }
-  sar(a: string, count: string): string { return `(<u64>((<i64>(${a})) >> <i64>(${count})))`; }
-  rotl(a: string, count: string): string { return `rotl<u64>(${a}, ${count})`; }
-  rotr(a: string, count: string): string { return `rotr<u64>(${a}, ${count})`; }
-  eq(a: string, b: string): string { return `(<u64>((${a}) == (${b})))`; }
-  ne(a: string, b: string): string { return `(<u64>((${a}) != (${b})))`; }
-  ltu(a: string, b: string): string { return `(<u64>((${a}) < (${b})))`; }
-  lts(a: string, b: string): string { return `(<u64>((<i64>(${a})) < (<i64>(${b}))))`; }
-  select(condition: string, a: string, b: string): string { return `select<u64>(${a}, ${b}, (${condition}) != 0)`; }
-  sext(a: string, bits: Width): string { return bits === 64 ? a : `(<u64><i64><i${bits}>(${a}))`; }
-  trunc(a: string, bits: Width): string { return bits === 64 ? a : `(<u64><u${bits}>(${a}))`; }
-  clz(a: string): string { return `clz<u64>(${a})`; }
-  ctz(a: string): string { return `ctz<u64>(${a})`; }
-  popcnt(a: string): string { return `popcnt<u64>(${a})`; }
-  divU(a: string, b: string): string { return this.#binary("/", a, b); }
-  remU(a: string, b: string): string { return this.#binary("%", a, b); }
-  divS(a: string, b: string): string { return `(<u64>((<i64>(${a})) / (<i64>(${b}))))`; }
-  remS(a: string, b: string): string { return `(<u64>((<i64>(${a})) % (<i64>(${b}))))`; }
-  leaf(name: Leaf, ...args: string[]): string { return `${name}(${args.join(", ")})`; }
-  gpr(register: number, bits: Width): string { return this.let(`<u64>load<u${bits}>(cpu, ${GPR + register * 8})`); }
+  add(a: string, b: string): string {
+    return this.#binary("+", a, b);
+  }
+  sub(a: string, b: string): string {
+    return this.#binary("-", a, b);
+  }
+  mul(a: string, b: string): string {
+    return this.#binary("*", a, b);
+  }
+  and(a: string, b: string): string {
+    return this.#binary("&", a, b);
+  }
+  or(a: string, b: string): string {
+    return this.#binary("|", a, b);
+  }
+  xor(a: string, b: string): string {
+    return this.#binary("^", a, b);
+  }
+  not(a: string): string {
+    return `(~(${a}))`;
+  }
+  shl(a: string, count: string): string {
+    return this.#binary("<<", a, count);
+  }
+  shr(a: string, count: string): string {
+    return this.#binary(">>", a, count);
+  }
+  sar(a: string, count: string): string {
+    return `(<u64>((<i64>(${a})) >> <i64>(${count})))`;
+  }
+  rotl(a: string, count: string): string {
+    return `rotl<u64>(${a}, ${count})`;
+  }
+  rotr(a: string, count: string): string {
+    return `rotr<u64>(${a}, ${count})`;
+  }
+  eq(a: string, b: string): string {
+    return `(<u64>((${a}) == (${b})))`;
+  }
+  ne(a: string, b: string): string {
+    return `(<u64>((${a}) != (${b})))`;
+  }
+  ltu(a: string, b: string): string {
+    return `(<u64>((${a}) < (${b})))`;
+  }
+  lts(a: string, b: string): string {
+    return `(<u64>((<i64>(${a})) < (<i64>(${b}))))`;
+  }
+  select(condition: string, a: string, b: string): string {
+    return `select<u64>(${a}, ${b}, (${condition}) != 0)`;
+  }
+  sext(a: string, bits: Width): string {
+    return bits === 64 ? a : `(<u64><i64><i${bits}>(${a}))`;
+  }
+  trunc(a: string, bits: Width): string {
+    return bits === 64 ? a : `(<u64><u${bits}>(${a}))`;
+  }
+  clz(a: string): string {
+    return `clz<u64>(${a})`;
+  }
+  ctz(a: string): string {
+    return `ctz<u64>(${a})`;
+  }
+  popcnt(a: string): string {
+    return `popcnt<u64>(${a})`;
+  }
+  divU(a: string, b: string): string {
+    return this.#binary("/", a, b);
+  }
+  remU(a: string, b: string): string {
+    return this.#binary("%", a, b);
+  }
+  divS(a: string, b: string): string {
+    return `(<u64>((<i64>(${a})) / (<i64>(${b}))))`;
+  }
+  remS(a: string, b: string): string {
+    return `(<u64>((<i64>(${a})) % (<i64>(${b}))))`;
+  }
+  leaf(name: Leaf, ...args: string[]): string {
+    return `${name}(${args.join(", ")})`;
+  }
+  gpr(register: number, bits: Width): string {
+    return this.let(`<u64>load<u${bits}>(cpu, ${GPR + register * 8})`);
+  }
   setGpr(register: number, bits: Width, value: string): void {
-    this.emit(bits === 32 ? `store<u64>(cpu, <u64><u32>(${value}), ${GPR + register * 8});` : `store<u${bits}>(cpu, <u${bits}>(${value}), ${GPR + register * 8});`);
+    this.emit(
+      bits === 32
+        ? `store<u64>(cpu, <u64><u32>(${value}), ${GPR + register * 8});`
+        : `store<u${bits}>(cpu, <u${bits}>(${value}), ${GPR + register * 8});`,
+    );
   }
   guard(condition: string, vector: number): void {
     this.emit(`if ((${condition}) != 0) { raise(cpu, ${vector}); ${this.abandon} }`);
@@ -82,12 +142,18 @@ export class TextSem implements Sem<string> {
   flag(name: Flag): string {
     const { fr, fv } = this.flags;
     switch (name) {
-      case "CF": return `(<u64>(${fv}) >> 63)`;
-      case "ZF": return `(<u64>(${fr} == 0))`;
-      case "SF": return `(<u64>(${fr} ^ (${fv} << 62)) >> 63)`;
-      case "OF": return `(<u64>(${fv} ^ (${fv} << 1)) >> 63)`;
-      case "PF": return `((popcnt<u64>(<u64>${fr} & 0xff) & 1) ^ 1 ^ (<u64>${fv} >> 2 & 1))`;
-      case "AF": return `(<u64>${fv} & 1)`;
+      case "CF":
+        return `(<u64>(${fv}) >> 63)`;
+      case "ZF":
+        return `(<u64>(${fr} == 0))`;
+      case "SF":
+        return `(<u64>(${fr} ^ (${fv} << 62)) >> 63)`;
+      case "OF":
+        return `(<u64>(${fv} ^ (${fv} << 1)) >> 63)`;
+      case "PF":
+        return `((popcnt<u64>(<u64>${fr} & 0xff) & 1) ^ 1 ^ (<u64>${fv} >> 2 & 1))`;
+      case "AF":
+        return `(<u64>${fv} & 1)`;
     }
   }
   /** Emits what an instruction does to the flags; `bits` is the operand width. */

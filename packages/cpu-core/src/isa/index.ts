@@ -21,8 +21,24 @@ import { x87 } from "./families/x87.js";
 import { xsave } from "./families/xsave.js";
 
 export const instructions: readonly Entry[] = [
-  ...arith, ...logic, ...move, ...shift, ...muldiv, ...bits, ...branches, ...wideExchange,
-  ...controlTransfer, ...segments, ...stackSystem,
-  ...string, ...io, ...controlRegisters, ...msr, ...systemCalls, ...xsave, ...miscSystem,
-  ...x87, ...sse,
+  ...arith,
+  ...logic,
+  ...move,
+  ...shift,
+  ...muldiv,
+  ...bits,
+  ...branches,
+  ...wideExchange,
+  ...controlTransfer,
+  ...segments,
+  ...stackSystem,
+  ...string,
+  ...io,
+  ...controlRegisters,
+  ...msr,
+  ...systemCalls,
+  ...xsave,
+  ...miscSystem,
+  ...x87,
+  ...sse,
 ];

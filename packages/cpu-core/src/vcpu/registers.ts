@@ -3,17 +3,56 @@ import type { ControlRegister, GeneralRegister, SegmentName, VcpuRegisters } fro
 import * as L from "../layout.js";
 import type { EngineExports } from "../engine.js";
 
-const GENERAL: readonly GeneralRegister[] = ["rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15"];
+const GENERAL: readonly GeneralRegister[] = [
+  "rax",
+  "rcx",
+  "rdx",
+  "rbx",
+  "rsp",
+  "rbp",
+  "rsi",
+  "rdi",
+  "r8",
+  "r9",
+  "r10",
+  "r11",
+  "r12",
+  "r13",
+  "r14",
+  "r15",
+];
 const SEGMENTS: readonly SegmentName[] = ["es", "cs", "ss", "ds", "fs", "gs", "ldtr", "tr"];
-const CONTROL: Record<Exclude<ControlRegister, "cr8">, number> = { cr0: L.CR0, cr2: L.CR2, cr3: L.CR3, cr4: L.CR4, efer: L.EFER, xcr0: L.XCR0 };
+const CONTROL: Record<Exclude<ControlRegister, "cr8">, number> = {
+  cr0: L.CR0,
+  cr2: L.CR2,
+  cr3: L.CR3,
+  cr4: L.CR4,
+  efer: L.EFER,
+  xcr0: L.XCR0,
+};
 /** MSRs that can be set beyond what WRMSR allows; all others go through the engine. */
 const MSRS: ReadonlyMap<number, number> = new Map([
-  [0x174, L.MSR_SYSENTER_CS], [0x175, L.MSR_SYSENTER_ESP], [0x176, L.MSR_SYSENTER_EIP], [0x277, L.MSR_PAT],
-  [0xc0000080, L.EFER], [0xc0000081, L.MSR_STAR], [0xc0000082, L.MSR_LSTAR], [0xc0000083, L.MSR_CSTAR], [0xc0000084, L.MSR_SFMASK],
-  [0xc0000100, L.SEG + L.FS * L.SEG_SIZE + L.SEG_BASE], [0xc0000101, L.SEG + L.GS * L.SEG_SIZE + L.SEG_BASE], [0xc0000102, L.MSR_KERNEL_GS_BASE], [0xc0000103, L.MSR_TSC_AUX],
+  [0x174, L.MSR_SYSENTER_CS],
+  [0x175, L.MSR_SYSENTER_ESP],
+  [0x176, L.MSR_SYSENTER_EIP],
+  [0x277, L.MSR_PAT],
+  [0xc0000080, L.EFER],
+  [0xc0000081, L.MSR_STAR],
+  [0xc0000082, L.MSR_LSTAR],
+  [0xc0000083, L.MSR_CSTAR],
+  [0xc0000084, L.MSR_SFMASK],
+  [0xc0000100, L.SEG + L.FS * L.SEG_SIZE + L.SEG_BASE],
+  [0xc0000101, L.SEG + L.GS * L.SEG_SIZE + L.SEG_BASE],
+  [0xc0000102, L.MSR_KERNEL_GS_BASE],
+  [0xc0000103, L.MSR_TSC_AUX],
 ]);
 
-export function createRegisters(view: DataView, cpu: number, engine: EngineExports, taskPriority: { read(): number; write(value: number): void }): VcpuRegisters {
+export function createRegisters(
+  view: DataView,
+  cpu: number,
+  engine: EngineExports,
+  taskPriority: { read(): number; write(value: number): void },
+): VcpuRegisters {
   /** Control registers, segments and EFER decide how code is decoded and addresses are translated. */
   const stateChanged = (): void => {
     engine.updateMode(cpu);

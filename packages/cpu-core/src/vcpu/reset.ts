@@ -22,7 +22,13 @@ const CONFIGURATION: readonly [from: number, to: number][] = [
 const STATE_END = 0x1800;
 
 /** @param waiting - a secondary processor, or any after INIT: it waits for STARTUP */
-export function resetState(view: DataView, cpu: number, id: number, engine: EngineExports, options: { init: boolean; waiting: boolean }): void {
+export function resetState(
+  view: DataView,
+  cpu: number,
+  id: number,
+  engine: EngineExports,
+  options: { init: boolean; waiting: boolean },
+): void {
   const state = new Uint8Array(view.buffer, cpu, STATE_END);
   const retired = view.getBigUint64(cpu + L.RETIRED, true);
   const kept = [...CONFIGURATION, ...(options.init ? KEPT_BY_INIT : [])].map(([from, to]) => ({ from, bytes: state.slice(from, to) }));
@@ -35,7 +41,14 @@ export function resetState(view: DataView, cpu: number, id: number, engine: Engi
   u32(L.ID, id);
   u32(L.FAULT, 0xffffffff);
   for (const [segment, selector, base, access] of [
-    [L.ES, 0, 0, 0x93], [L.CS, 0xf000, 0xffff0000, 0x9b], [L.SS, 0, 0, 0x93], [L.DS, 0, 0, 0x93], [L.FS, 0, 0, 0x93], [L.GS, 0, 0, 0x93], [L.LDTR, 0, 0, 0x82], [L.TR, 0, 0, 0x8b],
+    [L.ES, 0, 0, 0x93],
+    [L.CS, 0xf000, 0xffff0000, 0x9b],
+    [L.SS, 0, 0, 0x93],
+    [L.DS, 0, 0, 0x93],
+    [L.FS, 0, 0, 0x93],
+    [L.GS, 0, 0, 0x93],
+    [L.LDTR, 0, 0, 0x82],
+    [L.TR, 0, 0, 0x8b],
   ] as const) {
     const at = L.SEG + segment * L.SEG_SIZE;
     u32(at + L.SEG_SELECTOR, selector);

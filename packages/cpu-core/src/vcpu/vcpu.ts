@@ -13,7 +13,8 @@ const REASONS: Record<number, ExitReason> = {
   [L.EXIT_UNMODELLED]: "unmodelled",
 };
 const IF = 0x200;
-const WAIT_FOR_SIPI = 2, SHUT_DOWN = 3;
+const WAIT_FOR_SIPI = 2,
+  SHUT_DOWN = 3;
 
 export class CoreVcpu implements Vcpu {
   readonly #view: DataView;

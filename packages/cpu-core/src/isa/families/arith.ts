@@ -51,7 +51,11 @@ export const arith: FamilyEntry[] = [
   binary("SUB", 5, "rw,r", (b, [x, y]) => wrote(subtraction(b, x!, y!))),
   binary("CMP", 7, "r,r", (b, [x, y]) => ({ flags: { kind: "arith", ...subtraction(b, x!, y!) } })),
   family("INC", {
-    encodings: [["FE /0", "Eb"], ["FF /0", "Ev"], ["40+r i64", "Zv"]],
+    encodings: [
+      ["FE /0", "Eb"],
+      ["FF /0", "Ev"],
+      ["40+r i64", "Zv"],
+    ],
     roles: "rw",
     lock: true,
     meaning: (b, [x]) => {
@@ -60,7 +64,11 @@ export const arith: FamilyEntry[] = [
     },
   }),
   family("DEC", {
-    encodings: [["FE /1", "Eb"], ["FF /1", "Ev"], ["48+r i64", "Zv"]],
+    encodings: [
+      ["FE /1", "Eb"],
+      ["FF /1", "Ev"],
+      ["48+r i64", "Zv"],
+    ],
     roles: "rw",
     lock: true,
     meaning: (b, [x]) => {
@@ -69,13 +77,19 @@ export const arith: FamilyEntry[] = [
     },
   }),
   family("NEG", {
-    encodings: [["F6 /3", "Eb"], ["F7 /3", "Ev"]],
+    encodings: [
+      ["F6 /3", "Eb"],
+      ["F7 /3", "Ev"],
+    ],
     roles: "rw",
     lock: true,
     meaning: (b, [x]) => wrote(subtraction(b, b.imm(0), x!)),
   }),
   family("XADD", {
-    encodings: [["0F C0 /r", "Eb,Gb"], ["0F C1 /r", "Ev,Gv"]],
+    encodings: [
+      ["0F C0 /r", "Eb,Gb"],
+      ["0F C1 /r", "Ev,Gv"],
+    ],
     roles: "rw,rw",
     lock: true,
     // The register is written first, so that XADD of a register with itself leaves the sum.
@@ -85,7 +99,10 @@ export const arith: FamilyEntry[] = [
     },
   }),
   family("CMPXCHG", {
-    encodings: [["0F B0 /r", "Eb,Gb"], ["0F B1 /r", "Ev,Gv"]],
+    encodings: [
+      ["0F B0 /r", "Eb,Gb"],
+      ["0F B1 /r", "Ev,Gv"],
+    ],
     roles: "rw,r",
     lock: true,
     // Memory is written in either case (SDM: "the destination operand is written back"); a register destination only on a match and the
@@ -128,5 +145,10 @@ function topBit<V>(b: Sem<V>, vector: V, bits: number): V {
 /** Compare and exchange of two registers' worth: its operands do not fit the vocabulary's 64 bits. */
 export const wideExchange: Entry[] = [
   outlined("CMPXCHG8B", "modify", "cmpxchg8b", [["0F C7 /1 mem W0", "Mq"]], { feature: "cx8", lock: true, flags: true }),
-  outlined("CMPXCHG16B", "modify", "cmpxchg16b", [["0F C7 /1 mem REX.W o64", "Mx"]], { feature: "cx16", lock: true, flags: true, aligned: true }),
+  outlined("CMPXCHG16B", "modify", "cmpxchg16b", [["0F C7 /1 mem REX.W o64", "Mx"]], {
+    feature: "cx16",
+    lock: true,
+    flags: true,
+    aligned: true,
+  }),
 ];

@@ -5,7 +5,10 @@ import type { Effect, Sem, Width } from "../sem.js";
 /** Immediate and register forms on a register; the memory forms with a register index are in `bitString`. */
 const bitTest = (mnemonic: string, opcode: string, group: number, change?: <V>(b: Sem<V>, x: V, mask: V) => V): FamilyEntry =>
   family(mnemonic, {
-    encodings: [[`0F ${opcode} /r reg`, "Ev,Gv"], [`0F BA /${group}`, "Ev,Ib"]],
+    encodings: [
+      [`0F ${opcode} /r reg`, "Ev,Gv"],
+      [`0F BA /${group}`, "Ev,Ib"],
+    ],
     roles: change ? "rw,r" : "r,r",
     lock: change !== undefined,
     meaning: (b, [x, position], bits) => bitEffect(b, x!, b.and(position!, b.imm(bits - 1)), change),
@@ -35,7 +38,13 @@ const complement = <V>(b: Sem<V>, x: V, mask: V): V => b.xor(x, mask);
 const leading = <V>(b: Sem<V>, x: V, bits: Width): V => (bits === 64 ? b.clz(x) : b.sub(b.clz(x), b.imm(64 - bits)));
 const trailing = <V>(b: Sem<V>, x: V, bits: Width): V => (bits === 64 ? b.ctz(x) : b.ctz(b.or(x, b.imm(1n << BigInt(bits)))));
 
-const count = (mnemonic: string, prefix: string, opcode: string, feature: string, apply: <V>(b: Sem<V>, x: V, bits: Width) => V): FamilyEntry =>
+const count = (
+  mnemonic: string,
+  prefix: string,
+  opcode: string,
+  feature: string,
+  apply: <V>(b: Sem<V>, x: V, bits: Width) => V,
+): FamilyEntry =>
   family(mnemonic, {
     encodings: [[`${prefix} 0F ${opcode} /r`, "Gv,Ev"]],
     roles: "w,r",
@@ -109,9 +118,24 @@ export const bits: FamilyEntry[] = [
       return { out: { 0: result }, flags: { kind: "resultCfOf", result, cf: b.imm(0), of: b.imm(0) } };
     },
   }),
-  lowest("BLSR", 1, (b, x) => b.and(x, b.sub(x, b.imm(1))), (b, x) => b.eq(x, b.imm(0))),
-  lowest("BLSMSK", 2, (b, x) => b.xor(x, b.sub(x, b.imm(1))), (b, x) => b.eq(x, b.imm(0))),
-  lowest("BLSI", 3, (b, x) => b.and(x, b.sub(b.imm(0), x)), (b, x) => b.ne(x, b.imm(0))),
+  lowest(
+    "BLSR",
+    1,
+    (b, x) => b.and(x, b.sub(x, b.imm(1))),
+    (b, x) => b.eq(x, b.imm(0)),
+  ),
+  lowest(
+    "BLSMSK",
+    2,
+    (b, x) => b.xor(x, b.sub(x, b.imm(1))),
+    (b, x) => b.eq(x, b.imm(0)),
+  ),
+  lowest(
+    "BLSI",
+    3,
+    (b, x) => b.and(x, b.sub(b.imm(0), x)),
+    (b, x) => b.ne(x, b.imm(0)),
+  ),
   family("BZHI", {
     encodings: [["VEX.L0.NP.0F38 F5 /r", "Gy,Ey,By"]],
     roles: "w,r,r",
@@ -123,10 +147,23 @@ export const bits: FamilyEntry[] = [
       return { out: { 0: result }, flags: { kind: "resultCfOf", result, cf: b.xor(inside, b.imm(1)), of: b.imm(0) } };
     },
   }),
-  family("PDEP", { encodings: [["VEX.L0.F2.0F38 F5 /r", "Gy,By,Ey"]], roles: "w,r,r", feature: "bmi2", meaning: (b, [, x, mask]) => ({ out: { 0: b.leaf("pdep", x!, mask!) } }) }),
-  family("PEXT", { encodings: [["VEX.L0.F3.0F38 F5 /r", "Gy,By,Ey"]], roles: "w,r,r", feature: "bmi2", meaning: (b, [, x, mask]) => ({ out: { 0: b.leaf("pext", x!, mask!) } }) }),
+  family("PDEP", {
+    encodings: [["VEX.L0.F2.0F38 F5 /r", "Gy,By,Ey"]],
+    roles: "w,r,r",
+    feature: "bmi2",
+    meaning: (b, [, x, mask]) => ({ out: { 0: b.leaf("pdep", x!, mask!) } }),
+  }),
+  family("PEXT", {
+    encodings: [["VEX.L0.F3.0F38 F5 /r", "Gy,By,Ey"]],
+    roles: "w,r,r",
+    feature: "bmi2",
+    meaning: (b, [, x, mask]) => ({ out: { 0: b.leaf("pext", x!, mask!) } }),
+  }),
   family("CRC32", {
-    encodings: [["F2 0F 38 F0 /r", "Gd,Eb"], ["F2 0F 38 F1 /r", "Gd,Ev"]],
+    encodings: [
+      ["F2 0F 38 F0 /r", "Gd,Eb"],
+      ["F2 0F 38 F1 /r", "Gd,Ev"],
+    ],
     roles: "rw,r",
     feature: "sse4.2",
     meaning: (b, [crc, data], _bits, widths) => ({ out: { 0: b.trunc(b.leaf("crc32c", crc!, data!, b.imm(widths[1]!)), 32) } }),

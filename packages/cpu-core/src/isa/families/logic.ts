@@ -20,13 +20,27 @@ export const logic: FamilyEntry[] = [
   binary("XOR", 6, (b, x, y) => b.xor(x, y)),
   family("TEST", {
     encodings: [
-      ["84 /r", "Eb,Gb"], ["85 /r", "Ev,Gv"], ["A8", "AL,Ib"], ["A9", "rAX,Iz"],
-      ["F6 /0", "Eb,Ib"], ["F6 /1", "Eb,Ib"], ["F7 /0", "Ev,Iz"], ["F7 /1", "Ev,Iz"],
+      ["84 /r", "Eb,Gb"],
+      ["85 /r", "Ev,Gv"],
+      ["A8", "AL,Ib"],
+      ["A9", "rAX,Iz"],
+      ["F6 /0", "Eb,Ib"],
+      ["F6 /1", "Eb,Ib"],
+      ["F7 /0", "Ev,Iz"],
+      ["F7 /1", "Ev,Iz"],
     ],
     roles: "r,r",
     meaning: (b, [x, y]) => ({ flags: { kind: "logic", result: b.and(x!, y!) } }),
   }),
-  family("NOT", { encodings: [["F6 /2", "Eb"], ["F7 /2", "Ev"]], roles: "rw", lock: true, meaning: (b, [x]) => ({ out: { 0: b.not(x!) } }) }),
+  family("NOT", {
+    encodings: [
+      ["F6 /2", "Eb"],
+      ["F7 /2", "Ev"],
+    ],
+    roles: "rw",
+    lock: true,
+    meaning: (b, [x]) => ({ out: { 0: b.not(x!) } }),
+  }),
   family("CLC", { encodings: [["F8"]], roles: "", meaning: (b) => ({ flags: { kind: "cf", cf: b.imm(0) } }) }),
   family("STC", { encodings: [["F9"]], roles: "", meaning: (b) => ({ flags: { kind: "cf", cf: b.imm(1) } }) }),
   family("CMC", { encodings: [["F5"]], roles: "", meaning: (b) => ({ flags: { kind: "cf", cf: b.xor(b.flag("CF"), b.imm(1)) } }) }),
@@ -35,7 +49,14 @@ export const logic: FamilyEntry[] = [
     roles: "",
     meaning: (b) => {
       let ah = b.imm(2);
-      for (const [name, bit] of [["CF", 0], ["PF", 2], ["AF", 4], ["ZF", 6], ["SF", 7]] as const) ah = b.or(ah, b.shl(b.flag(name), b.imm(bit)));
+      for (const [name, bit] of [
+        ["CF", 0],
+        ["PF", 2],
+        ["AF", 4],
+        ["ZF", 6],
+        ["SF", 7],
+      ] as const)
+        ah = b.or(ah, b.shl(b.flag(name), b.imm(bit)));
       const rax = b.and(b.gpr(0, 64), b.imm(~0xff00n));
       b.setGpr(0, 64, b.or(rax, b.shl(ah, b.imm(8))));
       return {};
@@ -48,5 +69,12 @@ export const logic: FamilyEntry[] = [
       flags: { kind: "bits", flags: b.or(b.and(b.shr(b.gpr(0, 64), b.imm(8)), b.imm(0xd5)), b.shl(b.flag("OF"), b.imm(11))) },
     }),
   }),
-  family("SALC", { encodings: [["D6 i64"]], roles: "", meaning: (b) => (b.setGpr(0, 8, b.sub(b.imm(0), b.flag("CF"))), {}) }),
+  family("SALC", {
+    encodings: [["D6 i64"]],
+    roles: "",
+    meaning: (b) => {
+      b.setGpr(0, 8, b.sub(b.imm(0), b.flag("CF")));
+      return {};
+    },
+  }),
 ];

@@ -25,23 +25,46 @@ const half = (bits: Width): Width => (bits === 64 ? 32 : bits === 32 ? 16 : 8);
 export const move: Entry[] = [
   family("MOV", {
     encodings: [
-      ["88 /r", "Eb,Gb"], ["89 /r", "Ev,Gv"], ["8A /r", "Gb,Eb"], ["8B /r", "Gv,Ev"],
-      ["A0", "AL,Ob"], ["A1", "rAX,Ov"], ["A2", "Ob,AL"], ["A3", "Ov,rAX"],
-      ["B0+r", "Zb,Ib"], ["B8+r", "Zv,Iv"], ["C6 /0", "Eb,Ib"], ["C7 /0", "Ev,Iz"],
+      ["88 /r", "Eb,Gb"],
+      ["89 /r", "Ev,Gv"],
+      ["8A /r", "Gb,Eb"],
+      ["8B /r", "Gv,Ev"],
+      ["A0", "AL,Ob"],
+      ["A1", "rAX,Ov"],
+      ["A2", "Ob,AL"],
+      ["A3", "Ov,rAX"],
+      ["B0+r", "Zb,Ib"],
+      ["B8+r", "Zv,Iv"],
+      ["C6 /0", "Eb,Ib"],
+      ["C7 /0", "Ev,Iz"],
     ],
     roles: "w,r",
     meaning: (_b, [, y]) => ({ out: { 0: y! } }),
   }),
-  family("MOVZX", { encodings: [["0F B6 /r", "Gv,Eb"], ["0F B7 /r", "Gv,Ew"]], roles: "w,r", meaning: (_b, [, y]) => ({ out: { 0: y! } }) }),
+  family("MOVZX", {
+    encodings: [
+      ["0F B6 /r", "Gv,Eb"],
+      ["0F B7 /r", "Gv,Ew"],
+    ],
+    roles: "w,r",
+    meaning: (_b, [, y]) => ({ out: { 0: y! } }),
+  }),
   family("MOVSX", {
-    encodings: [["0F BE /r", "Gv,Eb"], ["0F BF /r", "Gv,Ew"]],
+    encodings: [
+      ["0F BE /r", "Gv,Eb"],
+      ["0F BF /r", "Gv,Ew"],
+    ],
     roles: "w,r",
     meaning: (b, [, y], _bits, widths) => ({ out: { 0: b.sext(y!, widths[1]!) } }),
   }),
   family("MOVSXD", { encodings: [["63 /r o64", "Gv,Ed"]], roles: "w,r", meaning: (b, [, y]) => ({ out: { 0: b.sext(y!, 32) } }) }),
   family("LEA", { encodings: [["8D /r mem", "Gv,M"]], roles: "w,a", meaning: (_b, [, address]) => ({ out: { 0: address! } }) }),
   family("XCHG", {
-    encodings: [["86 /r", "Eb,Gb"], ["87 /r", "Ev,Gv"], ["90+r", "Zv,rAX"]],
+    encodings: [
+      ["86 /r", "Eb,Gb"],
+      ["87 /r", "Ev,Gv"],
+      ["90+r", "Zv,rAX"],
+    ],
     roles: "rw,rw",
     lock: true,
     meaning: (_b, [x, y]) => ({ out: { 0: y!, 1: x! } }),
@@ -64,7 +87,12 @@ export const move: Entry[] = [
     meaning: (b, [x], bits) => ({ out: { 0: bits === 16 ? b.imm(0) : swapBytes(b, x!, bits) } }),
   }),
   family("MOVBE", {
-    encodings: [["NP 0F 38 F0 /r mem", "Gv,Ev"], ["66 0F 38 F0 /r mem", "Gv,Ev"], ["NP 0F 38 F1 /r mem", "Ev,Gv"], ["66 0F 38 F1 /r mem", "Ev,Gv"]] as EncodingSpec[],
+    encodings: [
+      ["NP 0F 38 F0 /r mem", "Gv,Ev"],
+      ["66 0F 38 F0 /r mem", "Gv,Ev"],
+      ["NP 0F 38 F1 /r mem", "Ev,Gv"],
+      ["66 0F 38 F1 /r mem", "Ev,Gv"],
+    ] as EncodingSpec[],
     roles: "w,r",
     feature: "movbe",
     meaning: (b, [, y], bits) => ({ out: { 0: swapBytes(b, y!, bits) } }),
@@ -80,5 +108,9 @@ export const move: Entry[] = [
     meaning: (b, _ops, bits) => ({ out: { 0: b.sar(b.sext(b.gpr(RAX, bits), bits), b.imm(63)) } }),
   }),
   outlined("XLAT", "sys", "xlat", [["D7"]]),
-  family("NOP", { encodings: [["90 nob"], ["0F 19 /r"], ["0F 1A /r"], ["0F 1B /r"], ["0F 1C /r"], ["0F 1D /r"], ["0F 1E /r"], ["0F 1F /r"], ["0F 18 /r"]], roles: "", meaning: () => ({}) }),
+  family("NOP", {
+    encodings: [["90 nob"], ["0F 19 /r"], ["0F 1A /r"], ["0F 1B /r"], ["0F 1C /r"], ["0F 1D /r"], ["0F 1E /r"], ["0F 1F /r"], ["0F 18 /r"]],
+    roles: "",
+    meaning: () => ({}),
+  }),
 ];

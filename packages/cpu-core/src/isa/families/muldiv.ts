@@ -30,7 +30,10 @@ function wideFlags<V>(b: Sem<V>, low: V, high: V, bits: Width, signed: boolean):
 
 const widening = (mnemonic: string, op: number, signed: boolean): FamilyEntry =>
   family(mnemonic, {
-    encodings: [[`F6 /${op}`, "Eb"], [`F7 /${op}`, "Ev"]],
+    encodings: [
+      [`F6 /${op}`, "Eb"],
+      [`F7 /${op}`, "Ev"],
+    ],
     roles: "r",
     meaning: (b, [x], bits) => {
       const { low, high } = product(b, b.let(b.gpr(RAX, bits)), x!, bits, signed);
@@ -47,7 +50,10 @@ const imulTo = <V>(b: Sem<V>, x: V, y: V, bits: Width): Effect<V> => {
 /** Division of the double-width accumulator; #DE on a zero divisor or a quotient that does not fit. */
 const division = (mnemonic: string, op: number, signed: boolean): FamilyEntry =>
   family(mnemonic, {
-    encodings: [[`F6 /${op}`, "Eb"], [`F7 /${op}`, "Ev"]],
+    encodings: [
+      [`F6 /${op}`, "Eb"],
+      [`F7 /${op}`, "Ev"],
+    ],
     roles: "r",
     meaning: (b, [d], bits) => {
       let quotient: typeof d, remainder: typeof d;
@@ -82,7 +88,14 @@ export const muldiv: FamilyEntry[] = [
   widening("MUL", 4, false),
   widening("IMUL", 5, true),
   family("IMUL", { encodings: [["0F AF /r", "Gv,Ev"]], roles: "rw,r", meaning: (b, [x, y], bits) => imulTo(b, x!, y!, bits) }),
-  family("IMUL3", { encodings: [["69 /r", "Gv,Ev,Iz"], ["6B /r", "Gv,Ev,Ibs"]], roles: "w,r,r", meaning: (b, [, x, y], bits) => imulTo(b, x!, y!, bits) }),
+  family("IMUL3", {
+    encodings: [
+      ["69 /r", "Gv,Ev,Iz"],
+      ["6B /r", "Gv,Ev,Ibs"],
+    ],
+    roles: "w,r,r",
+    meaning: (b, [, x, y], bits) => imulTo(b, x!, y!, bits),
+  }),
   family("MULX", {
     encodings: [["VEX.L0.F2.0F38 F6 /r", "Gy,By,Ey"]],
     roles: "w,w,r",

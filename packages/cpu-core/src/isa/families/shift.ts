@@ -3,7 +3,12 @@ import { type EncodingSpec, type FamilyEntry, family } from "../define.js";
 import type { Effect, Sem, Width } from "../sem.js";
 
 const groupEncodings = (n: number): EncodingSpec[] => [
-  [`C0 /${n}`, "Eb,Ib"], [`C1 /${n}`, "Ev,Ib"], [`D0 /${n}`, "Eb,1"], [`D1 /${n}`, "Ev,1"], [`D2 /${n}`, "Eb,CL"], [`D3 /${n}`, "Ev,CL"],
+  [`C0 /${n}`, "Eb,Ib"],
+  [`C1 /${n}`, "Ev,Ib"],
+  [`D0 /${n}`, "Eb,1"],
+  [`D1 /${n}`, "Ev,1"],
+  [`D2 /${n}`, "Eb,CL"],
+  [`D3 /${n}`, "Ev,CL"],
 ];
 
 type ShiftRule = <V>(b: Sem<V>, value: V, count: V, bits: Width) => Effect<V>;
@@ -91,7 +96,10 @@ function throughCarry<V>(b: Sem<V>, x: V, count: V, bits: Width, left: boolean):
 
 const double = (mnemonic: string, opcodes: readonly [string, string], left: boolean): FamilyEntry =>
   family(mnemonic, {
-    encodings: [[`0F ${opcodes[0]} /r`, "Ev,Gv,Ib"], [`0F ${opcodes[1]} /r`, "Ev,Gv,CL"]],
+    encodings: [
+      [`0F ${opcodes[0]} /r`, "Ev,Gv,Ib"],
+      [`0F ${opcodes[1]} /r`, "Ev,Gv,CL"],
+    ],
     roles: "rw,r,r",
     meaning: (b, [x, y, c], bits) => {
       const count = b.let(b.and(c!, b.imm(bits === 64 ? 63 : 31)));
