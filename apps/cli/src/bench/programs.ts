@@ -68,7 +68,7 @@ export const hotLoop: Program = {
     0xeb,
     0xcf, //                               jmp  the first
   ],
-  registers: { rsi: 0x200000n, rdi: 0x210000n },
+  registers: { rbx: 0n, rcx: 0n, rdx: 0n, rsi: 0x200000n, rdi: 0x210000n },
 };
 
 /** fib(27) by recursion: calls, returns, pushes and pops. */
@@ -167,25 +167,15 @@ export const copy: Program = {
 /** Changes of address space in one round of `addressSpaces`. */
 export const SWITCHES = 2;
 
-/** Two address spaces in turn, with a load from the same linear page in each. */
-export const addressSpaces = (first: number, second: number): Program => ({
-  name: "CR3 switch",
-  code: [
-    0x0f,
-    0x22,
-    0xd8, // mov cr3, rax
-    0x8b,
-    0x0e, //       mov ecx, [rsi]
-    0x0f,
-    0x22,
-    0xdb, // mov cr3, rbx
-    0x8b,
-    0x0e, //       mov ecx, [rsi]
-    0x49,
-    0xff,
-    0xc0, // inc r8
-    0xeb,
-    0xf1, //       jmp the first
-  ],
-  registers: { rax: BigInt(second), rbx: BigInt(first), rsi: 0x120000n },
-});
+/** Two address spaces in turn; `load` also reads the same linear page in each of them. */
+export const addressSpaces = (first: number, second: number, load: boolean): Program => {
+  const toSecond = [0x0f, 0x22, 0xd8]; //  mov cr3, rax
+  const toFirst = [0x0f, 0x22, 0xdb]; //   mov cr3, rbx
+  const read = load ? [0x8b, 0x0e] : []; // mov ecx, [rsi]
+  const code = [...toSecond, ...read, ...toFirst, ...read, 0x49, 0xff, 0xc0]; // inc r8
+  return {
+    name: "CR3 switch",
+    code: [...code, 0xeb, 256 - code.length - 2], // jmp the first
+    registers: { rax: BigInt(second), rbx: BigInt(first), rsi: 0x120000n },
+  };
+};
