@@ -61,7 +61,7 @@ describe.skipIf(!hasTool("apt-get") || !hasTool("mkfs.ext4", "-V"))("Debian's st
     const disk = join(dir, "overlay.img");
     copyFileSync(blank, disk);
     const before = digest(disk);
-    const shell = "# $";
+    const shell = "/ # $";
     const { status, stdout } = await paravane(
       [
         "boot",
@@ -86,7 +86,7 @@ describe.skipIf(!hasTool("apt-get") || !hasTool("mkfs.ext4", "-V"))("Debian's st
 
   test("a read-only disk cannot be written", async () => {
     const { status } = await paravane(
-      ["boot", "debian", "--drive", `${blank},ro`, "--until", "# $", "--then", "cat /sys/block/vda/ro\\r", "--until", "^1\\r?$"],
+      ["boot", "debian", "--drive", `${blank},ro`, "--until", "/ # $", "--then", "cat /sys/block/vda/ro\\r", "--until", "^1\\r?$"],
       { limitMs: BOOT_MS },
     );
     expect(status).toBe(0);

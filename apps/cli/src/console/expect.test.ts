@@ -50,6 +50,16 @@ describe("waiting and typing", () => {
     expect(done()).toBe(1);
   });
 
+  test("escape sequences are left out, also when they come in pieces", () => {
+    const { see, done } = session(parseUntil("root # $"));
+    see("ro\x1b[1;3");
+    see("2mot\x1b[0m # ");
+    expect(done()).toBe(1);
+    const prompt = session(parseUntil("^/ # $"));
+    prompt.see("\r\n/ # \x1b[6n");
+    expect(prompt.done()).toBe(1);
+  });
+
   test("the text kept is bounded, and the newest stays", () => {
     const { see, done } = session(parseUntil("the end"));
     for (let megabyte = 0; megabyte < 4; megabyte++) see("x".repeat(1 << 20));

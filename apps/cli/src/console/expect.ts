@@ -1,10 +1,14 @@
 // `--until A --then TEXT --until B`: waits for text on the console, types, waits again. Only a bounded tail of the console is kept.
+// Terminal escape sequences are left out of what is matched: a shell asks for the cursor's place right after its prompt, and `# $` should still fit.
 import { usageError } from "../errors.js";
 
 /** One step of a headless session. */
 export type Step = { readonly until: RegExp } | { readonly type: Uint8Array };
 
 const KEEP_CHARACTERS = 1 << 16;
+const ESCAPE_SEQUENCE = /\x1b(?:\[[0-?]*[ -/]*[@-~]|[@-Z\\-_])/g;
+const OPEN_SEQUENCE = /\x1b(?:\[[0-?]*[ -/]*)?$/;
+const LONGEST_SEQUENCE = 32;
 const ESCAPES: Record<string, string> = { n: "\n", r: "\r", t: "\t", e: "\x1b", "\\": "\\", "0": "\0" };
 
 /** Reads `--until`; `^` and `$` match at lines. */
@@ -29,6 +33,7 @@ export function parseThen(text: string): Step {
 /** Walks through the steps as the console shows its text. */
 export class ExpectSession {
   #text = "";
+  #open = "";
   #next = 0;
   readonly #decoder = new TextDecoder();
 
@@ -51,7 +56,10 @@ export class ExpectSession {
 
   /** More of the console. */
   feed(bytes: Uint8Array): void {
-    this.#text = (this.#text + this.#decoder.decode(bytes, { stream: true })).slice(-KEEP_CHARACTERS);
+    const text = (this.#open + this.#decoder.decode(bytes, { stream: true })).replace(ESCAPE_SEQUENCE, "");
+    const open = OPEN_SEQUENCE.exec(text)?.[0] ?? "";
+    this.#open = open.length <= LONGEST_SEQUENCE ? open : "";
+    this.#text = (this.#text + text.slice(0, text.length - this.#open.length)).slice(-KEEP_CHARACTERS);
     this.#advance();
   }
 

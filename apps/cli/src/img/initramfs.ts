@@ -32,7 +32,6 @@ mount -t tmpfs tmpfs /tmp
 hostname paravane
 # A driver without its device (xen-blkfront on bare metal) refuses to load; that is not an error here.
 while read -r module; do insmod "/lib/modules/$module" 2>/dev/null; done </lib/modules/order
-cd /root
 echo
 echo "${USER_SPACE_MARKER}: $(uname -s) $(uname -r) on $(uname -m)"
 echo "This is a busybox shell; 'busybox --list' names its commands, 'poweroff -f' ends the guest."
