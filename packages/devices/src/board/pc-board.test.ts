@@ -1,7 +1,9 @@
 import type { IrqLine } from "@paravane/paravirt-ops";
 import { describe, expect, test } from "vitest";
+import { ManualClock } from "../../test/fakes.js";
 import { pcRig } from "../../test/pc-rig.js";
 import { HostBridge, pirqOf } from "../pci/index.js";
+import { pcBoard } from "./pc-board.js";
 
 const LEVEL = 1 << 15;
 const LOW_ACTIVE = 1 << 13;
@@ -216,6 +218,32 @@ test("tables are written where the boot protocol says, and say what the devices 
   const area = memory.view(reserved[0]!.base, reserved[0]!.length);
   const at = String.fromCharCode(...area.subarray(0, 0x8000)).lastIndexOf("HPET");
   expect(memory.readU32(reserved[0]!.base + at + 36)).toBe(mmio.read(0xfed00000, 4));
+});
+
+test("the BIOS data area has the serial port and the size of base memory, by which hypervisors place themselves", () => {
+  const { board, memory } = pcRig();
+  board.installTables();
+  expect([memory.readU16(0x400), memory.readU16(0x40e), memory.readU16(0x413)]).toEqual([0x3f8, 0, 640]);
+});
+
+test("tables before connect() are the composer's mistake and say so", () => {
+  const buses = pcBoard.createBuses();
+  const clock = new ManualClock();
+  const board = pcBoard.create({
+    ...buses,
+    ramBytes: 1 << 24,
+    vcpus: 1,
+    clock,
+    wallClock: { nowMs: () => 0 },
+    entropy: { fill: () => {} },
+    serial: { write: () => true, onDrain: () => {}, onData: () => {}, ready: () => {} },
+    drives: [],
+    currentVcpu: () => 0,
+    power: () => {},
+    setA20: () => {},
+    tscHz: 1e9,
+  });
+  expect(() => board.installTables()).toThrowError(expect.objectContaining({ code: "board/not-connected" }));
 });
 
 test("fw_cfg tells memory and processors", () => {

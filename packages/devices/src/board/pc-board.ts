@@ -33,6 +33,7 @@ import { TestDevice } from "../test-device/index.js";
 import { attachIsaUart, type IsaUart, Uart16550 } from "../uart/index.js";
 import { attachVga, Vga } from "../vga/index.js";
 import { VirtioBlock, VirtioEntropy, VirtioPci } from "../virtio/index.js";
+import { writeBiosDataArea } from "./bios-data-area.js";
 import { applyFirmwareState } from "./firmware-state.js";
 import { InterruptWires } from "./interrupt-wires.js";
 
@@ -189,8 +190,11 @@ export class PcBoard implements Board {
     return this.#lines(gsi);
   }
 
+  /** Writes the ACPI tables and the BIOS data area. @throws HvError "board/not-connected" before `connect` */
   installTables(): ReturnType<Board["installTables"]> {
-    return installAcpiTables(this.#connectedMemory(), this.#acpi);
+    const memory = this.#connectedMemory();
+    writeBiosDataArea(memory, COM1_PORT);
+    return installAcpiTables(memory, this.#acpi);
   }
 
   addFirmwareFile(name: string, bytes: Uint8Array): void {
