@@ -103,6 +103,7 @@ export const notCovered: Readonly<Record<string, readonly string[]>> = {
     "MFENCE NP 0F AE /6 reg",
     "SFENCE NP 0F AE /7 reg",
     "PREFETCH 0F 0D /0 mem M",
+    "PREFETCH 0F 0D /r mem M",
     "PREFETCHW 0F 0D /1 mem M",
     "FNENI DB E0",
     "FNDISI DB E1",

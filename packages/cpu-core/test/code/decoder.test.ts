@@ -20,8 +20,8 @@ const NOT_IMPLEMENTED = new Set(
     "AVX_IFMA AVX_NE_CONVERT SM3 SM4 SHA512 INVEPT INVVPID TSXLDTRK HRESET FRED CLDEMOTE MCOMMIT HLE_or_RTM SEV_SNP SEV_ES AVX512F AVX512BW AVX512DQ"
   ).split(" "),
 );
-/** Hints that this core does not have in all forms: 0F 0D with ModRM.reg above 1 or a register is #UD here. */
-const HINTS = new Set(["PREFETCHW", "PREFETCHWT1", "MULTIBYTENOP"]);
+/** The register form of 0F 0D, which Intel takes as a hint and AMD does not have: #UD here. */
+const HINTS = new Set(["MULTIBYTENOP"]);
 /** VEX outside 32- and 64-bit code: these exist in 16-bit protected mode, where this decoder takes C4 and C5 as LES and LDS. */
 const VEX = new Set(["BMI1", "BMI2"]);
 /** Encodings whose register number is wrong: the decoder takes them, execution raises #UD. */

@@ -22,6 +22,7 @@ const sseSystem: readonly Entry[] = [
   nothing("SFENCE", "NP 0F AE /7 reg", "", "sse"),
   nothing("PREFETCH", "0F 0D /0 mem", "M"),
   nothing("PREFETCHW", "0F 0D /1 mem", "M"),
+  nothing("PREFETCH", "0F 0D /r mem", "M"), // the reserved ones (AMD APM Vol. 3 "PREFETCHW")
 ];
 
 export const sse: readonly Entry[] = [...sseMove, ...sseFloat, ...sseConvert, ...sseInteger, ...sse4, ...crypto, ...mmx, ...sseSystem];
