@@ -83,12 +83,12 @@ describe("host clock", () => {
     expect(clock.nowNs()).toBeLessThan(305_010_000);
   });
 
-  test("more than a second of lag is jumped over, but only between slices", () => {
+  test("more than ten seconds of lag are jumped over, but only between slices", () => {
     const { world, clock } = hostWorld();
-    world.ms += 1400;
+    world.ms += 14_000;
     expect(clock.nowNs()).toBeLessThan(1_000_000);
     clock.poll();
-    expect(clock.nowNs()).toBe(1_400_000_000);
+    expect(clock.nowNs()).toBe(14_000_000_000);
   });
 
   test("time never goes back, not even with the host's clock", () => {
