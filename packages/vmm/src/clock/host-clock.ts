@@ -4,7 +4,8 @@
  *
  * - A reading may advance guest time by what the instructions since the last reading explain, and no more. What the host took beyond
  *   that is lag: the guest simply does not see it yet.
- * - Lag is paid back by running up to 1/8 faster, at once while the guest is idle, and beyond ten seconds (the host slept) by a jump between two slices.
+ * - Lag is paid back by running up to 1/8 faster, at once while the guest is idle, and beyond ten seconds (the host slept) by a jump
+ *   between two slices.
  * - Time never goes back, stands still while the machine is paused, and agrees with the host's in the long run.
  *
  * All of the guest's timers are functions of this one clock, so they agree with one another at every instant, lag or not.
