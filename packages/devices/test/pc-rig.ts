@@ -1,5 +1,5 @@
 /** A whole board on its buses, with processors that write down what reaches them. */
-import type { BoardDrive, MmioBus, PioBus, PowerEvent, Vcpu } from "@paravane/paravirt-ops";
+import type { BoardDrive, ByteStream, MmioBus, PioBus, PowerEvent, Vcpu } from "@paravane/paravirt-ops";
 import { pcBoard } from "../src/board/pc-board.js";
 import { RecordingProcessor } from "./apic-rig.js";
 import { ManualClock } from "./fakes.js";
@@ -12,7 +12,7 @@ interface Buses {
 
 /** `around` may put something between the board and its buses. */
 export function pcRig(
-  options: { vcpus?: number; exitPort?: number; testDevice?: boolean; drives?: BoardDrive[] } = {},
+  options: { vcpus?: number; exitPort?: number; testDevice?: boolean; drives?: BoardDrive[]; console?: ByteStream } = {},
   around: (buses: Buses) => Buses = (buses) => buses,
 ) {
   const vcpus = options.vcpus ?? 1;
@@ -42,6 +42,7 @@ export function pcRig(
       ready: () => {},
     },
     drives: options.drives ?? [],
+    ...(options.console === undefined ? {} : { console: options.console }),
     ...(options.exitPort === undefined ? {} : { exitPort: options.exitPort }),
     ...(options.testDevice === undefined ? {} : { testDevice: options.testDevice }),
     currentVcpu: () => current,

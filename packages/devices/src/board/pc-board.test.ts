@@ -220,6 +220,28 @@ test("tables are written where the boot protocol says, and say what the devices 
   expect(memory.readU32(reserved[0]!.base + at + 36)).toBe(mmio.read(0xfed00000, 4));
 });
 
+test("PCI has the drives in order, then the console, then entropy; each is there only when it was configured", () => {
+  const store = {
+    size: 1 << 20,
+    sectorSize: 512,
+    readOnly: false,
+    read: async () => {},
+    write: async () => {},
+    flush: async () => {},
+    close: async () => {},
+  };
+  const stream = { write: () => true, onDrain: () => {}, onData: () => {}, ready: () => {} };
+  const drives = [0, 1].map(() => ({ store, readOnly: false }));
+  const devices = (rig: ReturnType<typeof pcRig>) =>
+    [0, 1, 2, 3, 4, 5, 6].map((slot) => {
+      rig.pio.write(0xcf8, 4, 0x80000000 + (slot << 11));
+      return rig.pio.read(0xcfc, 4);
+    });
+  const [bridge, isa, block, console, entropy] = [0x12378086, 0x70008086, 0x10421af4, 0x10431af4, 0x10441af4];
+  expect(devices(pcRig({ drives, console: stream }))).toEqual([bridge, isa, block, block, console, entropy, 0xffffffff]);
+  expect(devices(pcRig()).slice(2, 4)).toEqual([entropy, 0xffffffff]);
+});
+
 test("the BIOS data area has the serial port and the size of base memory, by which hypervisors place themselves", () => {
   const { board, memory } = pcRig();
   board.installTables();

@@ -32,7 +32,7 @@ import { requireSchema } from "../schema.js";
 import { TestDevice } from "../test-device/index.js";
 import { attachIsaUart, type IsaUart, Uart16550 } from "../uart/index.js";
 import { attachVga, Vga } from "../vga/index.js";
-import { VirtioBlock, VirtioEntropy, VirtioPci } from "../virtio/index.js";
+import { VirtioBlock, VirtioConsole, VirtioEntropy, VirtioPci } from "../virtio/index.js";
 import { writeBiosDataArea } from "./bios-data-area.js";
 import { applyFirmwareState } from "./firmware-state.js";
 import { InterruptWires } from "./interrupt-wires.js";
@@ -155,11 +155,13 @@ export class PcBoard implements Board {
     this.vga = new Vga(clock);
     attachVga(pio, mmio, this.vga);
 
-    // PCI with the drives in the order given, then entropy.
+    // PCI with the drives in the order given, then the console if there is one, then entropy.
     this.pci = new PciHost({ pio, mmio, msi: this.msi, line: this.#wires.party(), reset: resetMachine });
     environment.drives.forEach(({ store, readOnly }, index) => {
       this.#virtio.push(this.pci.plug((wiring) => new VirtioPci(new VirtioBlock({ store, readOnly, serial: `disk${index}` }), wiring)));
     });
+    const { console } = environment;
+    if (console) this.#virtio.push(this.pci.plug((wiring) => new VirtioPci(new VirtioConsole(console), wiring)));
     this.#virtio.push(this.pci.plug((wiring) => new VirtioPci(new VirtioEntropy(environment.entropy), wiring)));
 
     // What test suites and firmware ask for.
