@@ -159,6 +159,10 @@ export class BlockDecoder {
     v.setInt32(u + L.U_IMM + 4, operandsWithTwoImmediates(operands) ? i.immediate2 : i.immediateHigh, true);
     if (entry.type === "branch" || operands.some((o) => o.place === "relative")) this.#relative(i, u, delta, operands);
     if (operands.some((o) => o.place === "one")) v.setInt32(u + L.U_IMM, 1, true);
+    if (offset !== undefined) {
+      v.setInt32(u + L.U_IMM, i.displacement, true);
+      v.setInt32(u + L.U_IMM + 4, i.displacementHigh, true);
+    }
     const isSys =
       (entry.type === "outlined" && (entry.kind === "sys" || entry.kind === "sysMem")) ||
       ((entry.type === "stack" || entry.type === "branch") && stack === "slow");
