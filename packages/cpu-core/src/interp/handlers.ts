@@ -135,7 +135,8 @@ export function buildTable(entries: readonly Entry[]): { rows: TableRow[]; handl
           for (const stack of stacks) {
             const shapes = shapesOf(operands, opsize, memory);
             const key = keyOf(entry, shapes, opsize, stack);
-            if (!byKey.has(key)) byKey.set(key, { class: classOf(entry, stack === "slow"), key, entry, shapes, opsize, stack });
+            if (!byKey.has(key))
+              byKey.set(key, { class: classOf(entry, stack === "slow", shapes[0]?.bits ?? 0), key, entry, shapes, opsize, stack });
             for (const s of sizes.length === 1 ? OPERAND_SIZES : [opsize])
               for (const m of hasRm ? [memory] : [false, true])
                 for (const k of stacks.length === 1 ? STACK_KINDS : [stack]) uses.push({ row, index: handlerIndex(s, m, k), key });

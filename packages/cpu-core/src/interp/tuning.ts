@@ -42,13 +42,26 @@ const HOT = new Set([
   "XADD",
 ]);
 
+/** Operations whose 16-bit forms are as common as their others. */
+const HOT_AT_16 = new Set(["MOV", "MOVZX", "CMP", "TEST", "NOP"]);
+/** Operations whose 8-bit forms are common. */
+const HOT_AT_8 = new Set(["MOV", "CMP", "TEST", "ADD", "SUB", "AND", "OR", "XOR", "INC", "DEC"]);
+
+function isHot(mnemonic: string, bits: number): boolean {
+  if (mnemonic.startsWith("SET")) return true;
+  if (bits === 16 && !HOT_AT_16.has(mnemonic)) return false;
+  if (bits === 8 && !HOT_AT_8.has(mnemonic)) return false;
+  return HOT.has(mnemonic) || mnemonic.startsWith("CMOV");
+}
+
 /** inline: a case of the loop; cold: a function that the loop calls and goes on; sys: the loop returns afterwards. */
 export type HandlerClass = "inline" | "cold" | "sys";
 
-export function classOf(entry: Entry, slowStack: boolean): HandlerClass {
+/** @param bits - width of the first operand, 0 without operands */
+export function classOf(entry: Entry, slowStack: boolean, bits: number): HandlerClass {
   switch (entry.type) {
     case "family":
-      return HOT.has(entry.mnemonic) || /^(CMOV|SET)/.test(entry.mnemonic) ? "inline" : "cold";
+      return isHot(entry.mnemonic, bits) ? "inline" : "cold";
     case "outlined":
       return entry.kind === "sys" || entry.kind === "sysMem" ? "sys" : "cold";
     case "branch":

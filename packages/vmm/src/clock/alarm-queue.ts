@@ -16,6 +16,8 @@ class QueuedAlarm implements Alarm {
   slot = NOT_QUEUED;
   /** Counts calls to `arm` and `disarm`, so that the queue sees what `fire` did. */
   changes = 0;
+  /** Armed by its own `fire`: a periodic device, each of whose periods must be seen. */
+  selfArmed = false;
 
   constructor(
     readonly name: string,
@@ -30,6 +32,7 @@ class QueuedAlarm implements Alarm {
 
   arm(deadlineNs: Ns): void {
     this.changes++;
+    this.selfArmed = false;
     this.queue.place(this, deadlineNs);
   }
 
@@ -53,6 +56,16 @@ export class AlarmQueue {
     return first === undefined ? Number.POSITIVE_INFINITY : first.deadline;
   }
 
+  /** True when the earliest alarm was armed from outside (by the guest), not by its own firing. */
+  get nextIsOneShot(): boolean {
+    return this.#heap[0]?.selfArmed === false;
+  }
+
+  /** The earliest deadline but for the first alarm's, or Infinity. */
+  get secondNs(): Ns {
+    return Math.min(this.#heap[1]?.deadline ?? Number.POSITIVE_INFINITY, this.#heap[2]?.deadline ?? Number.POSITIVE_INFINITY);
+  }
+
   create(name: string, fire: (deadlineNs: Ns) => void): Alarm {
     return new QueuedAlarm(name, this.#created++, fire, this);
   }
@@ -66,7 +79,9 @@ export class AlarmQueue {
       this.take(first);
       const changes = first.changes;
       first.fire(deadline);
-      if (first.changes !== changes && first.slot !== NOT_QUEUED) this.#fold(first, deadline, nowNs);
+      if (first.changes === changes || first.slot === NOT_QUEUED) continue;
+      first.selfArmed = true;
+      this.#fold(first, deadline, nowNs);
     }
   }
 

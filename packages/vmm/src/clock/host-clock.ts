@@ -13,6 +13,7 @@
  */
 import type { Alarm, Ns } from "@paravane/paravirt-ops";
 import { AlarmQueue } from "./alarm-queue.js";
+import { IdleTicks } from "./idle-ticks.js";
 import type { MachineClock, RetiredSource } from "./machine-clock.js";
 
 /** What one reading explains without any instruction: a device access that left the compiled code. */
@@ -31,6 +32,7 @@ export type HostNow = () => number;
 export class HostClock implements MachineClock {
   readonly kind = "host";
   readonly #alarms: AlarmQueue;
+  readonly #idleTicks = new IdleTicks();
   #running = false;
   /** Where guest time would be without smoothing. */
   #targetNs = 0;
@@ -106,7 +108,9 @@ export class HostClock implements MachineClock {
     this.woke();
     this.#idle = true;
     this.#sliceEndNs = this.#alarms.nextNs;
-    return Math.max(0, (this.#alarms.nextNs - this.#guestNs) / 1e6);
+    const nextNs = this.#alarms.nextNs;
+    const wakeNs = this.#alarms.nextIsOneShot ? Math.min(this.#idleTicks.wakeAt(nextNs), Math.max(nextNs, this.#alarms.secondNs)) : nextNs;
+    return Math.max(0, (wakeNs - this.#guestNs) / 1e6);
   }
 
   woke(): void {

@@ -111,7 +111,7 @@ export class RunLoop {
 
   async #sleep(ms: number): Promise<void> {
     const started = performance.now();
-    await this.host.sleep(Math.max(1, Math.round(ms)));
+    await this.host.sleep(Math.max(1, Math.ceil(ms)));
     this.#yieldedAt = performance.now();
     this.counters.idleMs += this.#yieldedAt - started;
     this.clock.woke();
