@@ -4,7 +4,7 @@
 import {
   BLOCK_CROSSING, BLOCK_HASH_ENTRIES, BLOCK_HASH_PTR, BLOCK_STALE, CODE_BLOCKS_PTR, CODE_END_PTR, CODE_FLUSHES_PTR, CODE_MAP_PTR,
   CODE_NEXT_PTR, CODE_POOL_PTR, CODE_STALE_PTR, CROSSING_BYTES, FRAME_CODE, FRAME_INFO_PTR, HEADER_SPECIAL, H_BYTES, H_COUNT, H_HOST, H_MODE,
-  H_NEXT, H_PAGE_NEXT, H_REAL, H_STATE, PAGE_BLOCKS_PTR, RAM_BASE_PTR, RAM_SIZE_PTR,
+  H_NEXT, H_PAGE_NEXT, H_STATE, PAGE_BLOCKS_PTR, RAM_BASE_PTR, RAM_SIZE_PTR,
 } from "../src/layout";
 import { granulesOf } from "./memory/physical";
 import { fetchPtr } from "./memory/access";
@@ -139,11 +139,4 @@ export function codeCrossingValid(cpu: usize, header: usize, linear: u64): bool 
   if (memory.compare(load<u32>(header, H_HOST), copy, first) == 0 && memory.compare(second, copy + first, bytes - first) == 0) return true;
   drop(header);
   return false;
-}
-
-/** Instructions in the block, for budgets. */
-// @ts-ignore: decorator
-@inline
-export function codeCount(header: usize): u32 {
-  return load<u32>(header, H_REAL);
 }
