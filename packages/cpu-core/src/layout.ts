@@ -117,7 +117,7 @@ export const PHYS_MASK = 0x418; // u64: implemented physical-address bits
 
 // -- run control ------------------------------------------------------------------------------------------------------------------
 export const INTR = 0x420; // u32: INTR pin
-export const NMI = 0x424; // u32: NMI latched
+export const NMI = 0x424; // u32: NMIs that wait: one while NMIs are blocked, otherwise two, since the first is as good as begun
 export const NMI_BLOCKED = 0x428; // u32: until IRET
 export const SHADOW = 0x42c; // u32: SHADOW_* bits, cleared after one instruction
 export const HALTED = 0x430; // u32: 0 running, 1 HLT, 2 wait for SIPI, 3 shutdown
@@ -281,6 +281,9 @@ export const FEATURE_MTRR = 2097152;
 export const FEATURE_PAT = 4194304;
 export const FEATURE_MCA = 8388608;
 export const FEATURE_TSC = 16777216;
+export const FEATURE_APIC = 33554432;
+export const FEATURE_X2APIC = 67108864;
+export const FEATURE_TSC_DEADLINE = 134217728;
 
 // -- what hostIntercept may be asked about (its `kind`) --------------------------------------------------------------------------------------
 export const INTERCEPT_VMCALL = 1; // VMCALL or VMMCALL

@@ -6,6 +6,7 @@ import {
   EFER_MASK,
   EXIT_ARG,
   FEATURES,
+  FEATURE_APIC,
   FEATURE_ARCH_CAPABILITIES,
   FEATURE_LM,
   FEATURE_MCA,
@@ -17,6 +18,8 @@ import {
   FEATURE_SYSCALL,
   FEATURE_TSC,
   FEATURE_TSC_ADJUST,
+  FEATURE_TSC_DEADLINE,
+  FEATURE_X2APIC,
   FS,
   GS,
   MISC_ENABLE_MASK,
@@ -41,6 +44,7 @@ import {
   MSR_SYSENTER_ESP,
   MSR_TSC_ADJUST,
   MSR_TSC_AUX,
+  PHYS_MASK,
   SEG,
   SEG_BASE,
   SEG_SIZE,
@@ -58,6 +62,8 @@ const CR0_PG: u64 = 0x80000000;
 const EFER_LME: u64 = 0x100;
 const EFER_LMA: u64 = 0x400;
 const EFER_NXE: u64 = 0x800;
+const APIC_BASE: u32 = 0x1b;
+const APIC_BASE_EXTD: u64 = 0x400;
 const TSC_DEADLINE: u32 = 0x6e0;
 const FS_BASE: usize = SEG + FS * SEG_SIZE + SEG_BASE;
 const GS_BASE: usize = SEG + GS * SEG_SIZE + SEG_BASE;
@@ -138,13 +144,19 @@ function constantOf(cpu: usize, index: u32): u64 {
 // @ts-ignore: decorator
 @inline
 function boardOwns(index: u32): bool {
-  return index == 0x1b || index == TSC_DEADLINE || (index & 0xffffff00) == 0x800;
+  return index == APIC_BASE || index == TSC_DEADLINE || (index & 0xffffff00) == 0x800;
+}
+
+/** Does the model have this register of the board's? */
+function boardHas(cpu: usize, index: u32): bool {
+  if (index == APIC_BASE) return has(cpu, FEATURE_APIC);
+  return has(cpu, index == TSC_DEADLINE ? FEATURE_TSC_DEADLINE : FEATURE_X2APIC);
 }
 
 /** Value of an MSR into EXIT_ARG. False: there is none. */
 export function msrGet(cpu: usize, index: u32): bool {
   if (boardOwns(index)) {
-    if (!hostMsrRead(cpu, index)) return false;
+    if (!boardHas(cpu, index) || !hostMsrRead(cpu, index)) return false;
     if (index == TSC_DEADLINE && load<u64>(cpu, EXIT_ARG)) {
       store<u64>(cpu, load<u64>(cpu, EXIT_ARG) + load<u64>(cpu, TSC_OFFSET), EXIT_ARG);
     }
@@ -192,6 +204,11 @@ function moveTsc(cpu: usize, by: u64): void {
 }
 
 function writeBoard(cpu: usize, index: u32, value: u64): bool {
+  if (!boardHas(cpu, index)) return false;
+  if (index == APIC_BASE) {
+    if (value & ~load<u64>(cpu, PHYS_MASK)) return false;
+    if (value & APIC_BASE_EXTD && !has(cpu, FEATURE_X2APIC)) return false;
+  }
   if (index == TSC_DEADLINE && value) {
     // the board counts in its own ticks; a time that is past there is due now
     const offset = load<u64>(cpu, TSC_OFFSET);

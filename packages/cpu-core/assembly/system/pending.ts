@@ -1,5 +1,6 @@
 // What happens between two instructions: debug traps, NMI, maskable interrupts, instruction breakpoints, in that order of priority
-// (SDM Vol. 3A Table 6-2), and what keeps them off (shadows of STI and MOV SS, EFLAGS.IF, NMI blocking).
+// (SDM Vol. 3A Table 6-2), and what keeps them off (shadows of STI and MOV SS, EFLAGS.IF, NMI blocking). STI's shadow holds NMIs back as
+// well, as SDM Vol. 2B "STI" permits: an NMI never finds STI's successor not yet begun.
 import {
   DEBUG_PENDING,
   EFLAGS,
@@ -22,7 +23,7 @@ export function pendingWork(cpu: usize): bool {
   if (load<u32>(cpu, HALTED) >= 2) return false;
   const shadow = load<u32>(cpu, SHADOW);
   if (load<u32>(cpu, DEBUG_PENDING) && !(shadow & SHADOW_MOV_SS)) return true;
-  if (load<u32>(cpu, NMI) && !load<u32>(cpu, NMI_BLOCKED) && !(shadow & SHADOW_MOV_SS)) return true;
+  if (load<u32>(cpu, NMI) && !load<u32>(cpu, NMI_BLOCKED) && !shadow) return true;
   if (load<u32>(cpu, INTR) && load<u32>(cpu, EFLAGS) & IF && !shadow) return true;
   return load<u32>(cpu, FETCH_WATCH) != 0 && !load<u32>(cpu, HALTED) && !(shadow & SHADOW_MOV_SS) && fetchWatch(cpu) != 0;
 }
@@ -38,8 +39,8 @@ export function takeInterrupt(cpu: usize): void {
     deliverException(cpu);
     return;
   }
-  if (load<u32>(cpu, NMI) && !load<u32>(cpu, NMI_BLOCKED) && !(shadow & SHADOW_MOV_SS)) {
-    store<u32>(cpu, 0, NMI);
+  if (load<u32>(cpu, NMI) && !load<u32>(cpu, NMI_BLOCKED) && !shadow) {
+    store<u32>(cpu, load<u32>(cpu, NMI) - 1, NMI);
     store<u32>(cpu, 1, NMI_BLOCKED);
     interrupt(cpu, 2, KIND_EXTERNAL);
     if (faulted(cpu)) deliverException(cpu);

@@ -19,6 +19,8 @@ const WAIT_FOR_SIPI = 2,
 export class CoreVcpu implements Vcpu {
   readonly #view: DataView;
   readonly #cpu: number;
+  #running = false;
+  #initRequested = false;
   fault: string | undefined;
 
   constructor(
@@ -48,11 +50,15 @@ export class CoreVcpu implements Vcpu {
     const halted = this.#get(L.HALTED);
     if (halted === WAIT_FOR_SIPI || halted === SHUT_DOWN) return false;
     if (halted === 0) return true;
-    return this.#get(L.NMI) !== 0 || (this.#get(L.INTR) !== 0 && (this.#get(L.EFLAGS) & IF) !== 0);
+    const nmi = this.#get(L.NMI) !== 0 && this.#get(L.NMI_BLOCKED) === 0;
+    return nmi || (this.#get(L.INTR) !== 0 && (this.#get(L.EFLAGS) & IF) !== 0);
   }
 
   run(budget: number): ExitReason {
+    this.#running = true;
     const reason = REASONS[this.engine.run(this.#cpu, budget)] ?? "unmodelled";
+    this.#running = false;
+    if (this.#initRequested) this.init();
     if (reason === "shutdown") this.fault = `triple fault at rip 0x${this.registers.get("rip").toString(16)}`;
     return reason;
   }
@@ -61,11 +67,14 @@ export class CoreVcpu implements Vcpu {
     if (level) this.#set(L.RESTART, 1);
   }
   raiseNmi(): void {
-    this.#set(L.NMI, 1);
+    this.#set(L.NMI, Math.min(this.#get(L.NMI) + 1, this.#get(L.NMI_BLOCKED) === 0 ? 2 : 1));
     this.#set(L.RESTART, 1);
   }
+  /** A vCPU that sends INIT to itself finishes the instruction that sent it. */
   init(): void {
-    resetState(this.#view, this.#cpu, this.id, this.engine, { init: true, waiting: this.id !== 0 });
+    this.#initRequested = this.#running;
+    if (this.#running) this.requestStop();
+    else resetState(this.#view, this.#cpu, this.id, this.engine, { init: true, waiting: this.id !== 0 });
   }
   startup(vector: number): void {
     if (this.#get(L.HALTED) !== WAIT_FOR_SIPI) return;

@@ -172,6 +172,50 @@ describe("TSC-deadline", () => {
   });
 });
 
+describe("an alarm that is late", () => {
+  test("does not let a one-shot that has run out begin again as a periodic one", () => {
+    const { apic, clock, drain } = rig(0x41);
+    apic.write(R.REG_INITIAL_COUNT, 1000);
+    clock.pass(16_500);
+    expect(apic.read(R.REG_CURRENT_COUNT)).toBe(0);
+    apic.write(R.REG_LVT_TIMER, PERIODIC | 0x42);
+    expect([apic.read(R.REG_CURRENT_COUNT), drain()]).toEqual([0, [0x41]]);
+    clock.advance(1e9);
+    expect(drain()).toEqual([]);
+  });
+
+  test("is taken with the old vector when the entry is written, and not at all when it was masked", () => {
+    const { apic, clock, drain } = rig(0x41);
+    apic.write(R.REG_INITIAL_COUNT, 1000);
+    clock.pass(16_500);
+    apic.write(R.REG_LVT_TIMER, R.LVT_MASKED);
+    expect(drain()).toEqual([0x41]);
+  });
+
+  test("does not lose a deadline when the next one is written", () => {
+    const { clock, msrs, drain } = rig(DEADLINE | 0x42);
+    msrs.msrWrite(0, TSC_DEADLINE, 2_500n);
+    clock.pass(2_000);
+    expect(msrs.msrRead(0, TSC_DEADLINE)).toBe(0n);
+    expect(drain()).toEqual([0x42]);
+    msrs.msrWrite(0, TSC_DEADLINE, 10_000n);
+    clock.pass(4_000);
+    msrs.msrWrite(0, TSC_DEADLINE, 1_000_000n);
+    expect(drain()).toEqual([0x42]);
+  });
+
+  test("leaves a periodic count in phase, masked or not", () => {
+    for (const masked of [0, R.LVT_MASKED]) {
+      const { apic, clock } = rig(PERIODIC | masked | 0x41);
+      apic.write(R.REG_INITIAL_COUNT, 1000);
+      clock.pass(3 * 16_000 + 4_000);
+      expect(apic.read(R.REG_CURRENT_COUNT)).toBe(750);
+      apic.write(R.REG_LVT_TIMER, masked | 0x41);
+      expect(apic.read(R.REG_CURRENT_COUNT)).toBe(750);
+    }
+  });
+});
+
 test("timers of all vCPUs that expire in the same instant interrupt every vCPU", () => {
   const { bus, clock, cpus, drain } = apicRig(8);
   for (const apic of bus.apics) {

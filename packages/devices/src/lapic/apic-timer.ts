@@ -54,9 +54,9 @@ export class ApicTimer {
     this.#alarm.disarm();
   }
 
-  /** The timer's LVT entry was written. Entering or leaving TSC-deadline mode disarms. */
+  /** The timer's LVT entry was written. Entering or leaving TSC-deadline mode disarms; a count goes on under the new mode from where it is. */
   setVectorEntry(entry: number, masked: boolean): void {
-    this.#settle();
+    this.settle();
     const mode = (entry >> 17) & 3;
     if ((mode === TSC_DEADLINE) !== (this.#mode === TSC_DEADLINE)) {
       this.#startNs = -1;
@@ -74,13 +74,14 @@ export class ApicTimer {
   /** Starts counting, or stops with 0. In TSC-deadline mode the write is ignored. */
   set initialCount(count: number) {
     if (this.#mode === TSC_DEADLINE) return;
+    this.settle();
     this.#initialCount = count;
     this.#startNs = count === 0 ? -1 : this.#clock.nowNs();
     this.#arm();
   }
 
   get currentCount(): number {
-    this.#settle();
+    this.settle();
     if (this.#startNs < 0) return 0;
     const passed = Math.floor((this.#clock.nowNs() - this.#startNs) / this.#divideNs);
     if (this.#mode !== PERIODIC && passed >= this.#initialCount) return 0;
@@ -92,7 +93,7 @@ export class ApicTimer {
   }
   /** Changes the divider; a count under way goes on from where it is. */
   set divideConfig(value: number) {
-    this.#settle();
+    this.settle();
     const left = this.currentCount;
     this.#divideConfig = value & 0x0b;
     const exponent = ((value & 3) | ((value >> 1) & 4)) + 1;
@@ -104,11 +105,13 @@ export class ApicTimer {
 
   /** IA32_TSC_DEADLINE: 0 when nothing is armed. */
   get deadline(): bigint {
+    this.settle();
     return this.#deadline;
   }
   /** Arms at a value of the TSC; one that is past expires at once. Outside TSC-deadline mode the write is ignored. */
   set deadline(value: bigint) {
     if (this.#mode !== TSC_DEADLINE) return;
+    this.settle();
     this.#deadline = value;
     this.#arm();
   }
@@ -135,10 +138,28 @@ export class ApicTimer {
     this.#arm();
   }
 
-  /** A one-shot that ran out unseen (masked, so without an alarm) has stopped. */
-  #settle(): void {
-    if (this.#startNs < 0 || this.#mode === PERIODIC || this.#alarm.deadlineNs !== undefined) return;
-    if (this.#clock.nowNs() >= this.#startNs + this.#initialCount * this.#divideNs) this.#startNs = -1;
+  /**
+   * Brings what time has done up to date: an expiry whose alarm is late happens now, and a count that nobody waits for stops or begins again.
+   * Due before anything changes what an expiry means.
+   */
+  settle(): void {
+    const dueNs = this.#alarm.deadlineNs;
+    if (dueNs !== undefined) {
+      if (dueNs > this.#clock.nowNs()) return;
+      this.#alarm.disarm();
+      this.#fire(dueNs);
+    } else if (this.#startNs >= 0) {
+      const end = this.#startNs + this.#initialCount * this.#divideNs;
+      if (this.#clock.nowNs() < end) return;
+      if (this.#mode === PERIODIC) this.#skipPeriods(end);
+      else this.#startNs = -1;
+    }
+  }
+
+  /** Moves the start of a periodic count on to the period that is under way, of which `end` began one. */
+  #skipPeriods(end: number): void {
+    const period = this.#initialCount * this.#divideNs;
+    this.#startNs = end + Math.floor(Math.max(0, this.#clock.nowNs() - end) / period) * period;
   }
 
   #arm(): void {
@@ -156,16 +177,21 @@ export class ApicTimer {
       this.#alarm.disarm();
       return;
     }
-    const hz = this.#tscHz;
-    const ticks = Number(this.#deadline);
-    const seconds = Math.floor(ticks / hz);
-    // The small addend covers the rounding of the product: an interrupt may be a nanosecond late, never early.
-    const ns = seconds * NS_PER_SECOND + Math.ceil(((ticks - seconds * hz) * NS_PER_SECOND) / hz + 1e-6);
+    const ns = this.#nsOfTick(Number(this.#deadline));
     if (ns <= this.#clock.nowNs()) {
       this.#alarm.disarm();
       this.#deadline = 0n;
       if (!this.#masked) this.#expired();
     } else this.#armAt(ns);
+  }
+
+  /** The first nanosecond at which the TSC has reached `ticks`. */
+  #nsOfTick(ticks: number): number {
+    const hz = this.#tscHz;
+    const seconds = Math.floor(ticks / hz);
+    const part = ((ticks - seconds * hz) * NS_PER_SECOND) / hz;
+    // A quotient that is not whole may have been rounded down to a whole number: an interrupt may be a nanosecond late, never early.
+    return seconds * NS_PER_SECOND + (NS_PER_SECOND % hz === 0 ? part : Math.ceil(part + 1e-6));
   }
 
   #armAt(ns: number): void {
@@ -176,10 +202,8 @@ export class ApicTimer {
   #fire(deadlineNs: number): void {
     if (this.#mode === PERIODIC) {
       // Periods that passed while the host slept are one expiry; the next one is in the future.
-      const period = this.#initialCount * this.#divideNs;
-      const missed = Math.floor(Math.max(0, this.#clock.nowNs() - deadlineNs) / period);
-      this.#startNs = deadlineNs + missed * period;
-      this.#armAt(this.#startNs + period);
+      this.#skipPeriods(deadlineNs);
+      this.#armAt(this.#startNs + this.#initialCount * this.#divideNs);
     } else {
       this.#startNs = -1;
       this.#deadline = 0n;

@@ -408,6 +408,7 @@ export class LocalApic {
   }
 
   #writeSpurious(value: number): void {
+    this.timer.settle();
     this.#svr = value & R.SVR_WRITABLE;
     if ((value & R.SVR_ENABLE) === 0) {
       this.#lvt.maskAll();
@@ -417,6 +418,7 @@ export class LocalApic {
   }
 
   #writeLvt(index: number, value: number): void {
+    if (index === R.LVT_TIMER) this.timer.settle();
     this.#lvt.write(index, value, (this.#svr & R.SVR_ENABLE) !== 0);
     if (index === R.LVT_TIMER) this.timer.setVectorEntry(this.#lvt.read(index), this.#lvt.unmaskedVector(index) < 0);
     else if (this.#enabled) this.#lvt.reconsider(index);
