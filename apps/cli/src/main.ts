@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Command, CommanderError, Option } from "commander";
 import { fromQemu } from "./args/qemu.js";
-import { DEFAULT_MEMORY, type RawSettings, readConfig, understand } from "./args/settings.js";
+import { type RawSettings, readConfig, understand } from "./args/settings.js";
 import { parseWord } from "./args/values.js";
 import { type RawBenchOptions, SUITES, understandBench } from "./bench/bench-options.js";
 import { formatReport, readReport } from "./bench/report.js";
@@ -145,7 +145,7 @@ function machineOptions(command: Command): Command {
       .option("--kernel <file>", "kernel: bzImage, ELF with a PVH note, multiboot")
       .option("--initrd <file>", "initial RAM disk, or multiboot module")
       .option("--append <text>", "kernel command line")
-      .option("-m, --memory <size>", `memory (default ${DEFAULT_MEMORY})`)
+      .option("-m, --memory <size>", "memory (default 256M; 128M for a multiboot kernel)")
       .option("--smp <n>", "vCPUs")
       .option("--cpu <model>", "CPU model: MODEL,+feature,-feature,vendor=V")
       .option("--drive <file[,ro][,overlay]>", "a disk image; may be given again", collect)

@@ -124,7 +124,7 @@ class Session {
     const machine = await createMachine({
       ...parts,
       guest: { kernel: files.kernel, ...(files.initrd ? { initrd: files.initrd } : {}), commandLine: files.append },
-      memory: settings.memoryBytes,
+      ...(settings.memoryBytes === undefined ? {} : { memory: settings.memoryBytes }),
       vcpus: settings.vcpus,
       clock: settings.clock,
       drives: this.drives,
@@ -327,7 +327,7 @@ class Session {
       yields: stats.yields,
       core: stats.core,
       memory: {
-        guestBytes: this.settings.memoryBytes,
+        guestBytes: this.#machine!.boot.memoryBytes,
         residentBytes: process.memoryUsage.rss(),
         peakResidentBytes: process.resourceUsage().maxRSS * 1024,
       },

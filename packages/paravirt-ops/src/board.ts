@@ -8,10 +8,19 @@ import type { GuestMemory } from "./handles/guest-memory.js";
 import type { IrqLine, MsiSink } from "./handles/irq-line.js";
 import type { Vcpu } from "./handles/vcpu.js";
 import type { BlockStore, ByteStream, Entropy, WallClock } from "./host/resources.js";
-import type { Gsi } from "./units.js";
+import type { Gpa, Gsi } from "./units.js";
 
-/** What the guest did to its machine. `status` is a process status: isa-debug-exit gives (value << 1) | 1. */
-export type PowerEvent = { kind: "poweroff" } | { kind: "reset" } | { kind: "exit"; status: number };
+/**
+ * What the guest did to its machine. `status` is a process status: isa-debug-exit gives (value << 1) | 1.
+ * "suspend" stops the vCPUs (ACPI S3) until "resume", which comes between two slices: all vCPUs are reset then, and the boot processor starts
+ * in real-address mode at `entry`, guest-physical, below 1 MiB. RAM keeps its contents; the board's devices have been reset already.
+ */
+export type PowerEvent =
+  | { kind: "poweroff" }
+  | { kind: "reset" }
+  | { kind: "exit"; status: number }
+  | { kind: "suspend" }
+  | { kind: "resume"; entry: Gpa };
 
 /** A drive as configured: the store, and what the guest may do with it. */
 export interface BoardDrive {
@@ -49,7 +58,7 @@ export interface BoardEnvironment {
   readonly testDevice?: boolean;
   /** Index of the vCPU whose access is on the bus: the one whose `run` is in progress. Local APICs share one address and differ by this. */
   currentVcpu(): number;
-  /** Ends the machine's run. */
+  /** Ends the machine's run, or suspends and resumes it. */
   power(event: PowerEvent): void;
   /** Drives the A20 gate. */
   setA20(enabled: boolean): void;

@@ -37,7 +37,7 @@ export interface MachineOptions {
   /** Layers, each on top of the one before; usually `[native]` or `[native, xen]`. */
   readonly backends: readonly BackendDefinition[];
   readonly guest: GuestOptions;
-  /** Bytes, or text as `256M`, `1G`; a multiple of 1 MiB, at most 3 GiB. Default 256 MiB. */
+  /** Bytes, or text as `256M`, `1G`; a multiple of 1 MiB, at most 3 GiB. Default 256 MiB; 128 MiB for a multiboot kernel. */
   readonly memory?: number | string;
   /** Default 1. */
   readonly vcpus?: number;
@@ -62,12 +62,14 @@ export interface MachineOptions {
 
 const MIB = 0x100000;
 const DEFAULT_MEMORY = 256 * MIB;
+/** What multiboot kernels are used to get from qemu. */
+const DEFAULT_MEMORY_MULTIBOOT = 128 * MIB;
 const MAX_MEMORY = 3072 * MIB;
 const UNITS: Readonly<Record<string, number>> = { "": MIB, K: 1024, M: MIB, G: 1024 * MIB, T: 1024 * 1024 * MIB };
 
-/** Bytes of RAM from an option. Plain text numbers are MiB, as in qemu. @throws HvError "config/memory" */
-export function memoryBytes(memory: number | string | undefined): number {
-  if (memory === undefined) return DEFAULT_MEMORY;
+/** Bytes of RAM from an option, or the default for a kernel that is started by `protocol`. Plain text numbers are MiB, as in qemu. @throws HvError "config/memory" */
+export function memoryBytes(memory: number | string | undefined, protocol?: BootProtocol): number {
+  if (memory === undefined) return protocol === "multiboot1" ? DEFAULT_MEMORY_MULTIBOOT : DEFAULT_MEMORY;
   const parsed = typeof memory === "string" ? /^(\d+)([KMGT]?)(?:i?B)?$/i.exec(memory.trim()) : undefined;
   if (parsed === null) throw new HvError("config/memory", `memory "${memory}" is not a size; write 256M or 1G`);
   const bytes = parsed === undefined ? (memory as number) : Number(parsed[1]) * UNITS[parsed[2]!.toUpperCase()]!;

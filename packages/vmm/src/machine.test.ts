@@ -3,7 +3,7 @@ import { type GuestProgram, plainBackend, plainOps, recordingBoard, recordingCor
 import { describe, expect, test } from "vitest";
 import { multibootKernel, pvhKernel } from "../test/images.js";
 import { createMachine, type Machine } from "./machine.js";
-import type { MachineOptions } from "./machine-options.js";
+import { type MachineOptions, memoryBytes } from "./machine-options.js";
 
 const guest = { kernel: multibootKernel(0x200000) };
 
@@ -79,6 +79,12 @@ describe("composition", () => {
     });
     const { machine } = await build(spin, { backends: [own], guest: { kernel: pvhKernel() } });
     await atClose(machine, async () => expect(loaded).toEqual(["64-bit ELF, kernel with a PVH entry"]));
+  });
+
+  test("memory that nobody chose follows the boot protocol", () => {
+    expect([memoryBytes(undefined), memoryBytes(undefined, "multiboot1"), memoryBytes("64M", "multiboot1")]).toEqual(
+      [256, 128, 64].map((mib) => mib * 2 ** 20),
+    );
   });
 
   test("sizes that cannot be are refused before anything is made", async () => {

@@ -6,10 +6,12 @@ import {
   type Board,
   type BoardDrive,
   type Core,
+  type Gpa,
   type GuestImage,
   HvError,
   type PowerEvent,
   type ShutdownReason,
+  type Vcpu,
 } from "@paravane/paravirt-ops";
 import { HostClock } from "./clock/host-clock.js";
 import { IcountClock } from "./clock/icount-clock.js";
@@ -64,11 +66,11 @@ export interface BootReport {
 /** Makes a machine with its guest placed and ready to run. @throws HvError when parts, sizes or the image do not fit; the signal's reason when aborted */
 export async function createMachine(options: MachineOptions): Promise<Machine> {
   options.signal?.throwIfAborted();
-  const ramBytes = memoryBytes(options.memory);
   const vcpus = options.vcpus ?? 1;
   if (!Number.isInteger(vcpus) || vcpus < 1) throw new HvError("config/vcpus", `the number of vCPUs must be at least 1; ${vcpus} is not`);
   const { guest } = options;
   const image = inspectImage(guest.kernel, guest);
+  const ramBytes = memoryBytes(options.memory, guest.protocol ?? image.protocols[0]);
   const composition = composeBackends(options.backends, image);
   const plan = options.core.plan({ ramBytes, vcpus });
   const pages = Math.ceil(plan.memoryBytes / 65536);
@@ -109,7 +111,13 @@ export async function createMachine(options: MachineOptions): Promise<Machine> {
     ...(options.exitPort === undefined ? {} : { exitPort: options.exitPort }),
     testDevice: options.testDevice ?? false,
     currentVcpu: () => processors.currentId,
-    power: (event) => loop.end(powerResult(event)),
+    power: (event) => {
+      if (event.kind === "suspend") loop.suspend();
+      else if (event.kind === "resume") {
+        resumeFromRam(core!.vcpus, event.entry);
+        loop.resume();
+      } else loop.end(powerResult(event));
+    },
     setA20: (enabled) => core?.setA20(enabled),
     tscHz: TSC_HZ,
   });
@@ -166,7 +174,16 @@ export async function createMachine(options: MachineOptions): Promise<Machine> {
   }
 }
 
-function powerResult(event: PowerEvent): RunResult {
+/** What firmware leaves the processors in when a sleep is over (ACPI 6.4 §16.3.2): reset, the boot processor in real-address mode at `entry`. */
+function resumeFromRam([boot, ...others]: readonly Vcpu[], entry: Gpa): void {
+  for (const vcpu of others) vcpu.reset();
+  if (!boot) return;
+  boot.reset();
+  boot.registers.setSegment("cs", { selector: entry >>> 4, base: BigInt(entry & ~15), limit: 0xffff, access: 0x9b });
+  boot.registers.set("rip", BigInt(entry & 15));
+}
+
+function powerResult(event: Exclude<PowerEvent, { kind: "suspend" | "resume" }>): RunResult {
   switch (event.kind) {
     case "poweroff":
       return { kind: "poweroff", detail: "the guest powered off" };

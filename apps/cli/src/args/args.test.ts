@@ -68,7 +68,7 @@ describe("values", () => {
 describe("settings", () => {
   test("defaults are filled in", () => {
     expect(understand({})).toMatchObject({
-      memoryBytes: 256 * 2 ** 20,
+      memoryBytes: undefined,
       vcpus: 1,
       clock: "host",
       engine: "auto",

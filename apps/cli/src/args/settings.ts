@@ -33,7 +33,8 @@ export interface Settings {
   readonly kernel: string | undefined;
   readonly initrd: string | undefined;
   readonly append: string | undefined;
-  readonly memoryBytes: number;
+  /** Absent where nobody chose: it then depends on the kernel. */
+  readonly memoryBytes: number | undefined;
   readonly vcpus: number;
   readonly cpu: string | undefined;
   readonly drives: readonly DriveOption[];
@@ -47,9 +48,6 @@ export interface Settings {
   readonly stats: string | undefined;
   readonly reboot: boolean;
 }
-
-/** Memory where `-m` is not given. */
-export const DEFAULT_MEMORY = "256M";
 
 const LISTS = ["drive", "backend"] as const;
 const SWITCHES = ["testDevice", "reboot", "snapshot"] as const;
@@ -115,7 +113,7 @@ export function understand(raw: RawSettings): Settings {
     kernel: raw.kernel,
     initrd: raw.initrd,
     append: raw.append,
-    memoryBytes: parseMemory(raw.memory ?? DEFAULT_MEMORY),
+    memoryBytes: raw.memory === undefined ? undefined : parseMemory(raw.memory),
     vcpus: parseSmp(raw.smp ?? "1"),
     cpu: raw.cpu,
     drives: (raw.drive ?? []).map(parseDrive).map((drive) => (raw.snapshot && !drive.readOnly ? { ...drive, overlay: true } : drive)),

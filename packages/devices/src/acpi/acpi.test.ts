@@ -73,7 +73,7 @@ describe("ACPI tables", () => {
       [1, 32, 0, 3, 0x408],
     ]);
     expect([...bytes.subarray(116, 129)]).toEqual([1, 8, 0, 1, 0xf9, 0x0c, 0, 0, 0, 0, 0, 0, 6]);
-    expect(view.getUint32(112, true)).toBe(0b101_0111_0101);
+    expect(view.getUint32(112, true)).toBe(0b101_0011_0101);
     expect(view.getUint32(40, true)).toBe(view.getUint32(140, true));
     const withButton = install(1, { ...pcAcpiBoard(1), powerButton: true }).all.get("FACP")!;
     expect(withButton.view.getUint32(112, true) & 0x10).toBe(0);

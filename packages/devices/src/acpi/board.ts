@@ -15,6 +15,8 @@ export interface AcpiBoard {
   readonly pmTimerPort: number;
   /** True when PM1 event has a power button. */
   readonly powerButton: boolean;
+  /** SLP_TYP that suspends to RAM. */
+  readonly sleepTypeS3: number;
   /** SLP_TYP that turns the machine off. */
   readonly sleepTypeS5: number;
   readonly reset: { readonly port: number; readonly value: number };
@@ -37,6 +39,7 @@ export function pcAcpiBoard(vcpus: number): AcpiBoard {
     pm1ControlPort: 0x404,
     pmTimerPort: 0x408,
     powerButton: false,
+    sleepTypeS3: 1,
     sleepTypeS5: 5,
     reset: { port: 0xcf9, value: 0x06 },
     hpet: { base: 0xfed0_0000, id: 0x8086_a201 },

@@ -1,6 +1,6 @@
 /**
- * The differentiated system description: a PCI root with its windows and interrupt routing, the ISA devices behind it, processors, S5.
- * ACPI Specification 6.4 §5.2.11.1, §6.1, §6.2.13 (_PRT), §7.4.2 (_S5), §5.8.1 (_PIC).
+ * The differentiated system description: a PCI root with its windows and interrupt routing, the ISA devices behind it, processors, S3 and S5.
+ * ACPI Specification 6.4 §5.2.11.1, §6.1, §6.2.13 (_PRT), §7.4.2 (_S3, _S5), §5.8.1 (_PIC).
  */
 import { PIRQ_FIRMWARE_ROUTES, PIRQ_GSI_BASE, pirqOf } from "../pci/pirq.js";
 import { arg0, device, eisaId, integer, method, name, packageOf, path, returns, scope, store, text, when } from "./aml.js";
@@ -14,6 +14,7 @@ export function dsdtAml(board: AcpiBoard): Aml {
     // The operating system says which interrupt controllers it uses: 0 for the 8259 pair, 1 for the I/O APIC.
     ...name("PICM", integer(0)),
     ...method("_PIC", 1, store(arg0, path("PICM"))),
+    ...name("_S3", packageOf(integer(board.sleepTypeS3), integer(board.sleepTypeS3), integer(0), integer(0))),
     ...name("_S5", packageOf(integer(board.sleepTypeS5), integer(board.sleepTypeS5), integer(0), integer(0))),
     ...scope("\\_SB", ...board.apicIds.map((_, index) => processor(index)), pciRoot(board), ...hpet(board), ...fwCfg(board)),
   ];

@@ -36,6 +36,7 @@ describe.skipIf(!installed)("iasl", () => {
       /Name \(_HID, EisaId \("PNP0B00"\)/,
       /Name \(_HID, EisaId \("PNP0303"\)/,
       /Name \(_HID, EisaId \("PNP0103"\)/,
+      /Name \(_S3, Package \(0x04\)/,
       /Name \(_S5, Package \(0x04\)/,
       /0xE0000000,\s+\/\/ Range Minimum\s+0xFEBFFFFF/,
       /Method \(_PRT, 0, NotSerialized\)[^{]*\{\s+If \(PICM\)\s+\{\s+Return \(PRTA\)/,

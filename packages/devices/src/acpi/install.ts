@@ -43,14 +43,14 @@ export function layOutTables(board: AcpiBoard, base: number): PlacedTable[] {
  * Writes the tables into guest memory.
  *
  * @param area - guest-physical, RAM, 64-byte aligned
- * @returns the root pointer's address and the memory that a guest must leave alone
+ * @returns addresses of the root pointer and of the FACS, and the memory that a guest must leave alone
  * @throws HvError "acpi/too-large" when they do not fit
  */
 export function installAcpiTables(
   memory: GuestMemory,
   board: AcpiBoard,
   area: { readonly base: number; readonly length: number } = ACPI_AREA,
-): { rsdp: number; reserved: { base: number; length: number; kind: "acpi" | "nvs" | "reserved" }[] } {
+): { rsdp: number; facs: number; reserved: { base: number; length: number; kind: "acpi" | "nvs" | "reserved" }[] } {
   const placed = layOutTables(board, area.base);
   const last = placed[placed.length - 1]!;
   if (last.address + last.bytes.length > area.base + area.length) {
@@ -58,5 +58,6 @@ export function installAcpiTables(
   }
   memory.fill(area.base, area.length, 0);
   for (const { address, bytes } of placed) memory.write(address, bytes);
-  return { rsdp: area.base, reserved: [{ base: area.base, length: area.length, kind: "reserved" }] };
+  const facsAddress = placed.find(({ signature }) => signature === "FACS")!.address;
+  return { rsdp: area.base, facs: facsAddress, reserved: [{ base: area.base, length: area.length, kind: "reserved" }] };
 }

@@ -66,7 +66,6 @@ export function fadt(board: AcpiBoard, facsAddress: number, dsdtAddress: number)
     PROC_C1 = 1 << 2,
     NO_POWER_BUTTON = 1 << 4,
     NO_SLEEP_BUTTON = 1 << 5,
-    NO_RTC_WAKE = 1 << 6,
     TIMER_32_BITS = 1 << 8,
     RESET_REGISTER = 1 << 10;
   const LEGACY_DEVICES = 1 << 0,
@@ -92,7 +91,7 @@ export function fadt(board: AcpiBoard, facsAddress: number, dsdtAddress: number)
   bytes[108] = board.century;
   view.setUint16(109, LEGACY_DEVICES | KEYBOARD_CONTROLLER, true);
   const button = board.powerButton ? 0 : NO_POWER_BUTTON;
-  view.setUint32(112, WBINVD | PROC_C1 | button | NO_SLEEP_BUTTON | NO_RTC_WAKE | TIMER_32_BITS | RESET_REGISTER, true);
+  view.setUint32(112, WBINVD | PROC_C1 | button | NO_SLEEP_BUTTON | TIMER_32_BITS | RESET_REGISTER, true);
   putAddress(view, 116, SPACE_IO, 8, 1, board.reset.port);
   bytes[128] = board.reset.value;
   bytes[131] = 3;

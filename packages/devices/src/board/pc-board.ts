@@ -36,6 +36,7 @@ import { VirtioBlock, VirtioConsole, VirtioEntropy, VirtioPci } from "../virtio/
 import { writeBiosDataArea } from "./bios-data-area.js";
 import { applyFirmwareState } from "./firmware-state.js";
 import { InterruptWires } from "./interrupt-wires.js";
+import { SuspendToRam } from "./suspend.js";
 
 const COM1_PORT = 0x3f8;
 const IRQ = { timer: 0, keyboard: 1, com1: 4, rtc: 8 } as const;
@@ -88,7 +89,9 @@ export class PcBoard implements Board {
   readonly #devices: Record<string, StatefulPart>;
   /** Restored last: they remember what came of the wires. */
   readonly #controllers: Record<string, StatefulPart>;
+  readonly #suspend: SuspendToRam;
   #memory: GuestMemory | undefined;
+  #facs: number | undefined;
 
   constructor(environment: BoardEnvironment) {
     const { pio, mmio, clock, power } = environment;
@@ -125,7 +128,7 @@ export class PcBoard implements Board {
     // Timers and clock.
     this.pit = new IsaPit(clock, this.#wires.connectIsa(IRQ.timer));
     this.pit.attach(pio);
-    this.rtc = new IsaRtc(clock, this.#wires.connectIsa(IRQ.rtc), environment.wallClock);
+    this.rtc = new IsaRtc(clock, this.#wires.connectIsa(IRQ.rtc), environment.wallClock, () => this.#pmPort.rtcAlarm());
     this.rtc.attach(pio);
     for (const [register, value] of cmosContents(environment.ramBytes, environment.vcpus)) this.rtc.chip.preset(register, value);
     this.#hpetPort = attachHpet(mmio, HPET_BASE, clock, this.hpet, {
@@ -137,13 +140,22 @@ export class PcBoard implements Board {
         this.rtc.setConnected(!on);
       },
     });
+    this.#suspend = new SuspendToRam(clock, {
+      pm: this.pm,
+      power,
+      facs: () => (this.#memory && this.#facs !== undefined ? { memory: this.#memory, address: this.#facs } : undefined),
+      resetDevices: () => this.#resetDevices(),
+    });
     this.#pmPort = attachAcpiPm(pio, clock, this.pm, {
       eventPort: this.#acpi.pm1EventPort,
       controlPort: this.#acpi.pm1ControlPort,
       timerPort: this.#acpi.pmTimerPort,
+      sleepTypeS3: this.#acpi.sleepTypeS3,
       sleepTypeS5: this.#acpi.sleepTypeS5,
       sci: this.#wires.connectIsa(this.#acpi.sci),
       powerOff: () => power({ kind: "poweroff" }),
+      suspend: () => this.#suspend.enter(),
+      event: () => this.#suspend.event(),
     });
 
     // Console: serial port, keyboard, screen.
@@ -196,7 +208,9 @@ export class PcBoard implements Board {
   installTables(): ReturnType<Board["installTables"]> {
     const memory = this.#connectedMemory();
     writeBiosDataArea(memory, COM1_PORT);
-    return installAcpiTables(memory, this.#acpi);
+    const { facs, ...tables } = installAcpiTables(memory, this.#acpi);
+    this.#facs = facs;
+    return tables;
   }
 
   addFirmwareFile(name: string, bytes: Uint8Array): void {
@@ -215,6 +229,13 @@ export class PcBoard implements Board {
 
   /** Power-on state of every part, then what firmware does. vCPUs and memory are not the board's. */
   reset(): void {
+    this.pm.reset();
+    this.#suspend.reset();
+    this.#resetDevices();
+  }
+
+  /** The same but for what stays powered while the machine sleeps. */
+  #resetDevices(): void {
     this.apics.reset();
     this.#xapic.follow();
     this.ioapic.reset();
@@ -225,7 +246,6 @@ export class PcBoard implements Board {
     this.controller.reset();
     this.a20.reset();
     this.hpet.reset();
-    this.pm.reset();
     this.vga.reset();
     this.fwCfg.reset();
     this.testDevice?.reset();

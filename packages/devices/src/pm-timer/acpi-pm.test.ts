@@ -11,15 +11,22 @@ function board(bits: 24 | 32 = 32) {
   const sci = new ProbeLine();
   const bus = createPioBus();
   const pm = new AcpiPm(bits);
-  const off = { count: 0 };
+  const off = { count: 0, suspended: 0, events: 0 };
   const port = attachAcpiPm(bus, clock, pm, {
     eventPort: 0x400,
     controlPort: 0x404,
     timerPort: 0x408,
+    sleepTypeS3: 1,
     sleepTypeS5: 5,
     sci,
     powerOff: () => {
       off.count++;
+    },
+    suspend: () => {
+      off.suspended++;
+    },
+    event: () => {
+      off.events++;
     },
   });
   return { clock, sci, bus, pm, off, port };
@@ -68,11 +75,13 @@ describe("timer", () => {
 });
 
 describe("power", () => {
-  test("SLP_EN with the type of S5 switches off; other types and the type alone do not", () => {
+  test("SLP_EN with the type of S5 switches off, with that of S3 it suspends; other types and the type alone do nothing", () => {
     const { bus, off } = board();
     bus.write(0x404, 2, 5 << 10);
+    bus.write(0x404, 2, (2 << 10) | (1 << 13));
+    expect([off.count, off.suspended]).toEqual([0, 0]);
     bus.write(0x404, 2, (1 << 10) | (1 << 13));
-    expect(off.count).toBe(0);
+    expect([off.count, off.suspended]).toEqual([0, 1]);
     bus.write(0x404, 2, (5 << 10) | (1 << 13));
     expect(off.count).toBe(1);
     expect(bus.read(0x404, 2)).toBe((5 << 10) | 1);

@@ -1,7 +1,7 @@
 /**
  * ACPI fixed hardware: PM1 event and control blocks and the power management timer. ACPI Specification 6.4 §4.8.3.
  * Time is an argument, in ticks of the 3.579545 MHz clock. The machine is in ACPI mode from the start (SCI_EN is set and stays set).
- * Left out: bus master status, global lock and wake (their bits hold what is written), general-purpose events, sleep states other than S5.
+ * Left out: bus master status and global lock (their bits hold what is written), general-purpose events, sleep states other than S3 and S5.
  */
 import { requireSchema } from "../schema.js";
 
@@ -13,6 +13,9 @@ const GBL = 1 << 5;
 const PWRBTN = 1 << 8;
 const SLPBTN = 1 << 9;
 const RTC = 1 << 10;
+const WAK = 1 << 15;
+/** Events that end a sleep. */
+const WAKING = PWRBTN | SLPBTN | RTC;
 const ENABLES = TMR | GBL | PWRBTN | SLPBTN | RTC;
 const SCI_EN = 1 << 0;
 const SLP_EN = 1 << 13;
@@ -91,6 +94,22 @@ export class AcpiPm {
   /** The power button was pressed. */
   pressPowerButton(): void {
     this.#status |= PWRBTN;
+  }
+
+  /** The real-time clock's alarm has come. */
+  rtcAlarm(): void {
+    this.#status |= RTC;
+  }
+
+  /** True when something has happened that the guest wants to be woken by. */
+  get wakes(): boolean {
+    return (this.#status & this.#enable & WAKING) !== 0;
+  }
+
+  /** The sleep is over: the chip stayed powered, and WAK_STS says why the processor starts again. */
+  wake(): void {
+    this.#status |= WAK;
+    this.#control = SCI_EN;
   }
 
   /** The tick at which the timer's interrupt comes next, or -1 while it is disabled or already signalled. */

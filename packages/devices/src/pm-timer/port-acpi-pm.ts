@@ -1,4 +1,4 @@
-/** The ACPI blocks on the port bus, with their alarm, the SCI and the way to switch the machine off. */
+/** The ACPI blocks on the port bus, with their alarm, the SCI and the ways to sleep. */
 import type { AccessSize, Clock, IrqLine, PioBus, Port } from "@paravane/paravirt-ops";
 import { truncate } from "../bus/width.js";
 import { nsOfTick, ticksAt } from "../ticks.js";
@@ -14,13 +14,20 @@ export interface AcpiPmWiring {
   readonly timerPort: Port;
   /** The SLP_TYP that switches off, as \_S5 says it. */
   readonly sleepTypeS5: number;
+  /** The SLP_TYP that suspends to RAM, as \_S3 says it. */
+  readonly sleepTypeS3: number;
   readonly sci: IrqLine;
   powerOff(): void;
+  suspend(): void;
+  /** Called at each event; while the machine sleeps it looks whether it wakes. */
+  event(): void;
 }
 
 /** What attached blocks offer to a host. */
 export interface PortAcpiPm {
   pressPowerButton(): void;
+  /** The real-time clock's alarm has come. */
+  rtcAlarm(): void;
   /** Drives the SCI and the alarm again, after the chip was reset or loaded. */
   settle(): void;
 }
@@ -76,7 +83,9 @@ export function attachAcpiPm(bus: PioBus, clock: Clock, pm: AcpiPm, wiring: Acpi
     pioRead: (offset, size) => truncate(pm.control >>> (8 * offset), size),
     pioWrite(offset, size, value) {
       const bits = slice(offset, size, value, 0) ?? 0;
-      if (pm.writeControl(merged(pm.control, offset, size, bits, 0)) === wiring.sleepTypeS5) wiring.powerOff();
+      const sleepType = pm.writeControl(merged(pm.control, offset, size, bits, 0));
+      if (sleepType === wiring.sleepTypeS5) wiring.powerOff();
+      else if (sleepType === wiring.sleepTypeS3) wiring.suspend();
     },
   });
   bus.attach(wiring.timerPort, 4, {
@@ -90,6 +99,12 @@ export function attachAcpiPm(bus: PioBus, clock: Clock, pm: AcpiPm, wiring: Acpi
     pressPowerButton() {
       pm.pressPowerButton();
       settle();
+      wiring.event();
+    },
+    rtcAlarm() {
+      pm.rtcAlarm();
+      settle();
+      wiring.event();
     },
     settle,
   };

@@ -15,7 +15,7 @@ export interface IsaRtcState {
   readonly index: number;
 }
 
-/** The clock block of a PC. `irq` is ISA IRQ 8's wire. */
+/** The clock block of a PC. `irq` is ISA IRQ 8's wire; `alarmed` hears of each alarm, which wakes a machine that sleeps. */
 export class IsaRtc {
   readonly chip = new Mc146818();
   readonly #clock: Clock;
@@ -23,8 +23,11 @@ export class IsaRtc {
   readonly #alarm: Alarm;
   #index = 0;
   #connected = true;
+  readonly #alarmed: () => void;
+  #wasAlarmed = false;
 
-  constructor(clock: Clock, irq: IrqLine, wallClock: WallClock) {
+  constructor(clock: Clock, irq: IrqLine, wallClock: WallClock, alarmed: () => void = () => {}) {
+    this.#alarmed = alarmed;
     this.#clock = clock;
     this.#irq = irq;
     this.#alarm = clock.createAlarm("rtc", () => this.#settle());
@@ -86,6 +89,9 @@ export class IsaRtc {
   #settle(): void {
     const next = this.chip.nextInterrupt(this.#tick());
     this.#irq.set(this.#connected && this.chip.interrupt);
+    const { alarmed } = this.chip;
+    if (alarmed && !this.#wasAlarmed) this.#alarmed();
+    this.#wasAlarmed = alarmed;
     if (next < 0) this.#alarm.disarm();
     else this.#alarm.arm(nsOfTick(next, RTC_HZ));
   }

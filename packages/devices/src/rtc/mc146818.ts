@@ -79,6 +79,11 @@ export class Mc146818 {
     return (this.#flags & this.#regB & FLAGS) !== 0;
   }
 
+  /** True while an enabled alarm has come and was not read. */
+  get alarmed(): boolean {
+    return (this.#flags & this.#regB & REG_B_AIE) !== 0;
+  }
+
   read(register: number, tick: number): number {
     this.#follow(tick);
     switch (register) {

@@ -33,6 +33,8 @@ export class RunLoop {
   /** How the guest ended, once it has. */
   #ended: RunResult | undefined;
   #interrupted: string | undefined;
+  /** The machine sleeps (ACPI S3): time goes on and alarms fire, no vCPU runs. */
+  #suspended = false;
   #yieldedAt = 0;
 
   constructor(
@@ -58,6 +60,17 @@ export class RunLoop {
     this.attend();
   }
 
+  /** No vCPU runs until `resume`. */
+  suspend(): void {
+    this.#suspended = true;
+    this.attend();
+  }
+
+  resume(): void {
+    this.#suspended = false;
+    this.attend();
+  }
+
   /** Something happened that the loop must look at before it goes on: ends the slice or the sleep. */
   attend(): void {
     if (!this.processors.interruptSlice()) this.host.wake();
@@ -79,7 +92,7 @@ export class RunLoop {
           await this.#yield();
           continue;
         }
-        const vcpu = this.processors.next();
+        const vcpu = this.#suspended ? undefined : this.processors.next();
         if (vcpu === undefined) await this.#idle();
         else this.#slice(vcpu);
         await this.#giveUpThread();
