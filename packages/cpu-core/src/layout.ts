@@ -164,8 +164,8 @@ export const DEBUG_PENDING = 0x6c4; // u32: DR6 bits of debug traps to be delive
 export const WATCH = 0x6c8; // u32: data breakpoints enabled in DR7, one bit each
 export const FETCH_WATCH = 0x6cc; // u32: instruction breakpoints enabled in DR7, one bit each
 export const PCID_USED = 0x6d0; // u32: 1 when PCID_CONTEXT holds anything but entry 0
-export const LARGE_MAP = 0x1800; // 512 bytes: hash of 4 MiB regions that have pieces of large pages in the TLB
-export const HUGE_MAP = 0x1a00; // 64 bytes: likewise 1 GiB regions with 1 GiB pages
+export const LARGE_MAP = 0x1800; // 512 x u16, by hash of a 4 MiB region: which of its 16 parts may have pieces of large pages in the TLB
+export const HUGE_MAP = 0x1c00; // 64 bytes: one bit by hash of a 1 GiB region that may have pieces of 1 GiB pages
 export const PCID_CONTEXT = 0x2000; // 4096 x u16: context number of each PCID, 0 for none
 export const CONTEXT_NONE = 0xffe; // context under which nothing is cached (alignment checking)
 

@@ -104,8 +104,9 @@ export function physRead(cpu: usize, pa: u64, to: usize, size: u32): void {
 export function physWrite(cpu: usize, pa: u64, from: usize, size: u32): void {
   const info = frameInfoAt(pa);
   if (!(info & FRAME_DEVICE)) {
-    if (info & FRAME_ROM) return;
-    memory.copy(ramAt(pa), from, size);
+    const at = ramAt(pa);
+    if (info & FRAME_ROM || (info & FRAME_CODE && memory.compare(at, from, size) == 0)) return; // the same bytes are no new code
+    memory.copy(at, from, size);
     if (info & FRAME_CODE) afterStore(cpu, pa, size);
     return;
   }

@@ -3,7 +3,8 @@
 // A tag is (linear page) ^ (context number); comparing it with (linear page of the access) ^ CTX checks page, address space and
 // freshness at once. Dropping all non-global translations means taking a new context number (SDM Vol. 3A §4.10.4); each PCID keeps
 // its own. A global entry stays behind under the old number; the slow path finds it there and tags it anew. When the numbers are
-// used up everything is wiped. INVLPG of a large page drops all its pieces: LARGE_MAP and HUGE_MAP remember, by hash, where they are.
+// used up everything is wiped. INVLPG of a large page drops all its pieces: LARGE_MAP and HUGE_MAP remember, by hash, where they are;
+// regions that share a hash are dropped together, so that the mark can go with them.
 import {
   CONTEXT_NONE,
   CPL,
@@ -99,7 +100,7 @@ function currentPcid(cpu: usize): u32 {
 export function tlbWipe(cpu: usize): void {
   memory.fill(cpu + TLB_OFFSET, 0xff, 3 * TLB_BYTES);
   memory.fill(cpu + PCID_CONTEXT, 0, 8192);
-  memory.fill(cpu + LARGE_MAP, 0, 512);
+  memory.fill(cpu + LARGE_MAP, 0, 1024);
   memory.fill(cpu + HUGE_MAP, 0, 64);
   store<u32>(cpu, 1, NEXT_CTX);
   store<u32>(cpu, 1, GLOBAL_GEN);
@@ -164,7 +165,7 @@ export function tlbFlushAll(cpu: usize): void {
     return;
   }
   store<u32>(cpu, generation, GLOBAL_GEN);
-  memory.fill(cpu + LARGE_MAP, 0, 512);
+  memory.fill(cpu + LARGE_MAP, 0, 1024);
   memory.fill(cpu + HUGE_MAP, 0, 64);
   tlbFlushAllPcids(cpu);
 }
@@ -189,10 +190,30 @@ function pageOf(entry: usize): u64 {
   return tag == ABSENT ? tag : tag ^ context;
 }
 
+/** LARGE_MAP slot of a 4 MiB region. Regions of one slot use the same TLB entries: bit 22 is kept. */
 // @ts-ignore: decorator
 @inline
-function largeHash(linear: u64): u32 {
-  return <u32>((linear >> 22) ^ (linear >> 34)) & 0xfff;
+function largeSlot(linear: u64): usize {
+  const region = <u32>(linear >> 22);
+  const upper = (region >> 1) ^ (region >> 9) ^ (region >> 17);
+  return LARGE_MAP + ((<usize>(((upper & 0xff) << 1) | (region & 1))) << 1);
+}
+
+/** Drops what the TLB holds of the regions that share `linear`'s slot, where `parts` says that there is something. */
+function dropLarge(cpu: usize, linear: u64, parts: u32): void {
+  const slot = largeSlot(linear);
+  while (parts) {
+    const part = ctz(parts);
+    parts &= parts - 1;
+    for (let array: u32 = 0; array < 3; array++) {
+      const first = entryOf(cpu, array, (linear & ~0x3fffff) | <u64>(part << 18));
+      for (let entry = first; entry < first + (64 << TLB_SHIFT); entry += 1 << TLB_SHIFT) {
+        const page = pageOf(entry);
+        if (page != ABSENT && largeSlot(page) == slot) dropEntry(entry);
+      }
+    }
+  }
+  store<u16>(cpu + slot, 0);
 }
 
 // @ts-ignore: decorator
@@ -209,17 +230,8 @@ export function tlbFlushPage(cpu: usize, linear: u64): void {
     tlbFlushAll(cpu);
     return;
   }
-  const large = largeHash(linear);
-  if (load<u8>(cpu + (large >> 3), LARGE_MAP) & (1 << (large & 7))) {
-    const region = linear >> 22;
-    for (let array: u32 = 0; array < 3; array++) {
-      const first = entryOf(cpu, array, linear & ~0x3fffff);
-      for (let entry = first; entry < first + (1024 << TLB_SHIFT); entry += 1 << TLB_SHIFT) {
-        if (pageOf(entry) >> 22 == region) dropEntry(entry);
-      }
-    }
-    return;
-  }
+  const parts = <u32>load<u16>(cpu + largeSlot(linear));
+  if (parts) dropLarge(cpu, linear, parts);
   for (let array: u32 = 0; array < 3; array++) dropEntry(entryOf(cpu, array, linear));
 }
 
@@ -364,10 +376,13 @@ export function translate(cpu: usize, linear: u64, access: u32, array: u32): boo
   store<u32>(entry, <u32>host - <u32>page, TLB_ADDEND);
   const global: u32 = rights & RIGHT_GLOBAL ? 1 | (load<u32>(cpu, GLOBAL_GEN) << 8) : 0;
   store<u32>(entry, global | (context << 20), TLB_INFO);
-  if (rights & (RIGHT_LARGE | RIGHT_HUGE)) {
-    const hash: u32 = rights & RIGHT_HUGE ? hugeHash(linear) : largeHash(linear);
-    const map: usize = cpu + (rights & RIGHT_HUGE ? HUGE_MAP : LARGE_MAP) + (hash >> 3);
+  if (rights & RIGHT_HUGE) {
+    const hash = hugeHash(linear);
+    const map = cpu + HUGE_MAP + <usize>(hash >> 3);
     store<u8>(map, load<u8>(map) | (<u8>1 << <u8>(hash & 7)));
+  } else if (rights & RIGHT_LARGE) {
+    const slot = cpu + largeSlot(linear);
+    store<u16>(slot, load<u16>(slot) | (<u16>1 << <u16>((linear >> 18) & 15)));
   }
   return true;
 }

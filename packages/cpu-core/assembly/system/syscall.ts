@@ -4,6 +4,7 @@ import {
   AUX_OP64,
   CPL,
   CS,
+  DEBUG_PENDING,
   EFER,
   EFLAGS,
   INTERCEPT_SYSCALL,
@@ -20,6 +21,7 @@ import {
   MSR_SYSENTER_CS,
   MSR_SYSENTER_EIP,
   MSR_SYSENTER_ESP,
+  RESTART,
   RIP,
   SEG,
   SEG_ACCESS,
@@ -28,10 +30,11 @@ import {
   SEG_SELECTOR,
   SEG_SIZE,
   SS,
+  STEP_TF,
   U_AUX,
 } from "../../src/layout";
 import { raise, UD } from "../fault";
-import { getFlags, IF, RF, setFlags, VM } from "../flags";
+import { getFlags, IF, RF, setFlags, TF, VM } from "../flags";
 import { canonical } from "../memory/segmentation";
 import { updateMode } from "./mode";
 import { CX, DX, intercepted, isAmd, privileged, R11, refuse, SP } from "./privilege";
@@ -41,6 +44,7 @@ const CODE_LONG: u32 = 0xa09b; // G, L; present, code, readable, accessed; DPL 0
 const CODE_32: u32 = 0xc09b; // G, D
 const DATA_32: u32 = 0xc093; // G, B; present, data, writable, accessed
 const DPL_3: u32 = 0x60;
+const DR6_BS: u32 = 0x4000;
 const RESTORED: u32 = 0x3c7fd7; // what SYSRET takes from R11: no RF, VM or reserved bit
 
 function flatSegment(cpu: usize, seg: u32, selector: u32, access: u32): void {
@@ -57,6 +61,17 @@ function enterKernel(cpu: usize, selector: u32, code: u32): void {
   flatSegment(cpu, SS, ((selector & 0xfffc) + 8) & 0xffff, DATA_32);
   store<u32>(cpu, 0, CPL);
   updateMode(cpu);
+}
+
+/**
+ * SYSCALL and SYSRET look at the TF that they leave behind, not at the one they began with: a kernel that masks TF is not stepped into,
+ * and a program that returns with TF set traps before its first instruction (as processors do; neither manual says it).
+ */
+function stepBoundary(cpu: usize): void {
+  store<u32>(cpu, 0, STEP_TF);
+  if (!(load<u32>(cpu, EFLAGS) & TF)) return;
+  store<u32>(cpu, load<u32>(cpu, DEBUG_PENDING) | DR6_BS, DEBUG_PENDING);
+  store<u32>(cpu, 1, RESTART);
 }
 
 /** Is SYSCALL or SYSRET there in the present mode? #UD otherwise. */
@@ -83,6 +98,7 @@ export function syscall(cpu: usize, u: usize): void {
     store<u64>(cpu, star & 0xffffffff, RIP);
     enterKernel(cpu, <u32>(star >> 32), CODE_32);
   }
+  stepBoundary(cpu);
 }
 
 export function sysret(cpu: usize, u: usize): void {
@@ -113,6 +129,7 @@ export function sysret(cpu: usize, u: usize): void {
   } else flatSegment(cpu, SS, stack, DATA_32 | DPL_3);
   store<u32>(cpu, 3, CPL);
   updateMode(cpu);
+  stepBoundary(cpu);
 }
 
 /** AMD has no SYSENTER and SYSEXIT in long mode. */
