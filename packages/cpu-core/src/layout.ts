@@ -284,6 +284,8 @@ export const FEATURE_TSC = 16777216;
 export const FEATURE_APIC = 33554432;
 export const FEATURE_X2APIC = 67108864;
 export const FEATURE_TSC_DEADLINE = 134217728;
+export const FEATURE_NULL_CLEARS = 268435456; // a null selector clears the base (AMD tells; on Intel always)
+export const FEATURE_XGETBV1 = 536870912;
 
 // -- what hostIntercept may be asked about (its `kind`) --------------------------------------------------------------------------------------
 export const INTERCEPT_VMCALL = 1; // VMCALL or VMMCALL

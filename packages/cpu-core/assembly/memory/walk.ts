@@ -13,6 +13,7 @@ import {
   PHYS_MASK,
   RAM_BASE_PTR,
   RAM_SIZE_PTR,
+  VENDOR,
 } from "../../src/layout";
 import { raisePageFault } from "../fault";
 import { frameInfoAt, physEntry32, physEntry64, physOr } from "./physical";
@@ -133,7 +134,7 @@ function walk64(cpu: usize, linear: u64, access: u32, table: u64, level: u32, re
     if (leaf && level) {
       if (level == 3 || (level == 2 && !(load<u32>(cpu, FEATURES) & FEATURE_1G))) bad = 0x80;
       else bad |= entry & (((<u64>1 << shift) - 1) & ~0x1fff);
-    }
+    } else if (!leaf && level >= 2 && entry & 0x100 && load<u32>(cpu, VENDOR) == 1) bad = 0x100; // AMD: G must be zero in PML4E and PDPTE
     if (bad) return fault(cpu, linear, access, 9);
     rights &= <u32>entry | ~(RIGHT_W | RIGHT_U);
     if (<i64>entry < 0) rights &= ~RIGHT_X;

@@ -10,7 +10,7 @@ import {
   CS,
   EFER,
   FEATURES,
-  FEATURE_XSAVEC,
+  FEATURE_XGETBV1,
   MODE,
   MODE_64,
   RESTART,
@@ -179,7 +179,7 @@ export function xgetbv(cpu: usize, u: usize): void {
   const index = load<u32>(cpu, CX);
   if (!(load<u64>(cpu, CR4) & CR4_OSXSAVE)) raise(cpu, UD);
   else if (index == 0) setPair(cpu, load<u64>(cpu, XCR0));
-  else if (index == 1 && load<u64>(cpu, FEATURES) & FEATURE_XSAVEC) setPair(cpu, load<u64>(cpu, XCR0) & componentsInUse(cpu));
+  else if (index == 1 && load<u64>(cpu, FEATURES) & FEATURE_XGETBV1) setPair(cpu, load<u64>(cpu, XCR0) & componentsInUse(cpu));
   else refuse(cpu);
 }
 

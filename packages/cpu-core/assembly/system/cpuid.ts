@@ -1,13 +1,15 @@
 // CPUID: rows of a table that the host fills from the model (src/vcpu/cpuid.ts), and the bits that follow the running state.
 // SDM Vol. 2A "CPUID", AMD APM Vol. 3 Appendix E.
-import { CPUID_COUNT, CPUID_TABLE, CR4, EXIT_ARG, INTERCEPT_CPUID } from "../../src/layout";
+import { CPUID_COUNT, CPUID_TABLE, CR4, EXIT_ARG, INTERCEPT_CPUID, MSR_MISC_ENABLE } from "../../src/layout";
 import { hostMsrRead } from "../imports";
-import { AX, BX, CX, DX, intercepted, isAmd } from "./privilege";
+import { AX, BX, CX, DX, executeDisableOff, intercepted, isAmd } from "./privilege";
 
 const ROW: usize = 24;
 const ANY_SUBLEAF: u32 = 0xffffffff;
 const APIC_BASE: u32 = 0x1b;
 const APIC_BASE_ENABLE: u32 = 0x800;
+const LIMIT_CPUID: u32 = 0x400000; // in IA32_MISC_ENABLE
+const NX: u32 = 0x100000;
 const CR4_OSXSAVE: u32 = 0x40000;
 
 /** Row for a leaf; 0 when there is none. */
@@ -49,7 +51,9 @@ export function cpuid(cpu: usize, u: usize): void {
     if (leaf == 1 && load<u32>(cpu, CR4) & CR4_OSXSAVE) c |= 1 << 27;
     // a local APIC that is absent or turned off in IA32_APIC_BASE is not there
     if (d & 0x200 && !(hostMsrRead(cpu, APIC_BASE) && load<u32>(cpu, EXIT_ARG) & APIC_BASE_ENABLE)) d &= ~0x200;
-  } else if (leaf == 0xb) c |= subleaf & 0xff; // the subleaf comes back
+  } else if (leaf == 0 && !isAmd(cpu) && load<u32>(cpu, MSR_MISC_ENABLE) & LIMIT_CPUID) a = min<u32>(a, 2);
+  else if (leaf == 0x80000001 && executeDisableOff(cpu)) d &= ~NX;
+  else if (leaf == 0xb) c |= subleaf & 0xff; // the subleaf comes back
   store<u64>(cpu, a, AX);
   store<u64>(cpu, b, BX);
   store<u64>(cpu, c, CX);

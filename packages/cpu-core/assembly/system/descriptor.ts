@@ -1,5 +1,7 @@
 // Descriptors: reading them from the GDT and LDT, taking them apart, and putting them into segment registers (SDM Vol. 3A §3.4-3.5).
 import {
+  FEATURES,
+  FEATURE_NULL_CLEARS,
   GDTR_BASE,
   GDTR_LIMIT,
   LDTR,
@@ -11,6 +13,7 @@ import {
   SEG_LIMIT,
   SEG_SELECTOR,
   SEG_SIZE,
+  VENDOR,
 } from "../../src/layout";
 import { faulted, raiseError } from "../fault";
 import { sysRd32, sysRd64, sysWr8 } from "../memory/access";
@@ -119,6 +122,14 @@ export function setSegment(cpu: usize, seg: u32, selector: u32, low: u32, high: 
   store<u32>(segment, limitOf(low, high), SEG_LIMIT);
   store<u32>(segment, (high >> 8) & 0xf0ff, SEG_ACCESS);
   store<u32>(segment, selector, SEG_SELECTOR);
+}
+
+/** A null selector in ES, DS, FS or GS. AMD processors that do not say otherwise leave base and limit as they were (APM Vol. 2 §4.8.1). */
+export function setNullDataSegment(cpu: usize, seg: u32, selector: u32): void {
+  if (!(load<u64>(cpu, FEATURES) & FEATURE_NULL_CLEARS) && load<u32>(cpu, VENDOR) == 1) {
+    store<u32>(segmentAt(cpu, seg), 0, SEG_ACCESS);
+    store<u32>(segmentAt(cpu, seg), selector, SEG_SELECTOR);
+  } else setNullSegment(cpu, seg, selector);
 }
 
 /** A null selector: the segment is unusable. */

@@ -41,6 +41,7 @@ import {
   raiseSelector,
   readDescriptor,
   segmentAt,
+  setNullDataSegment,
   setNullSegment,
   setRealSegment,
   setSegment,
@@ -69,7 +70,7 @@ export function dropInnerSegments(cpu: usize, cpl: u32): void {
     if (seg == CS || seg == SS) continue;
     const access = load<u32>(segmentAt(cpu, seg), SEG_ACCESS);
     const conforming = (access & (ACC_CODE | ACC_CONFORMING)) == (ACC_CODE | ACC_CONFORMING);
-    if (access & ACC_P && !conforming && dplOf(access) < cpl) setNullSegment(cpu, seg, 0);
+    if (access & ACC_P && !conforming && dplOf(access) < cpl) setNullDataSegment(cpu, seg, 0);
   }
 }
 

@@ -56,7 +56,7 @@ import { tlbFlushAll } from "../memory/tlb";
 import { machineCheckSlot, machineCheckValid } from "./machine-check";
 import { updateMode } from "./mode";
 import { mtrrSlot, mtrrValid, patValid } from "./mtrr";
-import { CX, guestTsc, isAmd, pair, privileged, refuse, setPair } from "./privilege";
+import { CX, executeDisableOff, guestTsc, isAmd, pair, privileged, refuse, setPair } from "./privilege";
 
 const CR0_PG: u64 = 0x80000000;
 const EFER_LME: u64 = 0x100;
@@ -185,7 +185,7 @@ export function msrGet(cpu: usize, index: u32): bool {
 export function writeEfer(cpu: usize, value: u64): bool {
   const old = load<u64>(cpu, EFER);
   const next = (value & ~EFER_LMA) | (old & EFER_LMA);
-  if (value & ~(load<u64>(cpu, EFER_MASK) | EFER_LMA)) return false;
+  if (value & ~(load<u64>(cpu, EFER_MASK) | EFER_LMA) || (value & ~old & EFER_NXE && executeDisableOff(cpu))) return false;
   if ((old ^ next) & EFER_LME && load<u64>(cpu, CR0) & CR0_PG) return false;
   store<u64>(cpu, next, EFER);
   if ((old ^ next) & EFER_NXE) tlbFlushAll(cpu);

@@ -7,6 +7,7 @@ import {
   GPR,
   MODE,
   MODE_INTERCEPT_SHIFT,
+  MSR_MISC_ENABLE,
   TSC_OFFSET,
   U_AUX,
   VENDOR,
@@ -36,6 +37,11 @@ export function privileged(cpu: usize): bool {
 @inline
 export function isAmd(cpu: usize): bool {
   return load<u32>(cpu, VENDOR) == 1;
+}
+
+/** IA32_MISC_ENABLE's XD Bit Disable is set: the processor hides NX (SDM Vol. 4; Intel only). */
+export function executeDisableOff(cpu: usize): bool {
+  return !isAmd(cpu) && (load<u64>(cpu, MSR_MISC_ENABLE) & 0x400000000) != 0;
 }
 
 /** True when the host has taken the instruction over; `kind` is one of INTERCEPT_*. */

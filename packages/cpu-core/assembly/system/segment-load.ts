@@ -31,6 +31,7 @@ import {
   readDescriptor,
   readHighBase,
   segmentAt,
+  setNullDataSegment,
   setNullSegment,
   setRealSegment,
   setSegment,
@@ -66,7 +67,7 @@ function loadStackSegment(cpu: usize, selector: u32): bool {
 
 function loadDataSegment(cpu: usize, seg: u32, selector: u32): bool {
   if (!(selector & 0xfffc)) {
-    setNullSegment(cpu, seg, selector);
+    setNullDataSegment(cpu, seg, selector);
     return true;
   }
   if (!readDescriptor(cpu, selector, GP)) return false;

@@ -33,6 +33,10 @@ describe("--cpu", () => {
     ["paravane,lm", "cpu/bad-option"],
     ["paravane,family=1000", "cpu/bad-option"],
     ["qemu64,+x2apic,+tsc-deadline,-pcid,+umip,vendor=GenuineIntel", "accepted"],
+    ["paravane,phys-bits=53", "cpu/bad-option"],
+    ["max,vendor=AuthenticAMD,phys-bits=36", "accepted"],
+    ["kvm64,+rdtscp", "accepted"],
+    ["Opteron_G1,vendor=AuthenticAMD", "accepted"],
     ["paravane,x2apic=off,sse4_2=on", "accepted"],
   ])("%s: %s", (text, code) => {
     expect(codeOf(text)).toBe(code);
@@ -45,6 +49,10 @@ describe("--cpu", () => {
     expect([more.has("ssse3"), more.has("sse4.1"), more.has("sse2")]).toEqual([true, true, true]);
     const less = parseCpuModel("paravane,-sse2");
     expect([less.has("sse2"), less.has("aes"), less.has("lm"), less.has("mmx")]).toEqual([false, false, false, true]);
+  });
+  it("max is the default model, and phys-bits the width that it shows", () => {
+    const narrow = parseCpuModel("max,phys-bits=36");
+    expect([narrow.name, narrow.physicalBits, row(narrow, 0x80000008)!.eax & 0xff]).toEqual(["paravane", 36, 36]);
   });
   it("the other vendor has its own identity and bits", () => {
     const intel = parseCpuModel("paravane,vendor=intel");

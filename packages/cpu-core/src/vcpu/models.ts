@@ -1,5 +1,5 @@
 /**
- * CPU models and the text of `--cpu`: MODEL,+feature,-feature,vendor=V. The default's identity is a recorded decision, since it decides
+ * CPU models and the text of `--cpu`: MODEL,+feature,-feature,vendor=V,phys-bits=N. The default's identity is a recorded decision, since it decides
  * which mitigations every kernel switches on: docs/decisions/2026-11-default-cpu-model.md.
  */
 import { HvError } from "@paravane/paravirt-ops";
@@ -73,6 +73,24 @@ const MODELS: Readonly<Record<string, Definition>> = {
     intel: { family: 6, model: 15, stepping: 11 },
     features: [...X86_64, "sse3", "cx16", "x2apic", "tsc-deadline", "tsc-adjust", "lahf-lm", "hypervisor"],
   },
+  kvm64: {
+    vendor: "intel",
+    family: 15,
+    model: 6,
+    stepping: 1,
+    brand: "Paravane Virtual CPU (kvm64)",
+    physicalBits: 40,
+    features: [...X86_64, "sse3", "cx16", "x2apic", "hypervisor"],
+  },
+  opteron_g1: {
+    vendor: "amd",
+    family: 15,
+    model: 6,
+    stepping: 1,
+    brand: "Paravane Virtual CPU (Opteron_G1)",
+    physicalBits: 40,
+    features: [...X86_64, "sse3"],
+  },
   pentium3: {
     vendor: "intel",
     family: 6,
@@ -85,6 +103,9 @@ const MODELS: Readonly<Record<string, Definition>> = {
   pentium: { vendor: "intel", family: 5, model: 4, stepping: 3, brand: "", physicalBits: 32, features: [...I586, "apic", "mmx"] },
   "486": { vendor: "intel", family: 4, model: 8, stepping: 0, brand: "", physicalBits: 32, features: ["fpu", "vme"] },
 };
+
+/** Names that mean another model. */
+const ALIASES: Readonly<Record<string, string>> = { max: "paravane" };
 
 /** Models by name, the default first. */
 export const CPU_MODELS: readonly string[] = [
@@ -126,6 +147,7 @@ function parseNumber(key: string, text: string): number {
 
 interface Choice {
   vendor: CpuVendor | undefined;
+  physicalBits: number | undefined;
   numbers: Map<string, number>;
   changes: [name: FeatureName, on: boolean][];
 }
@@ -139,6 +161,12 @@ function parseItem(item: string, choice: Choice): void {
     choice.vendor = VENDORS[value];
     if (choice.vendor === undefined)
       throw new HvError("cpu/bad-option", `--cpu vendor=${value}: the vendors are ${Object.keys(VENDORS).join(", ")}`);
+    return;
+  }
+  if (key === "phys-bits") {
+    choice.physicalBits = Number(value);
+    if (!Number.isInteger(choice.physicalBits) || choice.physicalBits < 32 || choice.physicalBits > 52)
+      throw new HvError("cpu/bad-option", `--cpu phys-bits=${value}: physical addresses have 32 to 52 bits`);
     return;
   }
   if (key === "family" || key === "model" || key === "stepping") {
@@ -164,12 +192,13 @@ function parseItem(item: string, choice: Choice): void {
  */
 export function parseCpuModel(text = "paravane"): CpuModel {
   const [first = "", ...items] = text.split(",").map((item) => item.trim());
-  const name = first === "" ? "paravane" : first.toLowerCase();
+  const spelling = first === "" ? "paravane" : first.toLowerCase();
+  const name = ALIASES[spelling] ?? spelling;
   const definition = Object.hasOwn(MODELS, name) ? MODELS[name] : undefined;
   if (definition === undefined) {
     throw new HvError("cpu/unknown-model", `there is no CPU model "${first}"`, { hint: `known models: ${CPU_MODELS.join(", ")}` });
   }
-  const choice: Choice = { vendor: undefined, numbers: new Map(), changes: [] };
+  const choice: Choice = { vendor: undefined, physicalBits: undefined, numbers: new Map(), changes: [] };
   for (const item of items) if (item !== "") parseItem(item, choice);
   const vendor = choice.vendor ?? definition.vendor;
   const features = new Set<FeatureName>(definition.features);
@@ -180,12 +209,12 @@ export function parseCpuModel(text = "paravane"): CpuModel {
   for (const [feature, on] of choice.changes) if (on) addFeature(features, feature);
   for (const [feature, on] of choice.changes) if (!on) dropFeature(features, feature);
   const identity = (vendor === "intel" && definition.vendor === "amd" && definition.intel) || definition;
-  const { brand, physicalBits } = definition;
+  const { brand } = definition;
   return {
     name,
     vendor,
     brand,
-    physicalBits,
+    physicalBits: choice.physicalBits ?? definition.physicalBits,
     features,
     family: choice.numbers.get("family") ?? identity.family,
     model: choice.numbers.get("model") ?? identity.model,
