@@ -6,7 +6,7 @@ export default defineConfig({
   resolve: { conditions },
   ssr: { resolve: { conditions } },
   test: {
-    include: ["packages/*/test/**/*.guest.test.ts", "apps/*/test/**/*.guest.test.ts"],
+    include: ["packages/*/test/**/*.guest.test.ts", "apps/*/test/**/*.guest.test.ts", "tests/**/*.guest.test.ts"],
     exclude: ["**/node_modules/**", "**/dist/**"],
     fileParallelism: false,
     testTimeout: 600_000,
