@@ -325,6 +325,7 @@ class Session {
       tiers: { interp: { instructions: stats.instructions } },
       slices: stats.slices,
       yields: stats.yields,
+      vcpus: stats.vcpus,
       core: stats.core,
       memory: {
         guestBytes: this.#machine!.boot.memoryBytes,

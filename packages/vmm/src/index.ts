@@ -7,6 +7,7 @@ export { createMachine, Machine } from "./machine.js";
 export type { BootReport, MachineEvents, MachineStats } from "./machine.js";
 export { memoryBytes } from "./machine-options.js";
 export type { DriveOptions, GuestOptions, MachineOptions } from "./machine-options.js";
+export type { VcpuStats } from "./run/processors.js";
 export type { RunCounters } from "./run/run-loop.js";
 export type { RunResult } from "./run/run-result.js";
 

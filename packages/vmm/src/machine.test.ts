@@ -288,7 +288,8 @@ describe("the run loop", () => {
     await atClose(machine, async () => {
       await machine.run();
       expect(order.slice(0, 3)).toEqual([0, 0, 0]);
-      expect(order.slice(3, 9)).toEqual([1, 0, 1, 0, 1, 0]);
+      // The one that was signalled goes ahead of the ring, once.
+      expect(order.slice(3, 10)).toEqual([1, 1, 0, 1, 0, 1, 0]);
       expect(order).not.toContain(2);
     });
   });

@@ -26,7 +26,7 @@ import { bootImage } from "./loaders/boot.js";
 import { inspectImage } from "./loaders/detect.js";
 import { MemoryMap } from "./loaders/memory-map.js";
 import { type MachineOptions, memoryBytes } from "./machine-options.js";
-import { Processors } from "./run/processors.js";
+import { Processors, type VcpuStats } from "./run/processors.js";
 import { type RunCounters, RunLoop } from "./run/run-loop.js";
 import type { RunResult } from "./run/run-result.js";
 import { WakingVcpu } from "./run/waking-vcpu.js";
@@ -48,6 +48,8 @@ export interface MachineStats extends RunCounters {
   readonly guestNs: number;
   /** Host milliseconds inside `run()`. */
   readonly wallMs: number;
+  /** Each vCPU's share, by number. */
+  readonly vcpus: readonly VcpuStats[];
   readonly core: Record<string, number>;
 }
 
@@ -300,7 +302,14 @@ export class Machine {
   /** Counters so far. */
   stats(): MachineStats {
     const { loop, clock, processors, core } = this.#parts;
-    return { ...loop.counters, instructions: processors.retired, guestNs: clock.nowNs(), wallMs: this.#wallMs, core: core.stats() };
+    return {
+      ...loop.counters,
+      instructions: processors.retired,
+      guestNs: clock.nowNs(),
+      wallMs: this.#wallMs,
+      vcpus: processors.stats,
+      core: core.stats(),
+    };
   }
 
   /** Calls `listener` at each event; returns a function that ends it. */

@@ -60,7 +60,9 @@ describe("values", () => {
     expect(parsePort("0xf4")).toBe(0xf4);
     expect(() => parsePort("70000")).toThrow(/--exit-port/);
     expect(parseSmp("cpus=1")).toBe(1);
-    expect(() => parseSmp("4")).toThrow(/more than one vCPU is not there yet/);
+    expect(parseSmp("4")).toBe(4);
+    expect(parseSmp("8,sockets=1,cores=8,threads=1")).toBe(8);
+    for (const value of ["0", "9", "2x"]) expect(() => parseSmp(value)).toThrow(/write 1 to 8/);
     expect(() => parseSmp("none")).toThrow(/not a number/);
   });
 });

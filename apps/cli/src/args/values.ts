@@ -36,11 +36,13 @@ export function parseWord<const W extends string>(option: string, value: string,
   return word;
 }
 
-/** How many vCPUs. */
+/** The most vCPUs that a machine can have. */
+const MAX_VCPUS = 8;
+
+/** How many vCPUs: `4`, or qemu's `cpus=4,sockets=1,cores=4`, of which only the product counts. */
 export function parseSmp(value: string): number {
   const count = /^(?:cpus=)?(\d+)(?:,.*)?$/.exec(value)?.[1];
   const vcpus = Number(count);
-  if (!(vcpus >= 1)) throw usageError(`--smp ${value}: not a number of vCPUs`);
-  if (vcpus > 1) throw usageError(`--smp ${value}: more than one vCPU is not there yet`);
+  if (!(vcpus >= 1 && vcpus <= MAX_VCPUS)) throw usageError(`--smp ${value}: not a number of vCPUs; write 1 to ${MAX_VCPUS}`);
   return vcpus;
 }

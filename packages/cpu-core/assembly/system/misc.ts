@@ -24,6 +24,7 @@ import {
   MSR_KERNEL_GS_BASE,
   MSR_TSC_AUX,
   NMI,
+  NMI_BLOCKED,
   SEG,
   SEG_BASE,
   SEG_SIZE,
@@ -33,7 +34,9 @@ import {
   U_AUX,
   U_DST,
   U_SEG,
+  VCPU_BASE,
   VCPU_COUNT_PTR,
+  VCPU_STRIDE,
 } from "../../src/layout";
 import { faulted, raise, UD } from "../fault";
 import { AC, CF, DF, IF, setStatus, VIF, VIP } from "../flags";
@@ -103,9 +106,19 @@ export function hlt(cpu: usize, u: usize): void {
   store<u32>(cpu, EXIT_HALT, EXIT);
 }
 
-/** A spinning vCPU gives its turn to the others. */
+/** A spinning vCPU gives its turn to another one that has something to do: what it waits for cannot happen while it spins. */
 export function pause(cpu: usize, u: usize): void {
-  if (load<u32>(VCPU_COUNT_PTR) > 1) store<u32>(cpu, EXIT_YIELD, EXIT);
+  const count = load<u32>(VCPU_COUNT_PTR);
+  for (let i: u32 = 0; i < count; i++) {
+    const other: usize = VCPU_BASE + i * VCPU_STRIDE;
+    if (other == cpu) continue;
+    const halted = load<u32>(other, HALTED);
+    if (halted > 1) continue;
+    const nmi = load<u32>(other, NMI) && !load<u32>(other, NMI_BLOCKED);
+    if (halted && !nmi && !(load<u32>(other, INTR) && load<u32>(other, EFLAGS) & IF)) continue;
+    store<u32>(cpu, EXIT_YIELD, EXIT);
+    return;
+  }
 }
 
 /** INVD, WBINVD and WBNOINVD: there are no caches to empty. */

@@ -21,7 +21,6 @@ const EXPLAINED_NS = 1_000;
 /** What each instruction explains: a slow one on a slow host. */
 const EXPLAINED_NS_PER_INSTRUCTION = 20;
 const MAX_LAG_NS = 10_000_000_000;
-const SLICE_NS = 1_000_000;
 const MIN_BUDGET = 2_000;
 const MAX_BUDGET = 4_000_000;
 
@@ -96,9 +95,9 @@ export class HostClock implements MachineClock {
     this.#alarms.fireDue(this.nowNs());
   }
 
-  budget(): number {
+  budget(limitNs: number): number {
     const untilAlarm = this.#alarms.nextNs - this.#guestNs;
-    const wanted = Math.min(untilAlarm, SLICE_NS) / this.#pace;
+    const wanted = Math.min(untilAlarm, limitNs) / this.#pace;
     const budget = Math.round(Math.max(MIN_BUDGET, Math.min(wanted, MAX_BUDGET)));
     this.#sliceEndNs = this.#guestNs + budget * this.#pace;
     return budget;

@@ -10,9 +10,6 @@ import type { MachineClock, RetiredSource } from "./machine-clock.js";
 /** Guest nanoseconds per retired instruction. Part of what a recorded run depends on: never changes within a major version. */
 export const ICOUNT_NS_PER_INSTRUCTION = 2;
 
-/** Longest slice, in instructions: other vCPUs and the host get their turn. */
-const MAX_SLICE = 500_000;
-
 /** Guest time = instructions × 2 ns + time skipped while idle. */
 export class IcountClock implements MachineClock {
   readonly kind = "icount";
@@ -50,10 +47,10 @@ export class IcountClock implements MachineClock {
     this.#alarms.fireDue(this.nowNs());
   }
 
-  budget(): number {
+  budget(limitNs: number): number {
     const nowNs = this.nowNs();
-    const untilAlarm = Math.ceil((this.#alarms.nextNs - nowNs) / ICOUNT_NS_PER_INSTRUCTION);
-    const budget = Math.max(1, Math.min(untilAlarm, MAX_SLICE));
+    const untilAlarm = this.#alarms.nextNs - nowNs;
+    const budget = Math.max(1, Math.ceil(Math.min(untilAlarm, limitNs) / ICOUNT_NS_PER_INSTRUCTION));
     this.#sliceEndNs = nowNs + budget * ICOUNT_NS_PER_INSTRUCTION;
     return budget;
   }

@@ -18,8 +18,8 @@ export interface MachineClock extends Clock {
   stop(): void;
   /** Fires every alarm that is due. Called between slices. */
   poll(): void;
-  /** Instructions that the next slice may run so that no alarm is late; at least 1. */
-  budget(): number;
+  /** Instructions that the next slice of at most `limitNs` guest ns may run so that no alarm is late; at least 1. */
+  budget(limitNs: number): number;
   /** All vCPUs sleep: returns how long the host may sleep until the next alarm, in ms; 0 when the clock skipped to the alarm. */
   idleMs(): number;
   /** The machine slept, and time may have passed without instructions. */

@@ -36,6 +36,8 @@ export class RunLoop {
   /** The machine sleeps (ACPI S3): time goes on and alarms fire, no vCPU runs. */
   #suspended = false;
   #yieldedAt = 0;
+  /** When the last slice ended, as far as giving up the thread is concerned. */
+  #hostMs = 0;
 
   constructor(
     private readonly clock: MachineClock,
@@ -95,7 +97,8 @@ export class RunLoop {
         const vcpu = this.#suspended ? undefined : this.processors.next();
         if (vcpu === undefined) await this.#idle();
         else this.#slice(vcpu);
-        await this.#giveUpThread();
+        const limit = this.inFlight.count > 0 ? YIELD_IN_FLIGHT_MS : YIELD_MS;
+        if (this.#hostMs - this.#yieldedAt >= limit) await this.#yield();
       }
     } finally {
       this.clock.stop();
@@ -103,12 +106,15 @@ export class RunLoop {
   }
 
   #slice(vcpu: Vcpu): void {
+    const { clock, processors, counters } = this;
     const started = performance.now();
-    const startedNs = this.processors.count > 1 ? this.clock.nowNs() : 0;
-    const reason = this.processors.run(vcpu, this.clock.budget());
-    if (this.processors.count > 1) this.processors.accountWaiting(vcpu, this.clock.nowNs() - startedNs);
-    this.counters.vcpuMs += performance.now() - started;
-    this.counters.slices++;
+    const shared = processors.count > 1;
+    const startedNs = shared ? clock.nowNs() : 0;
+    const reason = processors.run(vcpu, clock.budget(processors.limitNs));
+    if (shared) processors.accountSlice(vcpu, clock.nowNs() - startedNs);
+    this.#hostMs = performance.now();
+    counters.vcpuMs += this.#hostMs - started;
+    counters.slices++;
     if (reason === "shutdown") this.end({ kind: "shutdown", vcpu: vcpu.id, detail: vcpu.fault ?? "triple fault" });
     else if (reason === "unmodelled")
       this.end({ kind: "unmodelled", vcpu: vcpu.id, detail: vcpu.fault ?? "something that is not modelled" });
@@ -117,6 +123,7 @@ export class RunLoop {
   async #idle(): Promise<void> {
     this.host.clearWake();
     const ms = this.clock.idleMs();
+    this.#hostMs = performance.now();
     if (ms === 0) return;
     if (ms < SHORTEST_TIMER_MS) await this.#yield();
     else await this.#sleep(ms);
@@ -128,11 +135,6 @@ export class RunLoop {
     this.#yieldedAt = performance.now();
     this.counters.idleMs += this.#yieldedAt - started;
     this.clock.woke();
-  }
-
-  async #giveUpThread(): Promise<void> {
-    const limit = this.inFlight.count > 0 ? YIELD_IN_FLIGHT_MS : YIELD_MS;
-    if (performance.now() - this.#yieldedAt >= limit) await this.#yield();
   }
 
   async #yield(): Promise<void> {
