@@ -52,6 +52,7 @@ export class Processors {
   #leftNs = 0;
   /** Guest ns that others ran ahead of the ring and that it has not had back yet. */
   #aheadNs = 0;
+  #wentAhead = false;
   #anySignalled = false;
   /** Stopped because it signalled another one; gets its moment before anybody else. */
   #sender: Turns | undefined;
@@ -88,11 +89,8 @@ export class Processors {
 
   /** Books a slice: to the turn that it was part of, and to those who waited. */
   accountSlice(ran: Vcpu, sliceNs: number): void {
-    if (ran.id !== this.#ring) this.#aheadNs += sliceNs;
-    else {
-      this.#leftNs -= sliceNs;
-      this.#aheadNs = Math.max(0, this.#aheadNs - sliceNs);
-    }
+    if (ran.id === this.#ring) this.#leftNs -= sliceNs;
+    this.#aheadNs = this.#wentAhead ? this.#aheadNs + sliceNs : Math.max(0, this.#aheadNs - sliceNs);
     for (const turns of this.#turns) if (turns.vcpu !== ran && turns.runnable) turns.stolenNs += sliceNs;
   }
 
@@ -111,7 +109,9 @@ export class Processors {
       this.#limitNs = GRACE_NS;
       return sender.vcpu;
     }
-    return (this.#ahead() ?? this.#inRing())?.vcpu;
+    const ahead = this.#ahead();
+    this.#wentAhead = ahead !== undefined;
+    return (ahead ?? this.#inRing())?.vcpu;
   }
 
   /** Guest ns that the vCPU which `next` named may run. */
