@@ -29,7 +29,7 @@ function instructionTable(): ReturnType<typeof buildTable> {
 
 /** Creates a core on `environment.memory`, which must have at least `cpuCore.plan(...).memoryBytes` bytes. */
 export async function createCore(environment: CoreEnvironment): Promise<Core> {
-  const { memory, ramBytes, vcpus: count, pio, mmio, localInterrupts, msrs } = environment;
+  const { memory, ramBytes, vcpus: count, pio, mmio, localInterrupts, msrs, hypercalls } = environment;
   const plan = planMemory({ ramBytes, vcpus: count });
   const model = parseCpuModel(environment.cpuModel);
   table ??= instructionTable();
@@ -71,7 +71,17 @@ export async function createCore(environment: CoreEnvironment): Promise<Core> {
       };
       return decoder.decode(host >>> 0, mode >>> 0);
     },
-    intercept: () => 0,
+    intercept(cpu, kind) {
+      if (kind !== L.INTERCEPT_VMCALL || !hypercalls) return 0;
+      const block = cpu >>> 0;
+      const bits = view.getUint32(block + L.MODE, true) & L.MODE_64 ? 64 : 32;
+      const register = (number: number): bigint => BigInt.asUintN(bits, view.getBigUint64(block + L.GPR + 8 * number, true));
+      const level = view.getUint32(block + L.CPL, true);
+      const registers = [register(0), register(3), register(1), register(2), register(6)] as const;
+      const result = hypercalls.hypercall(idOf(cpu), { level, bits, registers });
+      view.setBigUint64(block + L.GPR, BigInt.asUintN(bits, result), true);
+      return 1;
+    },
   });
   decoder = new BlockDecoder(
     table.rows,

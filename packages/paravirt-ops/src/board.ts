@@ -2,7 +2,7 @@
 import type { MmioBus } from "./bus/mmio.js";
 import type { PioBus } from "./bus/pio.js";
 import type { BusTap } from "./bus/tap.js";
-import type { LocalInterrupts, MsrDevice } from "./core.js";
+import type { HypercallDevice, LocalInterrupts, MsrDevice } from "./core.js";
 import type { Clock } from "./handles/clock.js";
 import type { GuestMemory } from "./handles/guest-memory.js";
 import type { IrqLine, MsiSink } from "./handles/irq-line.js";
@@ -72,6 +72,8 @@ export interface Board {
   readonly localInterrupts: LocalInterrupts;
   /** MSRs of the local APICs. */
   readonly msrs: MsrDevice;
+  /** Hypercalls that the board itself answers, on boards that do. */
+  readonly hypercalls?: HypercallDevice;
   /** Second step of construction: the processor side exists now. */
   connect(parts: { vcpus: readonly Vcpu[]; memory: GuestMemory }): void;
   /** The wire of a global system interrupt. */

@@ -25,6 +25,22 @@ export interface MsrDevice {
   msrWrite(vcpu: number, index: number, value: bigint): boolean;
 }
 
+/** A VMCALL or VMMCALL. */
+export interface Hypercall {
+  /** Where it was executed, 0 to 3. */
+  readonly level: number;
+  /** 64 in 64-bit mode, otherwise 32: how much of the registers counts. */
+  readonly bits: 32 | 64;
+  /** RAX, RBX, RCX, RDX and RSI. */
+  readonly registers: readonly [bigint, bigint, bigint, bigint, bigint];
+}
+
+/** Hypercalls that a board answers. Where nobody does, VMCALL and VMMCALL are #UD, as on a processor without virtualization. */
+export interface HypercallDevice {
+  /** What goes to RAX; negative for an error. */
+  hypercall(vcpu: number, call: Hypercall): bigint;
+}
+
 /** What the core needs from the world around it. */
 export interface CoreEnvironment {
   /** At least as many bytes as `plan` said; never grown. */
@@ -43,6 +59,8 @@ export interface CoreEnvironment {
   readonly localInterrupts: LocalInterrupts;
   /** MSRs that the board owns. */
   readonly msrs: MsrDevice;
+  /** Who answers VMCALL and VMMCALL. */
+  readonly hypercalls?: HypercallDevice;
   /** Time-stamp counter now, in ticks of `tscHz`. A number: exact to 2^53. */
   readTsc(vcpu: number): number;
   /** Frequency of the TSC, for CPUID. */

@@ -132,6 +132,7 @@ export async function createMachine(options: MachineOptions): Promise<Machine> {
       ...(options.cpu === undefined ? {} : { cpuModel: options.cpu }),
       localInterrupts: board.localInterrupts,
       msrs: board.msrs,
+      ...(board.hypercalls === undefined ? {} : { hypercalls: board.hypercalls }),
       readTsc: () => clock.nowNs(),
       tscHz: TSC_HZ,
       random: (bytes) => entropy.fill(bytes),

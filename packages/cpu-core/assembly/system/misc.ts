@@ -40,7 +40,7 @@ import {
 } from "../../src/layout";
 import { faulted, raise, UD } from "../fault";
 import { AC, CF, DF, IF, setStatus, VIF, VIP } from "../flags";
-import { hostRandom } from "../imports";
+import { hostIntercept, hostRandom } from "../imports";
 import { rd64 } from "../memory/access";
 import { canonical, uopAddress, uopOffset } from "../memory/segmentation";
 import { tlbFlushAll, tlbFlushAllPcids, tlbFlushPage, tlbFlushPcid, tlbSelect } from "../memory/tlb";
@@ -251,9 +251,9 @@ export function clac(cpu: usize, u: usize): void {
   setAc(cpu, false);
 }
 
-/** VMCALL and VMMCALL belong to whoever intercepts them. */
+/** VMCALL and VMMCALL are whoever's that answers them; there is no virtualization of the processor's own. */
 export function vmcall(cpu: usize, u: usize): void {
-  if (!intercepted(cpu, INTERCEPT_VMCALL, 0)) raise(cpu, UD);
+  if (!hostIntercept(cpu, INTERCEPT_VMCALL, 0)) raise(cpu, UD);
 }
 
 /** UD0, UD1, UD2. */

@@ -8,6 +8,7 @@ import {
   type BoardEnvironment,
   type BusTap,
   type GuestMemory,
+  type HypercallDevice,
   HvError,
   type IrqLine,
   type LocalInterrupts,
@@ -29,7 +30,7 @@ import { IsaPit } from "../pit/index.js";
 import { AcpiPm, attachAcpiPm, type PortAcpiPm } from "../pm-timer/index.js";
 import { cmosContents, IsaRtc } from "../rtc/index.js";
 import { requireSchema } from "../schema.js";
-import { TestDevice } from "../test-device/index.js";
+import { TestDevice, TestHypercalls } from "../test-device/index.js";
 import { attachIsaUart, type IsaUart, Uart16550 } from "../uart/index.js";
 import { attachVga, Vga } from "../vga/index.js";
 import { VirtioBlock, VirtioConsole, VirtioEntropy, VirtioPci } from "../virtio/index.js";
@@ -72,6 +73,7 @@ export class PcBoard implements Board {
   readonly ioapic: IoApic;
   readonly apics: ApicBus;
   readonly testDevice: TestDevice | undefined;
+  readonly hypercalls?: HypercallDevice;
   readonly localInterrupts: LocalInterrupts;
   readonly msrs: MsrDevice;
   readonly msi: MsiSink;
@@ -185,6 +187,7 @@ export class PcBoard implements Board {
     if (environment.testDevice) {
       this.testDevice = new TestDevice((n) => (n < 16 ? this.#wires.connectIsa(n) : this.#wires.connect(n)));
       this.testDevice.attach(pio, mmio);
+      this.hypercalls = new TestHypercalls(this.apics);
     }
 
     const { pit, rtc, uart, keyboard, controller, a20, hpet, pm, fwCfg, vga, pci, testDevice, ioapic, pic } = this;

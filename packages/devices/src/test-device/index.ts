@@ -1,2 +1,3 @@
 /** The device that multiboot kernel test suites expect. */
+export { TestHypercalls } from "./hypercalls.js";
 export { TestDevice, type TestDeviceState } from "./test-device.js";
