@@ -5,7 +5,7 @@ import { Command, CommanderError, Option } from "commander";
 import { fromQemu } from "./args/qemu.js";
 import { type RawSettings, readConfig, understand } from "./args/settings.js";
 import { parseWord } from "./args/values.js";
-import { type RawBenchOptions, SUITES, understandBench } from "./bench/bench-options.js";
+import { type RawBenchOptions, RIVAL_WORDS, SUITES, understandBench } from "./bench/bench-options.js";
 import { formatReport, readReport } from "./bench/report.js";
 import { bench } from "./commands/bench.js";
 import { examine, formatFindings } from "./commands/doctor.js";
@@ -116,7 +116,7 @@ function createProgram(io: ProcessIo, useOptions: (options: CommonOptions) => Me
 
   imageCommands(program.command("img").description("make and look at kernels and initramfs"), io, useOptions);
 
-  benchCommand(program.command("bench").description("how fast guests run here; minutes of CPU time"), io, useOptions);
+  benchCommand(program.command("bench").description("how fast guests run here; minutes of CPU time"), io, useOptions, done);
 
   commonOptions(program.command("doctor").description("what this host offers: Node, WebAssembly features, memory")).action(
     (options: CommonOptions) => {
@@ -194,21 +194,35 @@ function rawSettings(guest: string | undefined, flags: MachineFlags): RawSetting
   return { ...base, ...given };
 }
 
-function benchCommand(command: Command, io: ProcessIo, useOptions: (options: CommonOptions) => Messages): void {
+function benchCommand(
+  command: Command,
+  io: ProcessIo,
+  useOptions: (options: CommonOptions) => Messages,
+  done: (status: ExitStatus) => void,
+): void {
   commonOptions(
     command
-      .argument("[suite]", `${SUITES.join(" or ")}; all without`)
-      .option("--vs <emulator>", "take turns with another emulator on the same kernel: v86 (its interpreter)")
+      .argument("[suite]", `${SUITES.join(", ")}; all without`)
+      .option("--vs <emulators>", `take turns with others on the same guest: ${RIVAL_WORDS}`)
+      .option("--only <names>", "of the suite programs these: programs or columns, with commas between")
+      .option("--bits <n>", "32- or 64-bit guests of the suite programs; both without")
+      .option("--quick", "fewer rounds and shorter sections")
       .option("--compare <file>", "say what changed since this run, written by bench --json")
       .option("--rounds <n>", "how often each measurement is repeated")
       .option("--guest <name>", "guest of the suite boot; may be given again", collect)
-      .option("-m, --memory <size>", "memory of the guests in the suite boot"),
+      .option("-m, --memory <size>", "memory of the guests")
+      .option("--cpu <model>", "CPU model of our guests; without, the one that the others show")
+      .option("--engine <tier>", "execution tier of our guests"),
   ).action(async (suite: string | undefined, options: CommonOptions & RawBenchOptions) => {
     const messages = useOptions(options);
     const asked = understandBench(suite, options);
     const before = asked.compare === undefined ? undefined : readReport(asked.compare);
     const report = await bench(asked, (line) => messages.info(line));
     io.stdout.write(options.json ? `${JSON.stringify(report, null, 2)}\n` : `${formatReport(report, before)}\n`);
+    if (report.failed) {
+      messages.error("a guest on our machine computed something wrong; the report names it");
+      done(ExitStatus.noMarker);
+    }
   });
 }
 

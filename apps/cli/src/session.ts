@@ -16,6 +16,7 @@ import type { ProcessIo } from "./host/process-io.js";
 import { type KernelFiles, kernelFiles } from "./kernel-files.js";
 import type { Messages } from "./messages.js";
 import type { Parts } from "./parts.js";
+import { type StatsStart, statsReport, statsStart } from "./stats.js";
 import { parseTaps, tapped } from "./taps.js";
 
 /** How a session is held. */
@@ -89,7 +90,7 @@ class Session {
   }
 
   async run(taps: ReturnType<typeof parseTaps>): Promise<ExitStatus> {
-    const started = { wall: performance.now(), cpu: process.cpuUsage() };
+    const started = statsStart();
     try {
       const parts = tapped(this.#capturing(this.parts), taps, (line) => this.#note(`${line}\n`));
       this.#connectHost();
@@ -101,11 +102,9 @@ class Session {
         const stats = machine.stats();
         this.#serial.flush();
         const status = this.#conclude(result);
+        if (status !== "again") this.#writeStats(stats, started);
         await machine.close();
-        if (status !== "again") {
-          this.#writeStats(stats, started);
-          return status;
-        }
+        if (status !== "again") return status;
       }
     } catch (error) {
       if (!this.#stop) throw error;
@@ -311,28 +310,10 @@ class Session {
     };
   }
 
-  #writeStats(stats: MachineStats, started: { wall: number; cpu: NodeJS.CpuUsage }): void {
+  #writeStats(stats: MachineStats, started: StatsStart): void {
     const path = this.settings.stats;
     if (path === undefined) return;
-    const { user, system } = process.cpuUsage(started.cpu);
-    const report = {
-      hostCpuSeconds: (user + system) / 1e6,
-      wallSeconds: (performance.now() - started.wall) / 1000,
-      vcpuSeconds: stats.vcpuMs / 1000,
-      idleSeconds: stats.idleMs / 1000,
-      guestSeconds: stats.guestNs / 1e9,
-      instructions: stats.instructions,
-      tiers: { interp: { instructions: stats.instructions } },
-      slices: stats.slices,
-      yields: stats.yields,
-      vcpus: stats.vcpus,
-      core: stats.core,
-      memory: {
-        guestBytes: this.#machine!.boot.memoryBytes,
-        residentBytes: process.memoryUsage.rss(),
-        peakResidentBytes: process.resourceUsage().maxRSS * 1024,
-      },
-    };
+    const report = statsReport(stats, this.#core?.guestMemory, this.#machine!.boot.memoryBytes, started);
     try {
       writeFileSync(path, `${JSON.stringify(report, null, 2)}\n`);
     } catch (error) {

@@ -1,6 +1,6 @@
 // A core alone, without a board: 64-bit mode at ring 0 over identity-mapped memory, for programs that need nothing else.
 import type { Core, CoreDefinition } from "@paravane/paravirt-ops";
-import { CODE, type Program, STACK } from "./programs.js";
+import { CODE, type Program, STACK } from "./loop-programs.js";
 
 const RAM_BYTES = 16 << 20;
 const LARGE_PAGE = 0x200000;

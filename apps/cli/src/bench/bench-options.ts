@@ -2,11 +2,13 @@
 import { parseMemory, parseWord } from "../args/values.js";
 import { usageError } from "../errors.js";
 import { GUEST_NAMES } from "../img/guests.js";
+import { canRun, type OwnOptions, parseRival, type Rival, RIVALS, rivalName } from "./contenders.js";
+import type { Bits } from "./programs/build.js";
+import { COLUMNS, type Program, PROGRAMS, selected } from "./programs/catalogue.js";
+import type { RoundPlan } from "./programs/rounds.js";
 
 /** The suites by name. */
-export const SUITES = ["loops", "boot"] as const;
-/** Emulators to be compared with. */
-export const RIVALS = ["v86"] as const;
+export const SUITES = ["loops", "programs", "boot"] as const;
 /** Guests of the boot suite where none are named. */
 export const BENCH_GUESTS = ["debian-686", "debian"] as const;
 
@@ -17,16 +19,25 @@ export interface RawBenchOptions {
   rounds?: string;
   guest?: string[];
   memory?: string;
+  only?: string;
+  bits?: string;
+  quick?: boolean;
+  cpu?: string;
+  engine?: string;
 }
 
 /** Understood. */
 export interface BenchOptions {
   readonly suites: readonly (typeof SUITES)[number][];
-  readonly versus: readonly (typeof RIVALS)[number][];
+  readonly versus: readonly Rival[];
+  readonly own: OwnOptions;
   readonly compare: string | undefined;
   readonly loopRounds: number;
   readonly bootRounds: number;
   readonly guests: readonly string[];
+  readonly programs: readonly Program[];
+  readonly sizes: readonly Bits[];
+  readonly plan: RoundPlan;
   readonly memoryBytes: number;
 }
 
@@ -34,24 +45,55 @@ const LOOP_ROUNDS = 10;
 const BOOT_ROUNDS = 3;
 const MAX_ROUNDS = 1000;
 const MEMORY = "256M";
+const PLAN: RoundPlan = { rounds: 5, sectionSeconds: 0.4, warmShare: 0.05, warmSections: 4 };
+const QUICK: RoundPlan = { rounds: 3, sectionSeconds: 0.15, warmShare: 0.1, warmSections: 2 };
 
-/** Checks the words; the first mistake is a usage error. Without a suite all of them run; `--vs` alone means the boot suite. */
+/** Checks the words; the first mistake is a usage error. Without a suite all of them run; `--vs` leaves out the one that has no rivals. */
 export function understandBench(suite: string | undefined, raw: RawBenchOptions): BenchOptions {
-  const versus = raw.vs === undefined ? [] : raw.vs.split(",").map((word) => parseWord("--vs", word, RIVALS));
-  const suites = suite === undefined ? (versus.length > 0 ? (["boot"] as const) : SUITES) : [parseWord("bench", suite, SUITES)];
-  if (versus.length > 0 && !suites.includes("boot")) throw usageError(`--vs ${raw.vs}: other emulators are compared in the suite boot`);
+  const versus = raw.vs === undefined ? [] : raw.vs.split(",").map(parseRival);
+  const names = versus.map(rivalName);
+  if (new Set(names).size < names.length) throw usageError(`--vs ${raw.vs}: each may be named once`);
+  const suites =
+    suite === undefined ? SUITES.filter((name) => name !== "loops" || versus.length === 0) : [parseWord("bench", suite, SUITES)];
+  if (versus.length > 0 && suites.includes("loops"))
+    throw usageError(`--vs ${raw.vs}: others are compared in the suites programs and boot`);
   const rounds = raw.rounds === undefined ? undefined : Number(raw.rounds);
   if (rounds !== undefined && !(Number.isInteger(rounds) && rounds >= 1 && rounds <= MAX_ROUNDS))
     throw usageError(`--rounds ${raw.rounds}: not a number of rounds from 1 to ${MAX_ROUNDS}`);
+  const sizes: readonly Bits[] = raw.bits === undefined ? [32, 64] : [Number(parseWord("--bits", raw.bits, ["32", "64"])) as Bits];
+  const runnable = sizes.filter((bits) => versus.length === 0 || versus.some((rival) => canRun(rival, bits)));
+  if (runnable.length === 0) throw usageError(`--vs ${raw.vs} --bits ${raw.bits}: v86 has no 64-bit mode`);
   const linux = GUEST_NAMES.map(({ name }) => name).filter((name) => name.startsWith("debian"));
-  const guests = raw.guest?.map((name) => parseWord("--guest", name, linux)) ?? (versus.length > 0 ? ["debian-686"] : BENCH_GUESTS);
+  const plan = raw.quick ? QUICK : PLAN;
   return {
     suites,
     versus,
+    own: { cpu: raw.cpu, engine: raw.engine },
     compare: raw.compare,
-    loopRounds: rounds ?? LOOP_ROUNDS,
-    bootRounds: rounds ?? BOOT_ROUNDS,
-    guests,
+    loopRounds: rounds ?? (raw.quick ? 2 : LOOP_ROUNDS),
+    bootRounds: rounds ?? (raw.quick ? 1 : BOOT_ROUNDS),
+    guests: raw.guest?.map((name) => parseWord("--guest", name, linux)) ?? BENCH_GUESTS,
+    programs: raw.only === undefined ? PROGRAMS : understandOnly(raw.only),
+    sizes: runnable,
+    plan: { ...plan, rounds: rounds ?? plan.rounds },
     memoryBytes: parseMemory(raw.memory ?? MEMORY),
   };
 }
+
+function understandOnly(only: string): readonly Program[] {
+  const wanted = new Set(
+    only.split(",").flatMap((word) => {
+      const found = selected(word);
+      if (found === undefined)
+        throw usageError(
+          `--only ${word}: neither a program nor a column; columns: ${COLUMNS.map((column) => column.toLowerCase().replaceAll(" ", "-")).join(", ")}; ` +
+            `programs: ${PROGRAMS.map(({ name }) => name).join(", ")}`,
+        );
+      return found;
+    }),
+  );
+  return PROGRAMS.filter((program) => wanted.has(program));
+}
+
+/** For the help text. */
+export const RIVAL_WORDS = `${RIVALS.join(", ")}, or the cli.js of another build; with commas between`;

@@ -5,11 +5,10 @@ import { cpuCore } from "@paravane/cpu-core";
 import { afterAll, describe, expect, test } from "vitest";
 import { coreFor } from "./bare-core.js";
 import { understandBench } from "./bench-options.js";
-import { is32Bit, summarize } from "./boot.js";
-import type { BootSample } from "./boot-job.js";
-import { touchedBytes } from "./boot-paravane.js";
+import { touchedBytes } from "../stats.js";
+import { type BootSample, is32Bit, summarize } from "./boot.js";
 import { Checkpoints, LINUX_STAGES } from "./checkpoints.js";
-import { copy, fibonacci, hotLoop } from "./programs.js";
+import { copy, fibonacci, hotLoop } from "./loop-programs.js";
 import { formatReport, noise, readReport, type Report } from "./report.js";
 import { metric } from "./statistics.js";
 
@@ -17,9 +16,24 @@ const dir = mkdtempSync(join(tmpdir(), "paravane-bench-"));
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
 describe("arguments", () => {
-  test("without a suite all of them run, with a rival only the one in which it can take part", () => {
-    expect(understandBench(undefined, {})).toMatchObject({ suites: ["loops", "boot"], versus: [], guests: ["debian-686", "debian"] });
-    expect(understandBench(undefined, { vs: "v86" })).toMatchObject({ suites: ["boot"], versus: ["v86"], guests: ["debian-686"] });
+  test("without a suite all of them run, with a rival only those in which it can take part", () => {
+    expect(understandBench(undefined, {})).toMatchObject({ suites: ["loops", "programs", "boot"], versus: [], sizes: [32, 64] });
+    expect(understandBench(undefined, { vs: "qemu,v86" })).toMatchObject({
+      suites: ["programs", "boot"],
+      versus: ["qemu", "v86"],
+      sizes: [32, 64],
+    });
+  });
+
+  test("v86 alone leaves 64-bit guests out of the suite programs", () => {
+    expect(understandBench("programs", { vs: "v86" }).sizes).toEqual([32]);
+    expect(() => understandBench("programs", { vs: "v86", bits: "64" })).toThrow(/v86 has no 64-bit mode/);
+  });
+
+  test("programs are chosen by name or by column, in their own order", () => {
+    const names = (only: string) => understandBench("programs", { only }).programs.map(({ name }) => name);
+    expect(names("pipe,calls,fork")).toEqual(["calls", "pipe", "fork"]);
+    expect(names("os-work")).toEqual(["system-call", "pipe", "fork", "exec", "page-fault"]);
   });
 
   test("rounds given once hold for every suite", () => {
@@ -28,9 +42,12 @@ describe("arguments", () => {
   });
 
   test.each([
-    ["sieve", {}, /bench sieve: unknown; known: loops, boot/],
-    ["boot", { vs: "bochs" }, /--vs bochs: unknown; known: v86/],
-    ["loops", { vs: "v86" }, /--vs v86: other emulators are compared in the suite boot/],
+    ["sieve", {}, /bench sieve: unknown; known: loops, programs, boot/],
+    ["boot", { vs: "bochs" }, /--vs bochs: neither one of qemu, v86, v86-interp nor the cli.js of another build/],
+    ["boot", { vs: "qemu,qemu" }, /each may be named once/],
+    ["loops", { vs: "v86" }, /--vs v86: others are compared in the suites programs and boot/],
+    ["programs", { only: "sieve" }, /--only sieve: neither a program nor a column/],
+    ["programs", { bits: "16" }, /--bits 16/],
     ["loops", { rounds: "0" }, /--rounds 0/],
     ["loops", { rounds: "2.5" }, /--rounds 2.5/],
     ["boot", { guest: ["memtest86+"] }, /--guest memtest86\+: unknown/],
@@ -47,34 +64,26 @@ describe("arguments", () => {
 describe("checkpoints", () => {
   const boot = (text: string) => {
     let clock = 0;
-    let ended = false;
-    const checkpoints = new Checkpoints(
-      () => ({ instructions: clock * 10, cpuSeconds: clock }),
-      () => {
-        ended = true;
-      },
-    );
+    const checkpoints = new Checkpoints(() => ({ thread: clock, process: clock * 2 }));
     for (const character of text) {
       clock++;
       checkpoints.feed(character);
     }
-    return { checkpoints, ended };
+    return checkpoints;
   };
 
   test("each stage ends at its line and begins where the one before ended", () => {
     const text = "[0.0] Linux version 6.1\r\n[1.0] Run /init as init process\n\nparavane: user space: Linux\n";
-    const { checkpoints, ended } = boot(text);
-    expect(ended).toBe(true);
-    expect(checkpoints.stages.map(({ name }) => name)).toEqual(LINUX_STAGES.map(({ name }) => name));
-    const seconds = checkpoints.stages.reduce((sum, stage) => sum + stage.cpuSeconds, 0);
+    const { stages, waitingFor } = boot(text);
+    expect(waitingFor).toBeUndefined();
+    expect(stages.map(({ name }) => name)).toEqual(LINUX_STAGES.map(({ name }) => name));
+    const seconds = stages.reduce((sum, { thread }) => sum + thread, 0);
     expect(seconds).toBe(text.indexOf("paravane: user space") + "paravane: user space".length);
-    expect(checkpoints.stages[0]).toMatchObject({ cpuSeconds: "[0.0] Linux version".length, instructions: 190 });
+    expect(stages[0]).toMatchObject({ thread: "[0.0] Linux version".length, process: 38 });
   });
 
   test("stages come in order, and the missing one is named", () => {
-    const { checkpoints, ended } = boot("Linux version 6\nparavane: user space\n");
-    expect(ended).toBe(false);
-    expect(checkpoints.waitingFor).toBe("Run /init as init process");
+    expect(boot("Linux version 6\nparavane: user space\n").waitingFor).toBe("Run /init as init process");
   });
 });
 
@@ -106,19 +115,17 @@ describe("programs", () => {
 
   test("pages in use are those that are not all zeros", async () => {
     const core = await coreFor(cpuCore, hotLoop);
-    const before = touchedBytes(core);
+    const before = touchedBytes(core.guestMemory);
     core.guestMemory.writeU32(0x800ffc, 1);
     core.guestMemory.writeU32(0x900000, 0);
-    expect(touchedBytes(core) - before).toBe(4096);
+    expect(touchedBytes(core.guestMemory) - before).toBe(4096);
   });
 });
 
 describe("findings", () => {
-  const sample = (scale: number): BootSample => ({
-    stages: LINUX_STAGES.map(({ name }) => ({ name, instructions: 1e6 * scale, cpuSeconds: 1 })),
-    residentBefore: 0,
-    residentPeak: 100 * 2 ** 20,
-    touchedBytes: 40 * 2 ** 20,
+  const sample = (seconds: number, told = false): BootSample => ({
+    stages: LINUX_STAGES.map(({ name }) => ({ name, thread: seconds / 3, process: seconds })),
+    ...(told ? { stats: { instructions: 6e6, memory: { touchedBytes: 40 * 2 ** 20, peakResidentBytes: 100 * 2 ** 20 }, core: {} } } : {}),
   });
   const conditions = {
     date: "2026-01-01",
@@ -130,16 +137,26 @@ describe("findings", () => {
     load: [0.5, 1] as const,
   };
 
-  test("a comparison holds speeds, memory and round-by-round ratios", () => {
-    const metrics = summarize("boot x", { paravane: [sample(4), sample(6)], v86: [sample(1), sample(2)] });
+  test("a comparison holds times, speeds, memory and round-by-round ratios", () => {
+    const metrics = summarize(
+      "boot x",
+      new Map([
+        ["paravane", [sample(2, true), sample(3, true)]],
+        ["qemu", [sample(1), sample(2)]],
+      ]),
+    );
     const of = (name: string) => metrics.find((entry) => entry.name === name)!;
-    expect(of("paravane, all").samples).toEqual([4, 6]);
-    expect(of("paravane : v86, all").samples).toEqual([4, 3]);
+    expect(of("paravane, vCPU thread").samples).toEqual([2, 3]);
+    expect(of("paravane, process").samples).toEqual([6, 9]);
+    expect(of("paravane, speed").samples).toEqual([3, 2]);
+    expect(of("paravane : qemu, vCPU thread").samples).toEqual([2, 1.5]);
+    expect(of("paravane's thread : qemu's process").samples).toEqual([2 / 3, 0.5]);
     expect(of("paravane, peak less guest pages in use").median).toBe(60);
   });
 
   test("without a rival there are no ratios", () => {
-    expect(summarize("boot x", { paravane: [sample(1)], v86: [] }).some(({ name }) => name.includes("v86"))).toBe(false);
+    const metrics = summarize("boot x", new Map([["paravane", [sample(1, true)]]]));
+    expect(metrics.some(({ unit }) => unit === "times")).toBe(false);
   });
 
   test("the load of the host is judged by its processors", () => {
@@ -151,7 +168,9 @@ describe("findings", () => {
     const report: Report = {
       conditions,
       metrics: [metric("loops", "hot loop", "M instructions/s", "higher", [100, 300])],
+      tables: {},
       notes: ["a note"],
+      failed: false,
     };
     const path = join(dir, "before.json");
     writeFileSync(path, JSON.stringify(report));

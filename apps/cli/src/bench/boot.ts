@@ -1,50 +1,80 @@
-// Suite "boot": stock kernels to user space, each boot in a process of its own; with another emulator, the two take turns.
-import { spawn } from "node:child_process";
-import { extname } from "node:path";
-import { fileURLToPath } from "node:url";
-import { CliError, ExitStatus, imageError, usageError } from "../errors.js";
+// Suite "boot": stock kernels to user space, cold: each boot in a process of its own, CPU time from the process's start; emulators take turns.
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { CliError, ExitStatus, imageError } from "../errors.js";
 import { takeGuest } from "../img/guests.js";
-import type { BootJob, BootSample } from "./boot-job.js";
-import { LINUX_STAGES, type Reading } from "./checkpoints.js";
+import { Checkpoints, LINUX_STAGES, type Stage } from "./checkpoints.js";
+import { canRun, type Contender, ourselves, type OwnOptions, type Rival, rivalMachine } from "./contenders.js";
 import type { SuiteResult } from "./loops.js";
+import { hasThreadClocks, ProcessClock, type ProcessReading } from "./process-clock.js";
 import { takeSeabios } from "./seabios.js";
 import { type Metric, metric, ratios } from "./statistics.js";
 
 const MIB = 2 ** 20;
 const LIMIT_SECONDS = 900;
+const TAIL = 2000;
 
 /** What to boot and against whom. */
 export interface BootOptions {
   readonly guests: readonly string[];
   readonly rounds: number;
   readonly memoryBytes: number;
-  readonly versus: readonly "v86"[];
+  readonly versus: readonly Rival[];
+  readonly own: OwnOptions;
 }
 
-type Emulator = BootJob["emulator"];
+/** What one boot took. */
+export interface BootSample {
+  readonly stages: readonly Stage[];
+  /** What `--stats` wrote: ours alone. */
+  readonly stats?: BootStats;
+}
 
-/** Boots every guest in every round; guests that v86 cannot run (it has no 64-bit mode) are ours alone. */
+/** The part of `--stats` that a report tells. Bytes. */
+export interface BootStats {
+  readonly instructions: number;
+  readonly memory: { readonly touchedBytes: number; readonly peakResidentBytes: number };
+  readonly core: Readonly<Record<string, number>>;
+}
+
+/** Boots every guest in every round on everyone who can. */
 export async function runBoots(options: BootOptions, progress: (line: string) => void): Promise<SuiteResult> {
-  const bios = options.versus.includes("v86") ? await prepareV86(options, progress) : undefined;
+  if (!hasThreadClocks())
+    throw new CliError(ExitStatus.image, "the suite boot reads CPU time of other processes from /proc, which only Linux has");
   const metrics: Metric[] = [];
   const notes: string[] = [];
-  for (const guest of options.guests) {
-    const { kernel, initrd, append, title } = await takeGuest(guest, progress);
-    const common = { kernel, ...(initrd ? { initrd } : {}), append, memoryBytes: options.memoryBytes, limitSeconds: LIMIT_SECONDS };
-    const emulators: Emulator[] = bios && is32Bit(guest) ? ["paravane", "v86"] : ["paravane"];
-    const samples: Record<Emulator, BootSample[]> = { paravane: [], v86: [] };
-    for (let round = 1; round <= options.rounds; round++) {
-      for (const emulator of emulators) {
-        progress(`boot: ${guest} on ${emulator}, round ${round} of ${options.rounds}`);
-        samples[emulator].push(await bootOnce({ ...common, emulator, ...(bios ? { bios } : {}) }));
+  const dir = mkdtempSync(join(tmpdir(), "paravane-boot-"));
+  try {
+    for (const guest of options.guests) {
+      const { kernel, initrd, append: own, title } = await takeGuest(guest, progress);
+      const append = `${own} mitigations=off`;
+      const bits = is32Bit(guest) ? 32 : 64;
+      const setup = { bits, kernel, initrd: initrd!, append, memoryBytes: options.memoryBytes } as const;
+      const rivals = options.versus.filter((rival) => canRun(rival, bits));
+      const bios = rivals.some((rival) => rival === "v86" || rival === "v86-interp") ? await takeSeabios(progress) : undefined;
+      const statsFile = join(dir, "stats.json");
+      const ours = ourselves(setup, options.own);
+      const contenders = [
+        { ...ours, args: [...ours.args, "--stats", statsFile] },
+        ...rivals.map((rival) => rivalMachine(rival, setup, options.own, bios)),
+      ];
+      const samples = new Map<string, BootSample[]>(contenders.map(({ name }) => [name, []]));
+      for (let round = 1; round <= options.rounds; round++) {
+        for (const contender of contenders) {
+          progress(`boot: ${guest} on ${contender.name}, round ${round} of ${options.rounds}`);
+          const stages = await bootOnce(contender);
+          const stats = contender === contenders[0] ? (JSON.parse(readFileSync(statsFile, "utf8")) as BootStats) : undefined;
+          samples.get(contender.name)!.push({ stages, ...(stats ? { stats } : {}) });
+        }
       }
+      metrics.push(...summarize(`boot ${guest}`, samples));
+      notes.push(`${guest}: ${title}, ${options.memoryBytes / MIB} MiB, command line "${append}"`);
+      notes.push(countersNote(guest, samples.get(ours.name)!.at(-1)!.stats!));
     }
-    metrics.push(...summarize(`boot ${guest}`, samples));
-    notes.push(
-      `${guest}: ${title}, ${options.memoryBytes / MIB} MiB, command line "${append}"`,
-      countersNote(guest, samples.paravane.at(-1)!),
-    );
-    if (bios && !is32Bit(guest)) notes.push(`${guest} is a 64-bit kernel, which v86 cannot run`);
+  } finally {
+    rmSync(dir, { recursive: true, force: true });
   }
   return { metrics, notes };
 }
@@ -52,140 +82,105 @@ export async function runBoots(options: BootOptions, progress: (line: string) =>
 /** True for guests that a 32-bit processor can run. */
 export const is32Bit = (guest: string): boolean => /^debian-686(-pae)?$/.test(guest);
 
-async function prepareV86(options: BootOptions, progress: (line: string) => void): Promise<{ system: string; vga: string }> {
-  if (!options.guests.some(is32Bit)) throw usageError("--vs v86 needs a 32-bit guest: debian-686 or debian-686-pae");
-  try {
-    import.meta.resolve("v86");
-  } catch {
-    throw usageError(
-      "--vs v86: v86 is not installed; it is a development dependency of a clone and does not come with the published package",
-    );
-  }
-  return takeSeabios(progress);
-}
-
-const all = ({ stages }: BootSample): Reading => ({
-  instructions: stages.reduce((sum, stage) => sum + stage.instructions, 0),
-  cpuSeconds: stages.reduce((sum, stage) => sum + stage.cpuSeconds, 0),
+const all = ({ stages }: BootSample): ProcessReading => ({
+  thread: stages.reduce((sum, stage) => sum + stage.thread, 0),
+  process: stages.reduce((sum, stage) => sum + stage.process, 0),
 });
 
-const speed = ({ instructions, cpuSeconds }: Reading): number => instructions / cpuSeconds / 1e6;
-
-/** All metrics of one guest: whole boot, stages, memory; then v86's, then the ratios. */
-export function summarize(suite: string, { paravane, v86 }: Readonly<Record<Emulator, readonly BootSample[]>>): Metric[] {
-  const of = (who: string, samples: readonly BootSample[]): Metric[] => [
-    metric(suite, `${who}, all`, "M instructions/s", "higher", samples.map(all).map(speed)),
-    ...LINUX_STAGES.map(({ name }, index) =>
-      metric(
-        suite,
-        `${who}, ${name}`,
-        "M instructions/s",
-        "higher",
-        samples.map(({ stages }) => speed(stages[index]!)),
-      ),
-    ),
-    metric(
-      suite,
-      `${who}, to user space`,
+/** All metrics of one guest: CPU seconds of everyone, our speed and memory, then the ratios of ours to each of the others. */
+export function summarize(suite: string, samples: ReadonlyMap<string, readonly BootSample[]>): Metric[] {
+  const metrics: Metric[] = [];
+  const seconds = (name: string, unit: string, list: readonly number[]): void =>
+    void metrics.push(metric(suite, name, unit, "lower", list));
+  const [ours, ...others] = [...samples.keys()] as [string, ...string[]];
+  for (const [name, list] of samples) {
+    const total = list.map(all);
+    seconds(
+      `${name}, vCPU thread`,
       "CPU s",
-      "lower",
-      samples.map((sample) => all(sample).cpuSeconds),
-    ),
-    metric(
-      suite,
-      `${who}, guest instructions`,
-      "M",
-      "lower",
-      samples.map((sample) => all(sample).instructions / 1e6),
-    ),
-    metric(
-      suite,
-      `${who}, peak resident memory`,
-      "MiB",
-      "lower",
-      samples.map(({ residentPeak }) => residentPeak / MIB),
-    ),
-  ];
-  const metrics = of("paravane", paravane);
-  metrics.push(
-    metric(
-      suite,
-      "paravane, guest pages in use",
-      "MiB",
-      "lower",
-      paravane.map(({ touchedBytes }) => touchedBytes! / MIB),
-    ),
-    metric(
-      suite,
-      "paravane, peak less guest pages in use",
-      "MiB",
-      "lower",
-      paravane.map(({ residentPeak, touchedBytes }) => (residentPeak - touchedBytes!) / MIB),
-    ),
-  );
-  if (v86.length === 0) return metrics;
-  metrics.push(...of("v86", v86));
-  const ratio = (name: string, pick: (sample: BootSample) => Reading): Metric =>
-    metric(
-      suite,
-      `paravane : v86, ${name}`,
-      "times",
-      "higher",
-      ratios(
-        paravane.map((sample) => speed(pick(sample))),
-        v86.map((sample) => speed(pick(sample))),
-      ),
+      total.map(({ thread }) => thread),
     );
-  metrics.push(ratio("all", all), ...LINUX_STAGES.map(({ name }, index) => ratio(name, ({ stages }) => stages[index]!)));
+    seconds(
+      `${name}, process`,
+      "CPU s",
+      total.map(({ process }) => process),
+    );
+    LINUX_STAGES.forEach((stage, index) => {
+      seconds(
+        `${name}, vCPU thread, ${stage.name}`,
+        "CPU s",
+        list.map(({ stages }) => stages[index]!.thread),
+      );
+    });
+  }
+  const mine = samples.get(ours)!;
+  const told = mine.flatMap(({ stats }) => (stats === undefined ? [] : [stats]));
+  if (told.length === mine.length) {
+    const speeds = told.map(({ instructions }, round) => instructions / all(mine[round]!).thread / 1e6);
+    metrics.push(metric(suite, `${ours}, speed`, "M instructions/s", "higher", speeds));
+    const megabytes = (name: string, bytes: (stats: BootStats) => number): void =>
+      seconds(
+        `${ours}, ${name}`,
+        "MiB",
+        told.map((stats) => bytes(stats) / MIB),
+      );
+    megabytes("peak resident memory", ({ memory }) => memory.peakResidentBytes);
+    megabytes("guest pages in use", ({ memory }) => memory.touchedBytes);
+    megabytes("peak less guest pages in use", ({ memory }) => memory.peakResidentBytes - memory.touchedBytes);
+  }
+  for (const other of others) {
+    const theirs = samples.get(other)!;
+    const ratio = (name: string, one: keyof ProcessReading, two: keyof ProcessReading): void =>
+      seconds(
+        name,
+        "times",
+        ratios(
+          mine.map((sample) => all(sample)[one]),
+          theirs.map((sample) => all(sample)[two]),
+        ),
+      );
+    ratio(`${ours} : ${other}, vCPU thread`, "thread", "thread");
+    ratio(`${ours} : ${other}, process`, "process", "process");
+    ratio(`${ours}'s thread : ${other}'s process`, "thread", "process");
+  }
   return metrics;
 }
 
-function countersNote(guest: string, { counters = {}, residentBefore }: BootSample): string {
-  const { blocksDecoded = 0, blocksDropped = 0, codeFlushes = 0 } = counters;
-  return (
-    `${guest}: ${blocksDecoded} blocks decoded, ${blocksDropped} dropped, ${codeFlushes} code flushes; ` +
-    `${(residentBefore / MIB).toFixed(0)} MiB resident before the machine was made`
-  );
+function countersNote(guest: string, { core, instructions }: BootStats): string {
+  const { blocksDecoded = 0, blocksDropped = 0, codeFlushes = 0 } = core;
+  return `${guest}: ${(instructions / 1e6).toFixed(0)} M instructions; ${blocksDecoded} blocks decoded, ${blocksDropped} dropped, ${codeFlushes} code flushes`;
 }
 
-/** This file's neighbour, as source or as built. */
-const child = fileURLToPath(new URL(`./child${extname(import.meta.url)}`, import.meta.url));
-
-function bootOnce(job: BootJob): Promise<BootSample> {
-  return new Promise((resolve, reject) => {
-    const { signal, stop } = onInterrupt();
-    const running = spawn(process.execPath, [...process.execArgv, child, JSON.stringify(job)], {
-      stdio: ["ignore", "pipe", "inherit"],
-      signal,
-    });
-    let out = "";
-    running.stdout.setEncoding("utf8").on("data", (text: string) => {
-      out += text;
-    });
-    running.on("error", (error) => {
-      stop();
-      reject(signal.aborted ? new CliError(ExitStatus.interrupted, "interrupted") : error);
-    });
-    running.on("close", (status) => {
-      stop();
-      const line = out.trim().split("\n").at(-1) ?? "";
-      if (status !== 0 || line === "") return reject(imageError(`a boot on ${job.emulator} ended with status ${status}`));
-      const answer = JSON.parse(line) as { sample: BootSample } | { error: string };
-      if ("error" in answer) reject(imageError(answer.error));
-      else resolve(answer.sample);
-    });
-  });
-}
-
-/** A signal that follows the keyboard's and the system's, so that no child stays behind. */
-function onInterrupt(): { signal: AbortSignal; stop: () => void } {
-  const controller = new AbortController();
-  const abort = (): void => controller.abort();
-  for (const name of ["SIGINT", "SIGTERM"] as const) process.on(name, abort);
-  return {
-    signal: controller.signal,
-    stop: () => {
-      for (const name of ["SIGINT", "SIGTERM"] as const) process.off(name, abort);
-    },
+/** One boot; resolves when the process has ended. */
+async function bootOnce({ name, command, args, vcpuThread }: Contender): Promise<readonly Stage[]> {
+  const running = spawn(command, args, { stdio: ["pipe", "pipe", "pipe"] });
+  const kill = (): void => void running.kill("SIGKILL");
+  process.on("exit", kill);
+  const clock = new ProcessClock(running.pid ?? 0, vcpuThread);
+  const checkpoints = new Checkpoints(() => clock.read());
+  let tail = "";
+  const timer = setTimeout(kill, LIMIT_SECONDS * 1000);
+  running.stdin.on("error", () => {}); // Told by the end of the process.
+  const hear = (text: string): void => {
+    tail = (tail + text).slice(-TAIL);
+    checkpoints.feed(text);
+    if (checkpoints.waitingFor === undefined) running.kill("SIGTERM");
   };
+  running.stdout.setEncoding("latin1").on("data", hear);
+  running.stderr.setEncoding("latin1").on("data", hear);
+  try {
+    const why = await ended(running);
+    if (checkpoints.waitingFor !== undefined)
+      throw imageError(`${name} did not get as far as "${checkpoints.waitingFor}": it ended with ${why}\n${tail}`);
+    return checkpoints.stages;
+  } finally {
+    clearTimeout(timer);
+    process.off("exit", kill);
+  }
 }
+
+const ended = (running: ChildProcess): Promise<string> =>
+  new Promise((resolve) => {
+    running.on("error", (error) => resolve(error.message));
+    running.on("close", (code, signal) => resolve(signal ?? `status ${code}`));
+  });

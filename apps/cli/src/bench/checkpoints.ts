@@ -1,19 +1,14 @@
 // How far a guest's boot has come, by lines of its console, with a reading at each stage.
-
-/** Counters at one moment. */
-export interface Reading {
-  readonly instructions: number;
-  readonly cpuSeconds: number;
-}
+import type { ProcessReading } from "./process-clock.js";
 
 /** Part of a boot: from the end of the part before to the line that ends this one. */
-export interface Stage extends Reading {
+export interface Stage extends ProcessReading {
   readonly name: string;
 }
 
-/** The parts of a Linux boot, and the console lines that end them. */
+/** The parts of a Linux boot, and the console lines that end them. The first begins with the emulator's own process. */
 export const LINUX_STAGES = [
-  { name: "unpacking the kernel", ends: "Linux version" },
+  { name: "starting, unpacking the kernel", ends: "Linux version" },
   { name: "kernel", ends: "Run /init as init process" },
   { name: "init to user space", ends: "paravane: user space" },
 ] as const;
@@ -24,30 +19,24 @@ const MAX_LINE = 4096;
 export class Checkpoints {
   readonly stages: Stage[] = [];
   #line = "";
-  #last: Reading;
+  #last: ProcessReading = { thread: 0, process: 0 };
 
-  /** @param read - takes a reading; called once now, where the boot begins */
-  constructor(
-    private readonly read: () => Reading,
-    private readonly done: () => void,
-  ) {
-    this.#last = read();
+  /** @param read - CPU seconds since the process began */
+  constructor(private readonly read: () => ProcessReading) {}
+
+  /** The console's next characters. */
+  feed(text: string): void {
+    for (const character of text) this.#next(character);
   }
 
-  /** The console's next character. */
-  feed(character: string): void {
+  #next(character: string): void {
     const expected = LINUX_STAGES[this.stages.length];
     if (expected === undefined) return;
     this.#line = character === "\n" || this.#line.length >= MAX_LINE ? "" : this.#line + character;
     if (!this.#line.endsWith(expected.ends)) return;
     const now = this.read();
-    this.stages.push({
-      name: expected.name,
-      instructions: now.instructions - this.#last.instructions,
-      cpuSeconds: now.cpuSeconds - this.#last.cpuSeconds,
-    });
+    this.stages.push({ name: expected.name, thread: now.thread - this.#last.thread, process: now.process - this.#last.process });
     this.#last = now;
-    if (this.stages.length === LINUX_STAGES.length) this.done();
   }
 
   /** The console line that is waited for, or undefined after the last. */

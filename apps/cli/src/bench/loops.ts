@@ -2,7 +2,7 @@
 import type { Core, CoreDefinition } from "@paravane/paravirt-ops";
 import { ADDRESS_SPACES, coreFor } from "./bare-core.js";
 import { cpuSeconds } from "./cpu-clock.js";
-import { addressSpaces, COPY_BYTES, copy, fibonacci, hotLoop, type Program, SWITCHES } from "./programs.js";
+import { addressSpaces, COPY_BYTES, copy, fibonacci, hotLoop, type Program, SWITCHES } from "./loop-programs.js";
 import { type Metric, metric } from "./statistics.js";
 
 const SUITE = "loops";
@@ -16,8 +16,12 @@ const ALL_SWITCHES = 10_000_000;
 /** What a suite found. */
 export interface SuiteResult {
   readonly metrics: readonly Metric[];
+  /** Lines of Markdown that say the same as a suite's metrics, where these are too many for a line each. */
+  readonly tables?: Readonly<Record<string, readonly string[]>>;
   /** Facts that are not measurements, one sentence each. */
   readonly notes: readonly string[];
+  /** A result was wrong: the numbers are for looking only. */
+  readonly failed?: boolean;
 }
 
 class Running {

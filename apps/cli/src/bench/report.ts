@@ -21,7 +21,11 @@ export interface Conditions {
 export interface Report {
   readonly conditions: Conditions;
   readonly metrics: readonly Metric[];
+  /** Metrics as Markdown, by suite; a suite that is not here is told a line a metric. */
+  readonly tables: Readonly<Record<string, readonly string[]>>;
   readonly notes: readonly string[];
+  /** A guest computed something wrong. */
+  readonly failed: boolean;
 }
 
 /** The conditions of a run that began under `loadBefore`. */
@@ -47,22 +51,32 @@ export function noise({ load, processors }: Conditions): string {
 
 const digits = (value: number): string => value.toFixed(Math.abs(value) >= 100 ? 0 : Math.abs(value) >= 10 ? 1 : 2);
 
-/** Text, one line a metric, grouped by suite. */
-export function formatReport({ conditions, metrics, notes }: Report, before?: readonly Metric[]): string {
+/** Text: a suite's table where it has one, else one line a metric. */
+export function formatReport({ conditions, metrics, tables, notes }: Report, before?: readonly Metric[]): string {
   const { date, node, v8, cpu, cpuTimeOf } = conditions;
   const lines = [`${date}, Node ${node} (V8 ${v8}), ${cpu}; CPU time of the ${cpuTimeOf}`, noise(conditions)];
-  const width = Math.max(...metrics.map(({ name }) => name.length));
   for (const suite of new Set(metrics.map((entry) => entry.suite))) {
+    const own = metrics.filter((candidate) => candidate.suite === suite);
+    const table = tables[suite];
     lines.push("", suite);
-    for (const entry of metrics.filter((candidate) => candidate.suite === suite)) {
-      const range =
-        entry.samples.length > 1 ? `  (${digits(entry.low)} to ${digits(entry.high)}, ${spreadPercent(entry).toFixed(0)} %)` : "";
-      const change = before && improvementPercent(entry, before);
-      const moved = change === undefined ? "" : `  ${change >= 0 ? "better" : "worse"} by ${Math.abs(change).toFixed(1)} %`;
-      lines.push(`  ${entry.name.padEnd(width)}  ${digits(entry.median).padStart(7)} ${entry.unit}${range}${moved}`);
-    }
+    if (table) lines.push("", ...table, ...linesOf(own.filter(isOwnTime), before, true));
+    else lines.push(...linesOf(own, before, false));
   }
   return [...lines, "", ...notes].join("\n");
+}
+
+/** A program's time on our machine: what --compare tells of suites with a table. */
+const isOwnTime = ({ name, unit }: Metric): boolean => unit === "µs a unit" && name.endsWith(", paravane, vCPU thread");
+
+function linesOf(metrics: readonly Metric[], before: readonly Metric[] | undefined, onlyCompared: boolean): string[] {
+  const width = Math.max(0, ...metrics.map(({ name }) => name.length));
+  return metrics.flatMap((entry) => {
+    const change = before && improvementPercent(entry, before);
+    if (onlyCompared && change === undefined) return [];
+    const range = entry.samples.length > 1 ? `  (${digits(entry.low)} to ${digits(entry.high)}, ${spreadPercent(entry).toFixed(0)} %)` : "";
+    const moved = change === undefined ? "" : `  ${change >= 0 ? "better" : "worse"} by ${Math.abs(change).toFixed(1)} %`;
+    return [`  ${entry.name.padEnd(width)}  ${digits(entry.median).padStart(7)} ${entry.unit}${range}${moved}`];
+  });
 }
 
 /** The metrics of a file that `bench --json` wrote. */

@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { listCpio, writeCpio } from "./cpio.js";
+import { listCpio, readCpioFile, writeCpio } from "./cpio.js";
 
 const hasCpio = spawnSync("cpio", ["--version"]).status === 0;
 
@@ -22,6 +22,15 @@ describe("cpio archives", () => {
       { name: "bin/sh", mode: 0o120777, size: 7 },
       { name: "dev/console", mode: 0o020600, size: 0 },
     ]);
+  });
+
+  test("a file can be read back by its name", () => {
+    const bytes = writeCpio([
+      { name: "a", kind: "file", data: "first" },
+      { name: "b/c", kind: "file", data: Uint8Array.of(7, 8, 9) },
+    ]);
+    expect(readCpioFile(bytes, "b/c")).toEqual(Uint8Array.of(7, 8, 9));
+    expect(readCpioFile(bytes, "b")).toBeUndefined();
   });
 
   test("equal entries give equal bytes", () => {

@@ -54,18 +54,27 @@ export function writeCpio(entries: readonly CpioEntry[]): Uint8Array {
 /** True when the bytes begin like a newc archive. */
 export const isCpio = (bytes: Uint8Array): boolean => String.fromCharCode(...bytes.subarray(0, 6)) === "070701";
 
-/** The names, modes and sizes in a newc archive, up to its trailer. */
-export function listCpio(bytes: Uint8Array): { name: string; mode: number; size: number }[] {
+function* entriesOf(bytes: Uint8Array): Generator<{ name: string; mode: number; data: Uint8Array }> {
   const text = new TextDecoder();
-  const found: { name: string; mode: number; size: number }[] = [];
   for (let at = 0; at + 110 <= bytes.length && isCpio(bytes.subarray(at)); ) {
     const field = (n: number): number => Number.parseInt(text.decode(bytes.subarray(at + 6 + 8 * n, at + 14 + 8 * n)), 16);
     const size = field(6);
     const nameSize = field(11);
     const name = text.decode(bytes.subarray(at + 110, at + 110 + nameSize - 1));
     if (name === "TRAILER!!!") break;
-    found.push({ name, mode: field(1), size });
-    at += padded(110 + nameSize) + padded(size);
+    const begin = at + padded(110 + nameSize);
+    yield { name, mode: field(1), data: bytes.subarray(begin, begin + size) };
+    at = begin + padded(size);
   }
-  return found;
+}
+
+/** The names, modes and sizes in a newc archive, up to its trailer. */
+export function listCpio(bytes: Uint8Array): { name: string; mode: number; size: number }[] {
+  return [...entriesOf(bytes)].map(({ name, mode, data }) => ({ name, mode, size: data.length }));
+}
+
+/** The bytes of one file in a newc archive; undefined when it has none of that name. */
+export function readCpioFile(bytes: Uint8Array, name: string): Uint8Array | undefined {
+  for (const entry of entriesOf(bytes)) if (entry.name === name) return entry.data;
+  return undefined;
 }

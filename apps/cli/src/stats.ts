@@ -1,0 +1,58 @@
+// What `--stats FILE` holds: where the host's time and memory went, and what the guest did with them. Keys are stable; more may come.
+import type { GuestMemory } from "@paravane/paravirt-ops";
+import type { MachineStats } from "@paravane/vmm";
+import { cpuClockKind, cpuSeconds } from "./bench/cpu-clock.js";
+
+const FRAME = 4096;
+
+/** Where a run began. */
+export interface StatsStart {
+  readonly wall: number;
+  readonly cpu: NodeJS.CpuUsage;
+}
+
+/** Now. */
+export const statsStart = (): StatsStart => ({ wall: performance.now(), cpu: process.cpuUsage() });
+
+/** The report as plain data. `cpu` counts from the start of the process, everything else from `started`. */
+export function statsReport(stats: MachineStats, guestMemory: GuestMemory | undefined, guestBytes: number, started: StatsStart) {
+  const { user, system } = process.cpuUsage(started.cpu);
+  const whole = process.cpuUsage();
+  return {
+    hostCpuSeconds: (user + system) / 1e6,
+    wallSeconds: (performance.now() - started.wall) / 1000,
+    cpu: {
+      /** Where the system cannot tell threads apart it is the process's, and `threadClock` says so. */
+      vcpuThreadSeconds: cpuSeconds(),
+      processSeconds: (whole.user + whole.system) / 1e6,
+      threadClock: cpuClockKind,
+    },
+    vcpuSeconds: stats.vcpuMs / 1000,
+    idleSeconds: stats.idleMs / 1000,
+    guestSeconds: stats.guestNs / 1e9,
+    instructions: stats.instructions,
+    tiers: { interp: { instructions: stats.instructions } },
+    slices: stats.slices,
+    yields: stats.yields,
+    vcpus: stats.vcpus,
+    core: stats.core,
+    memory: {
+      guestBytes,
+      touchedBytes: guestMemory === undefined ? 0 : touchedBytes(guestMemory),
+      residentBytes: process.memoryUsage.rss(),
+      peakResidentBytes: process.resourceUsage().maxRSS * 1024,
+    },
+  };
+}
+
+/** Bytes of the frames that are not all zeros: the guest may have touched more and cleared it, so this is a lower bound. */
+export function touchedBytes(guestMemory: GuestMemory): number {
+  let frames = 0;
+  for (let frame = 0; frame < guestMemory.size; frame += FRAME) {
+    if (!guestMemory.contains(frame, FRAME)) continue;
+    const bytes = guestMemory.view(frame, FRAME);
+    const words = new Uint32Array(bytes.buffer, bytes.byteOffset, FRAME / 4);
+    if (words.some((word) => word !== 0)) frames++;
+  }
+  return frames * FRAME;
+}
