@@ -12,6 +12,8 @@ import type { ExitReason, Vcpu } from "@paravane/paravirt-ops";
 export const TURN_NS = 1_000_000;
 /** Guest ns that signalled vCPUs may run while the ring waits. */
 const AHEAD_NS = TURN_NS;
+/** Guest ns of it at a time for a vCPU that was awake: it takes the interrupt, and then the sender should see what came of it. */
+const AHEAD_AWAKE_NS = 20_000;
 /** Guest ns that the sender of a signal may go on for: enough to leave the kernel's wake-up path. */
 const GRACE_NS = 10_000;
 
@@ -125,7 +127,8 @@ export class Processors {
     for (let step = 0; step < count; step++) {
       const turns = this.#turns[(this.#ring + step) % count]!;
       if (!turns.signalled || !turns.runnable) continue;
-      this.#limitNs = AHEAD_NS - this.#aheadNs;
+      const leftNs = AHEAD_NS - this.#aheadNs;
+      this.#limitNs = turns.vcpu.halted ? leftNs : Math.min(leftNs, AHEAD_AWAKE_NS);
       return turns;
     }
     this.#anySignalled = false;
