@@ -3,7 +3,7 @@
  * Instructions that cross into another page stand in blocks of their own, with a copy of their bytes (assembly/code-cache.ts).
  */
 import * as L from "../layout.js";
-import { handlerIndex, SPECIAL_HANDLERS, type StackKind, type TableRow } from "../interp/handlers.js";
+import { handlerIndex, isStackUser, SPECIAL_HANDLERS, type StackKind, type TableRow } from "../interp/handlers.js";
 import type { Entry } from "../isa/define.js";
 import { createInstruction, decodeInstruction, type Instruction, OpcodeIndex, OutOfBytes } from "./instruction.js";
 import type { Operand } from "./pattern.js";
@@ -164,8 +164,7 @@ export class BlockDecoder {
       v.setInt32(u + L.U_IMM + 4, i.displacementHigh, true);
     }
     const isSys =
-      (entry.type === "outlined" && (entry.kind === "sys" || entry.kind === "sysMem")) ||
-      ((entry.type === "stack" || entry.type === "branch") && stack === "slow");
+      (entry.type === "outlined" && (entry.kind === "sys" || entry.kind === "sysMem")) || (stack === "slow" && isStackUser(entry));
     if (isSys) v.setUint32(u + L.U_AUX, auxOf(i, memory, operands), true);
     else if (entry.type === "outlined" && entry.kind.startsWith("fpu")) v.setInt32(u + L.U_IMM, fpuOpcode(i, memory), true);
     return entry.type === "branch" || isSys;

@@ -85,7 +85,8 @@ export function shapesOf(operands: readonly Operand[], opsize: OperandSize, memo
   });
 }
 
-const isStackUser = (entry: Entry): boolean =>
+/** Does its handler depend on what kind of stack there is? */
+export const isStackUser = (entry: Entry): boolean =>
   entry.type === "stack" || (entry.type === "branch" && ["call", "callIndirect", "ret", "retImm"].includes(entry.kind));
 const dependsOnSize = (entry: Entry, operands: readonly Operand[]): boolean =>
   entry.type === "branch" || entry.type === "stack" || operands.some((o) => o.width === "v" || o.width === "y" || o.width === "z");

@@ -81,6 +81,20 @@ describe("code that writes code", () => {
   });
 });
 
+describe("links between blocks", () => {
+  it.each(["real", "protected", "long"] as const)("each jump leads to its own target: %s", (mode) => {
+    b.start(mode);
+    // jmp 3; hlt; inc ebx; jnz 8; hlt; jmp 0xb; hlt; dec ecx; jmp 0x11; add [edi], al; hlt
+    b.code(CODE, "eb01 f4 ffc3 7501 f4 eb01 f4 ffc9 eb02 0007 f4");
+    for (let turn = 1; turn < 4; turn++) {
+      b.set("rbx", 0);
+      b.set("rcx", 10);
+      go(CODE);
+      expect([b.get("rip"), b.get("rbx"), b.get("rcx")]).toEqual([CODE + 0x12, 1, 9]);
+    }
+  });
+});
+
 describe("the host and devices write code", () => {
   const writers: Record<string, (address: number) => void> = {
     write: (address) => b.core.guestMemory.write(address as never, Uint8Array.of(9)),
