@@ -160,6 +160,8 @@ function machineOptions(command: Command): Command {
       .option("--timeout <time>", "end with status 124 after this time")
       .option("--trace <taps>", "to stderr: insn, irq, pio[:PORTS], mmio[:ADDRESSES]")
       .option("--stats <file>", "write counters as JSON")
+      .option("--profile <file>", "where guest time goes: text, .cpuprofile for DevTools, .folded; may be given again", collect)
+      .option("--symbols <file>", "names for --profile: System.map, kallsyms or ELF; may be given again", collect)
       .option("--config <file>", "settings from a JSON file; flags win")
       .option("--dump-config", "print the settings as JSON and end"),
   );

@@ -16,6 +16,9 @@ import type { ProcessIo } from "./host/process-io.js";
 import { type KernelFiles, kernelFiles } from "./kernel-files.js";
 import type { Messages } from "./messages.js";
 import type { Parts } from "./parts.js";
+import { Profiler } from "./profile/profile.js";
+import { readSymbols, type SymbolTable } from "./profile/symbols.js";
+import { writeProfile } from "./profile/write-profile.js";
 import { type StatsStart, statsReport, statsStart } from "./stats.js";
 import { parseTaps, tapped } from "./taps.js";
 
@@ -41,6 +44,7 @@ export async function runSession(
   messages: Messages,
 ): Promise<ExitStatus> {
   const taps = parseTaps(settings.trace);
+  const symbols = settings.symbols.map(readSymbols);
   const files = await kernelFiles(settings, messages);
   const stores: BlockStore[] = [];
   const drives: { store: BlockStore; readOnly: boolean }[] = [];
@@ -50,7 +54,7 @@ export async function runSession(
       stores.push(drive.store);
       drives.push(drive);
     }
-    const session = new Session(settings, options, parts, io, messages, files, drives);
+    const session = new Session(settings, options, parts, io, messages, files, drives, symbols);
     return await session.run(taps);
   } finally {
     for (const store of stores) await store.close();
@@ -63,6 +67,7 @@ class Session {
   readonly #expect: ExpectSession;
   readonly #panic = new PanicWatch();
   readonly #cleanUp: (() => void)[] = [];
+  readonly #profiler: Profiler | undefined;
   #terminal: Terminal = { isRaw: false, restore: () => {} };
   #stop: Stop | undefined;
   #machine: Machine | undefined;
@@ -78,10 +83,12 @@ class Session {
     private readonly messages: Messages,
     private readonly files: KernelFiles,
     private readonly drives: readonly { store: BlockStore; readOnly: boolean }[],
+    private readonly symbols: readonly SymbolTable[],
   ) {
     const { serial } = settings;
     const sink = serial === "stdio" ? streamSink(io.stdout) : serial === "none" ? nullSink : fileSink(serial.file);
     this.#serial = new HostSerial(sink, (bytes) => this.#watch(bytes));
+    this.#profiler = settings.profile.length === 0 ? undefined : new Profiler();
     this.#expect = new ExpectSession(
       options.steps,
       (bytes) => this.#serial.type(bytes),
@@ -92,7 +99,8 @@ class Session {
   async run(taps: ReturnType<typeof parseTaps>): Promise<ExitStatus> {
     const started = statsStart();
     try {
-      const parts = tapped(this.#capturing(this.parts), taps, (line) => this.#note(`${line}\n`));
+      const captured = this.#capturing(this.parts);
+      const parts = tapped(this.#profiler?.wrap(captured) ?? captured, taps, (line) => this.#note(`${line}\n`));
       this.#connectHost();
       for (let boot = 1; ; boot++) {
         const machine = await this.#create(parts, boot);
@@ -102,7 +110,10 @@ class Session {
         const stats = machine.stats();
         this.#serial.flush();
         const status = this.#conclude(result);
-        if (status !== "again") this.#writeStats(stats, started);
+        if (status !== "again") {
+          this.#writeStats(stats, started);
+          this.#writeProfiles(stats);
+        }
         await machine.close();
         if (status !== "again") return status;
       }
@@ -131,6 +142,7 @@ class Session {
       testDevice: settings.testDevice,
       ...(settings.cpu === undefined ? {} : { cpu: settings.cpu }),
       ...(settings.exitPort === undefined ? {} : { exitPort: settings.exitPort }),
+      ...(this.#profiler === undefined ? {} : { taps: this.#profiler.exits.taps }),
       signal: this.#abort.signal,
     });
     this.#machine = machine;
@@ -308,6 +320,14 @@ class Session {
         },
       },
     };
+  }
+
+  #writeProfiles(stats: MachineStats): void {
+    const { profile: paths } = this.settings;
+    if (this.#profiler === undefined) return;
+    const profile = this.#profiler.finish(this.#core, stats, this.symbols);
+    for (const path of paths) writeProfile(path, profile);
+    this.messages.info(`profile: ${paths.join(", ")} (${profile.namesFrom})`);
   }
 
   #writeStats(stats: MachineStats, started: StatsStart): void {

@@ -31,11 +31,12 @@ export function statsReport(stats: MachineStats, guestMemory: GuestMemory | unde
     idleSeconds: stats.idleMs / 1000,
     guestSeconds: stats.guestNs / 1e9,
     instructions: stats.instructions,
-    tiers: { interp: { instructions: stats.instructions } },
+    tiers: { interp: { instructions: stats.instructions }, ...grouped(stats.core, "tiers") },
+    exits: grouped(stats.core, "exits"),
     slices: stats.slices,
     yields: stats.yields,
     vcpus: stats.vcpus,
-    core: stats.core,
+    core: Object.fromEntries(Object.entries(stats.core).filter(([name]) => !name.includes("."))),
     memory: {
       guestBytes,
       touchedBytes: guestMemory === undefined ? 0 : touchedBytes(guestMemory),
@@ -43,6 +44,27 @@ export function statsReport(stats: MachineStats, guestMemory: GuestMemory | unde
       peakResidentBytes: process.resourceUsage().maxRSS * 1024,
     },
   };
+}
+
+type Group = { [name: string]: number | Group };
+
+/** The counters under `group.`, nested as their dots say. */
+export function grouped(counters: Readonly<Record<string, number>>, group: string): Group {
+  const result: Group = {};
+  for (const [name, value] of Object.entries(counters)) {
+    const [first, ...path] = name.split(".");
+    const last = path.pop();
+    if (first !== group || last === undefined) continue;
+    let at = result;
+    for (const part of path) {
+      const known = at[part];
+      const next: Group = typeof known === "object" ? known : {};
+      at[part] = next;
+      at = next;
+    }
+    at[last] = value;
+  }
+  return result;
 }
 
 /** Bytes of the frames that are not all zeros: the guest may have touched more and cleared it, so this is a lower bound. */

@@ -1,6 +1,7 @@
 // `--trace insn,irq,pio:3f8,mmio`: taps by wrapping the parts that a machine is made of, so that an untraced machine carries none of it.
 import type { Core, CoreDefinition, MmioBus, PioBus, Vcpu } from "@paravane/paravirt-ops";
 import { usageError } from "./errors.js";
+import { forward } from "./forward.js";
 import type { Parts } from "./parts.js";
 
 /** What is to be traced. Ranges are inclusive; undefined means everything. */
@@ -127,9 +128,4 @@ function steppedCore(core: Core, line: Line): Core {
     return new Proxy(vcpu, { get: (target, property) => (property === "run" ? run : forward(target, property)) });
   });
   return new Proxy(core, { get: (target, property) => (property === "vcpus" ? vcpus : forward(target, property)) });
-}
-
-function forward(target: object, property: string | symbol): unknown {
-  const value: unknown = Reflect.get(target, property, target);
-  return typeof value === "function" ? value.bind(target) : value;
 }

@@ -1,6 +1,7 @@
 /** What a CPU core is to whoever composes a machine. A core is a definition (a factory); the monitor creates the instance. */
 import type { GuestMemory } from "./handles/guest-memory.js";
 import type { HypervisorHandle } from "./handles/hypervisor.js";
+import type { PrivilegeLevel } from "./handles/intercepts.js";
 import type { Vcpu } from "./handles/vcpu.js";
 import type { MmioBus } from "./bus/mmio.js";
 import type { PioBus } from "./bus/pio.js";
@@ -69,6 +70,24 @@ export interface CoreEnvironment {
   random(bytes: Uint8Array): void;
 }
 
+/** A piece of translated guest code. */
+export interface CodeRegion {
+  /** Which translator made it: a NAME of `tiers.NAME`. */
+  readonly tier: string;
+  /** Linear address of its first instruction when it was translated. */
+  readonly address: bigint;
+  /** Privilege level that it is for. */
+  readonly level: PrivilegeLevel;
+  /** Guest instructions in it. */
+  readonly instructions: number;
+  /** Bytes of host code or of the input to the host's compiler. */
+  readonly bytes: number;
+  /** How often it was entered; 0 when the core does not count that. */
+  readonly entries: number;
+  /** How often it was left, by reason; empty when the core does not count that. */
+  readonly exits: Readonly<Record<string, number>>;
+}
+
 /** A processor complex: vCPUs and the memory that they share. */
 export interface Core {
   /** All vCPUs; the first is the boot processor. */
@@ -83,8 +102,13 @@ export interface Core {
   bind?(ops: ParavirtOps): void;
   /** A20 gate: false makes bit 20 of every physical address zero. */
   setA20(enabled: boolean): void;
-  /** Host-side counters for --stats: name to value. */
+  /**
+   * Host-side counters, name to value, all of which only rise or tell the present size. Dots group: a core with several tiers gives
+   * `tiers.NAME.instructions` for each, what made code leave a tier is `exits.REASON`. Cheap enough to be asked for at any time.
+   */
   stats(): Record<string, number>;
+  /** Guest code that is translated at present, for profiles; absent in a core that only interprets. May take milliseconds. */
+  regions?(): readonly CodeRegion[];
   /** Lets go of what it holds; no vCPU runs afterwards. */
   close(): void;
 }

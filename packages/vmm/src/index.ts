@@ -14,6 +14,8 @@ export type { RunResult } from "./run/run-result.js";
 // Images: what a file is, and how it is placed.
 export { inspectImage } from "./loaders/detect.js";
 export type { ImageParts } from "./loaders/detect.js";
+export { parseElf } from "./loaders/elf.js";
+export type { ParsedElf } from "./loaders/elf.js";
 export { bootImage } from "./loaders/boot.js";
 export type { BootTarget } from "./loaders/boot-target.js";
 export { E820, MemoryMap } from "./loaders/memory-map.js";

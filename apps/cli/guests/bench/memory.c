@@ -1,11 +1,12 @@
 // Memory: arrays in order, lists whose nodes lie in random order (in the first cache, and over five hundred pages), scattered counters.
 #include "runtime.h"
 
-enum { STREAM_WORDS = 1 << 18 };
+/** 256 KiB, and three pages so that no three arrays lie a power of two apart, where they would fight for one entry of a direct-mapped TLB. */
+enum { STREAM_WORDS = 1 << 16, STREAM_ROOM = STREAM_WORDS + 3 * 1024 };
 
-/** Copy, scale, add and triad of McCalpin's STREAM, on 32-bit integers, 1 MiB an array. */
+/** Copy, scale, add and triad of McCalpin's STREAM, on 32-bit integers. */
 static u32 stream(u32 count) {
-  static u32 a[STREAM_WORDS], b[STREAM_WORDS], c[STREAM_WORDS];
+  static u32 a[STREAM_ROOM], b[STREAM_ROOM], c[STREAM_ROOM];
   for (u32 i = 0; i < STREAM_WORDS; i++) a[i] = i, b[i] = 2, c[i] = 0;
   u32 factor = 3;
   while (count--) {
@@ -66,18 +67,18 @@ static u32 chase_far(u32 count) {
   return walk(nodes, count * STEPS);
 }
 
-/** Read, add and write of bytes, 16-bit and 32-bit words at random places in 1 MiB. */
+/** Read, add and write of bytes, 16-bit and 32-bit words at random places in 256 KiB. */
 static u32 scatter(u32 count) {
-  static u8 table[1 << 20];
+  static u8 table[1 << 18];
   u32 state = 17, sum = 0;
   for (u32 i = 0; i < sizeof table; i++) table[i] = 0;
   while (count--) {
     for (u32 i = 0; i < 8192; i++) {
       const u32 place = next_random(&state);
-      table[place >> 12] += 3;
-      ((u16 *)table)[(place & 0x7ffff)] ^= (u16)place;
-      ((u32 *)table)[(place >> 14)] += place;
-      sum += table[(place * 5) >> 12];
+      table[place >> 14] += 3;
+      ((u16 *)table)[(place & 0x1ffff)] ^= (u16)place;
+      ((u32 *)table)[(place >> 16)] += place;
+      sum += table[(place * 5) >> 14];
     }
   }
   return mix(sum, hash_bytes(table, 4096));

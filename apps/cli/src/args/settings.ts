@@ -23,6 +23,8 @@ export interface RawSettings {
   timeout?: string;
   trace?: string;
   stats?: string;
+  profile?: string[];
+  symbols?: string[];
   reboot?: boolean;
   snapshot?: boolean;
 }
@@ -46,10 +48,14 @@ export interface Settings {
   readonly timeoutMs: number | undefined;
   readonly trace: string | undefined;
   readonly stats: string | undefined;
+  /** Files for profiles; the name decides the form. */
+  readonly profile: readonly string[];
+  /** Files that name addresses in profiles. */
+  readonly symbols: readonly string[];
   readonly reboot: boolean;
 }
 
-const LISTS = ["drive", "backend"] as const;
+const LISTS = ["drive", "backend", "profile", "symbols"] as const;
 const SWITCHES = ["testDevice", "reboot", "snapshot"] as const;
 const TEXTS = [
   "guest",
@@ -100,6 +106,8 @@ export function readConfig(path: string): RawSettings {
 
 /** Checks the words; the first mistake is a usage error. */
 export function understand(raw: RawSettings): Settings {
+  if (raw.symbols !== undefined && raw.profile === undefined)
+    throw usageError("--symbols names addresses in profiles; give --profile FILE too");
   for (const backend of raw.backend ?? []) {
     if (backend !== "native" && backend !== "auto")
       throw usageError(`--backend ${backend}: this backend is not there yet; known: native, auto`);
@@ -127,6 +135,8 @@ export function understand(raw: RawSettings): Settings {
     timeoutMs: raw.timeout === undefined ? undefined : parseTimeout(raw.timeout),
     trace: raw.trace,
     stats: raw.stats,
+    profile: raw.profile ?? [],
+    symbols: raw.symbols ?? [],
     reboot: raw.reboot ?? true,
   };
 }
