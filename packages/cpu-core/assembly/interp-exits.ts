@@ -1,6 +1,6 @@
 // How the interpreter's loop hands over: what it keeps in locals goes back to memory.
-import { COUNT, CR0, FR, FV, LIN_MASK, RIP, RIP_BASE, U_AUX, U_DELTA, U_LEFT, U_LEN } from "../src/layout";
-import { NM, UD, raise } from "./fault";
+import { COUNT, CR0, FR, FV, LIN_MASK, MODE_SINGLE, RIP, RIP_BASE, U_AUX, U_DELTA, U_LEFT, U_LEN } from "../src/layout";
+import { GP, NM, UD, raise, raiseError } from "./fault";
 import { operandFault, stackFault } from "./operand";
 
 /** A fault is pending; RIP is at the instruction. */
@@ -9,6 +9,8 @@ export const FAULTED: i32 = 1;
 export const BUDGET: i32 = 2;
 /** An instruction ran that may have changed anything. */
 export const RAN: i32 = 3;
+/** The next block reaches beyond the limit of CS: its instructions are looked at one by one. */
+export const LIMITED: i32 = 4;
 
 /** The instruction at `u` faulted and did nothing. */
 export function abandon(cpu: usize, u: usize, fr: i64, fv: i64, cnt: i64): i32 {
@@ -36,6 +38,16 @@ export function leaveAt(cpu: usize, fr: i64, fv: i64, cnt: i64): i32 {
   store<i64>(cpu, fv, FV);
   store<i64>(cpu, cnt, COUNT);
   return RAN;
+}
+
+/** The block at \`rip\` begins inside CS and ends outside. */
+export function beyondLimit(cpu: usize, mode: u32, rip: u64, fr: i64, fv: i64, cnt: i64): i32 {
+  store<u64>(cpu, rip, RIP);
+  leaveAt(cpu, fr, fv, cnt);
+  if (!(mode & MODE_SINGLE)) return LIMITED;
+  if (cnt <= 0) return BUDGET;
+  raiseError(cpu, GP, 0);
+  return FAULTED;
 }
 
 const CR0_EM: u32 = 4;

@@ -1,9 +1,11 @@
 // Near branches, pushes and pops on stacks that are not flat: 16-bit, based or limited. SDM Vol. 2.
-import { AUX_IMM, AUX_MEM, AUX_OP16, AUX_OP64, GPR, MODE, MODE_64, MODE_SS32, RIP, RIP_BASE, U_AUX, U_DST, U_IMM } from "../src/layout";
-import { faulted } from "./fault";
+import {
+  AUX_IMM, AUX_MEM, AUX_OP16, AUX_OP64, CS, GPR, MODE, MODE_64, MODE_SS32, RIP, RIP_BASE, SEG, SEG_LIMIT, SEG_SIZE, U_AUX, U_DST, U_IMM,
+} from "../src/layout";
+import { GP, faulted, raiseError } from "./fault";
 import { rd16, rd32, rd64, wr16, wr32, wr64 } from "./memory/access";
 import { uopAddress } from "./memory/segmentation";
-import { popSlow, pushSlow } from "./system/stack";
+import { popSlow, pushSlow, stackCommit, stackCurrent, stackPop } from "./system/stack";
 
 function sizeOf(u: usize): u32 {
   const aux = load<u32>(u, U_AUX);
@@ -29,22 +31,32 @@ function addSp(cpu: usize, bytes: u64): void {
   else store<u16>(cpu, <u16>sp, GPR + 32);
 }
 
+/** Is `target` inside CS? #GP(0) otherwise, before anything else has happened. */
+function inCode(cpu: usize, target: u64): bool {
+  if (target <= <u64>load<u32>(cpu + CS * SEG_SIZE, SEG + SEG_LIMIT)) return true;
+  raiseError(cpu, GP, 0);
+  return false;
+}
+function call(cpu: usize, target: u64, size: u32): void {
+  if (!inCode(cpu, target)) return;
+  pushSlow(cpu, load<u64>(cpu, RIP), size);
+  if (!faulted(cpu)) store<u64>(cpu, target, RIP);
+}
 export function callSlow(cpu: usize, u: usize): void {
   const size = sizeOf(u);
-  const next = load<u64>(cpu, RIP);
-  pushSlow(cpu, next, size);
-  if (!faulted(cpu)) store<u64>(cpu, truncate(load<u64>(cpu, RIP_BASE) + load<u64>(u, U_IMM), size), RIP);
+  call(cpu, truncate(load<u64>(cpu, RIP_BASE) + load<u64>(u, U_IMM), size), size);
 }
 export function callIndirectSlow(cpu: usize, u: usize): void {
   const size = sizeOf(u);
   const target = operand(cpu, u, size);
-  if (faulted(cpu)) return;
-  pushSlow(cpu, load<u64>(cpu, RIP), size);
-  if (!faulted(cpu)) store<u64>(cpu, target, RIP);
+  if (!faulted(cpu)) call(cpu, target, size);
 }
 export function retSlow(cpu: usize, u: usize): void {
-  const target = popSlow(cpu, sizeOf(u));
-  if (!faulted(cpu)) store<u64>(cpu, target, RIP);
+  stackCurrent(cpu, 0);
+  const target = stackPop(cpu, sizeOf(u));
+  if (faulted(cpu) || !inCode(cpu, target)) return;
+  stackCommit(cpu);
+  store<u64>(cpu, target, RIP);
 }
 export function retImmSlow(cpu: usize, u: usize): void {
   retSlow(cpu, u);

@@ -99,3 +99,11 @@ export function countDown(cpu: usize, u: usize): u64 {
   else store<u16>(cpu, <u16>left, GPR + 8);
   return countOf(cpu, u);
 }
+/** Takes countDown back. */
+export function countUp(cpu: usize, u: usize): void {
+  const kind = (load<u8>(u, U_SEG) >> 4) & 3;
+  const more = countOf(cpu, u) + 1;
+  if (kind == 2) store<u64>(cpu, more, GPR + 8);
+  else if (kind == 1) store<u64>(cpu, more & 0xffffffff, GPR + 8);
+  else store<u16>(cpu, <u16>more, GPR + 8);
+}

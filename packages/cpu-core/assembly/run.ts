@@ -3,7 +3,7 @@ import {
   COUNT, EFLAGS, EXIT, EXIT_BUDGET, EXIT_HALT, EXIT_NONE, EXIT_SHUTDOWN, EXIT_STOP, FAULT, FETCH_WATCH, HALTED, MODE, MODE_SINGLE, RESTART, RETIRED, SHADOW, STOP, WATCH,
 } from "../src/layout";
 import { RF, TF } from "./flags";
-import { BUDGET } from "./interp-exits";
+import { BUDGET, LIMITED } from "./interp-exits";
 import { interpret } from "./generated/interpreter";
 import { afterInstruction, beforeInstruction, deliverException, pendingWork, takeInterrupt } from "./system/index";
 
@@ -50,8 +50,10 @@ function loop(cpu: usize): u32 {
       single(cpu, 1);
       if (shadow) store<u32>(cpu, load<u32>(cpu, SHADOW) & ~shadow, SHADOW);
       afterInstruction(cpu, (stepping & TF) != 0);
-    } else if (interpret(cpu, load<u32>(cpu, MODE)) == BUDGET) {
-      single(cpu, load<i64>(cpu, COUNT));
+    } else {
+      const reason = interpret(cpu, load<u32>(cpu, MODE));
+      if (reason == BUDGET) single(cpu, load<i64>(cpu, COUNT));
+      else if (reason == LIMITED && load<i64>(cpu, COUNT) > 0) single(cpu, 1);
     }
   }
 }

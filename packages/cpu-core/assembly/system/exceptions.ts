@@ -76,7 +76,7 @@ import {
 import { innerHigh, innerLow, innerSp, innerSs, readInnerStack, readInnerStack64 } from "./inner-stack";
 import { updateMode } from "./mode";
 import { stackCommit, stackCommitSwitch, stackCurrent, stackPush, stackSwitch, stackSwitch64 } from "./stack";
-import { TASK_INTERRUPT, taskSwitch } from "./task";
+import { TASK_INTERRUPT, TASK_SOFTWARE, taskSwitch } from "./task";
 
 /** What is being delivered. */
 export const KIND_EXTERNAL: u32 = 0; // INTR, NMI
@@ -232,7 +232,8 @@ function deliverProtected(cpu: usize, vector: u32, kind: u32, flags: u32, error:
   }
   const selector = gateLow >> 16;
   if (type == TYPE_TASK_GATE) {
-    taskSwitch(cpu, selector, TASK_INTERRUPT, error != NO_ERROR, error, flags);
+    const source = kind == KIND_EXCEPTION || kind == KIND_EXTERNAL ? TASK_INTERRUPT : TASK_SOFTWARE;
+    taskSwitch(cpu, selector, source, error != NO_ERROR, error, flags);
     return;
   }
   const wide = (type & 8) != 0;

@@ -14,7 +14,7 @@ import {
   SS,
   TR,
 } from "../../src/layout";
-import { GP, NP, SS_, faulted, raiseError } from "../fault";
+import { GP, NP, faulted, raiseError } from "../fault";
 import { sysWr8 } from "../memory/access";
 import { canonical } from "../memory/segmentation";
 import { ACC_CODE, ACC_CONFORMING, ACC_P, ACC_RW, ACC_S, TSS_BUSY, TYPE_LDT, TYPE_TSS16, TYPE_TSS32 } from "./bits";
@@ -37,6 +37,7 @@ import {
   setSegment,
   setV86Segment,
 } from "./descriptor";
+import { checkStackSegment, innerHigh, innerLow } from "./inner-stack";
 import { updateMode } from "./mode";
 
 function loadStackSegment(cpu: usize, selector: u32): bool {
@@ -50,33 +51,24 @@ function loadStackSegment(cpu: usize, selector: u32): bool {
     store<u32>(segmentAt(cpu, SS), cpl << 5, SEG_ACCESS);
     return true;
   }
-  if (!readDescriptor(cpu, selector, GP)) return false;
-  const access = descAccess;
-  if ((selector & 3) != cpl || (access & (ACC_S | ACC_CODE | ACC_RW)) != (ACC_S | ACC_RW) || dplOf(access) != cpl) {
-    raiseSelector(cpu, GP, selector);
-    return false;
-  }
-  if (!(access & ACC_P)) {
-    raiseSelector(cpu, SS_, selector);
-    return false;
-  }
-  if (!markAccessed(cpu)) return false;
-  setSegment(cpu, SS, selector, descLow, descHigh);
+  if (!checkStackSegment(cpu, selector, cpl, GP)) return false;
+  setSegment(cpu, SS, selector, innerLow, innerHigh);
   return true;
 }
 
-function loadDataSegment(cpu: usize, seg: u32, selector: u32): bool {
+/** ES, DS, FS or GS from a selector; errors are of class `vector` (#GP, or #TS in a task switch). False: a fault is pending. */
+export function loadDataSegment(cpu: usize, seg: u32, selector: u32, vector: i32): bool {
   if (!(selector & 0xfffc)) {
     setNullDataSegment(cpu, seg, selector);
     return true;
   }
-  if (!readDescriptor(cpu, selector, GP)) return false;
+  if (!readDescriptor(cpu, selector, vector)) return false;
   const access = descAccess;
   const code = (access & ACC_CODE) != 0;
   const checked = !code || !(access & ACC_CONFORMING);
   const dpl = dplOf(access);
   if (!(access & ACC_S) || (code && !(access & ACC_RW)) || (checked && ((selector & 3) > dpl || load<u32>(cpu, CPL) > dpl))) {
-    raiseSelector(cpu, GP, selector);
+    raiseSelector(cpu, vector, selector);
     return false;
   }
   if (!(access & ACC_P)) {
@@ -95,7 +87,7 @@ export function loadSegment(cpu: usize, seg: u32, selector: u32): bool {
   if (!(mode & MODE_PE)) {
     if (mode & MODE_V86) setV86Segment(cpu, seg, selector);
     else setRealSegment(cpu, seg, selector);
-  } else if (!(seg == SS ? loadStackSegment(cpu, selector) : loadDataSegment(cpu, seg, selector))) return false;
+  } else if (!(seg == SS ? loadStackSegment(cpu, selector) : loadDataSegment(cpu, seg, selector, GP))) return false;
   updateMode(cpu);
   return true;
 }

@@ -1,5 +1,5 @@
 // Hardware task switching, SDM Vol. 3A §7.2-7.3: CALL, JMP, IRET and task gates, 16- and 32-bit TSS. What goes wrong before the commit
-// point is a fault of the old task; after it, of the new one, and is delivered from here, since RIP is then the new task's.
+// point is a fault of the old task; after it, of the new one, whose RIP is in place by then.
 import {
   CPL,
   CR0,
@@ -30,9 +30,7 @@ import { setCr3 } from "../memory/tlb";
 import {
   ACC_CODE,
   ACC_CONFORMING,
-  ACC_DB,
   ACC_P,
-  ACC_RW,
   ACC_S,
   CR0_PG,
   CR0_TS,
@@ -62,13 +60,14 @@ import { deliverException } from "./exceptions";
 import { checkStackSegment, innerHigh, innerLow } from "./inner-stack";
 import { updateMode } from "./mode";
 import { returnFlags } from "./iret";
-import { loadLdtr } from "./segment-load";
+import { loadDataSegment, loadLdtr } from "./segment-load";
 import { stackCommit, stackCurrent, stackPush } from "./stack";
 
 export const TASK_CALL: u32 = 0;
 export const TASK_JMP: u32 = 1;
 export const TASK_IRET: u32 = 2;
-export const TASK_INTERRUPT: u32 = 3;
+export const TASK_SOFTWARE: u32 = 3; // INT n, INT3, INTO, INT1
+export const TASK_INTERRUPT: u32 = 4; // exceptions and external interrupts
 
 const FLAGS_MASK: u32 = 0x3f7fd7;
 const DR6_BT: u32 = 0x8000;
@@ -118,27 +117,6 @@ function save(cpu: usize, flags: u32): void {
   for (let i: u32 = 0; i < 4; i++) sysWr16(cpu, base + <u64>(34 + i * 2), load<u32>(segmentAt(cpu, i), SEG_SELECTOR));
 }
 
-/** A data segment of the new task. */
-function loadTaskData(cpu: usize, seg: u32, selector: u32): bool {
-  if (!(selector & 0xfffc)) return true;
-  if (!readDescriptor(cpu, selector, TS)) return false;
-  const access = descAccess;
-  const code = (access & ACC_CODE) != 0;
-  const checked = !code || !(access & ACC_CONFORMING);
-  const dpl = dplOf(access);
-  if (!(access & ACC_S) || (code && !(access & ACC_RW)) || (checked && ((selector & 3) > dpl || load<u32>(cpu, CPL) > dpl))) {
-    raiseSelector(cpu, TS, selector);
-    return false;
-  }
-  if (!(access & ACC_P)) {
-    raiseSelector(cpu, NP, selector);
-    return false;
-  }
-  if (!markAccessed(cpu)) return false;
-  setSegment(cpu, seg, selector, descLow, descHigh);
-  return true;
-}
-
 function loadTaskCode(cpu: usize, selector: u32): bool {
   if (!(selector & 0xfffc)) {
     raiseSelector(cpu, TS, 0);
@@ -171,16 +149,17 @@ function loadSegments(cpu: usize, ldt: u32): bool {
   if (!checkStackSegment(cpu, ss, cs & 3, TS)) return false;
   setSegment(cpu, SS, ss, innerLow, innerHigh);
   return (
-    loadTaskData(cpu, DS, load<u32>(segmentAt(cpu, DS), SEG_SELECTOR)) &&
-    loadTaskData(cpu, ES, load<u32>(segmentAt(cpu, ES), SEG_SELECTOR)) &&
-    loadTaskData(cpu, FS, load<u32>(segmentAt(cpu, FS), SEG_SELECTOR)) &&
-    loadTaskData(cpu, GS, load<u32>(segmentAt(cpu, GS), SEG_SELECTOR))
+    loadDataSegment(cpu, DS, load<u32>(segmentAt(cpu, DS), SEG_SELECTOR), TS) &&
+    loadDataSegment(cpu, ES, load<u32>(segmentAt(cpu, ES), SEG_SELECTOR), TS) &&
+    loadDataSegment(cpu, FS, load<u32>(segmentAt(cpu, FS), SEG_SELECTOR), TS) &&
+    loadDataSegment(cpu, GS, load<u32>(segmentAt(cpu, GS), SEG_SELECTOR), TS)
   );
 }
 
 /**
  * Switches to the task of TSS `selector`. `oldFlags` is EFLAGS to save; with `hasError`, `error` is pushed on the new task's stack.
- * A fault that belongs to the old task is left pending.
+ * A fault that belongs to the old task is left pending. One of the new task is delivered here if an instruction caused the switch (a pending
+ * fault would take its RIP back); during the delivery of an event it is left pending, since together they may be a double fault.
  */
 export function taskSwitch(cpu: usize, selector: u32, source: u32, hasError: bool, error: u32, oldFlags: u32): void {
   if (!checkTss(cpu, selector, source)) return;
@@ -203,8 +182,9 @@ export function taskSwitch(cpu: usize, selector: u32, source: u32, hasError: boo
     return;
   }
   if (!sysProbeWrite(cpu, oldBase, oldSize)) return;
-  const nested = source == TASK_CALL || source == TASK_INTERRUPT;
+  const nested = source != TASK_JMP && source != TASK_IRET;
   if (nested && !sysProbeWrite(cpu, newBase, 2)) return;
+  if (source != TASK_IRET && !sysProbeWrite(cpu, newAt + 5, 1)) return;
 
   // §7.3 steps 6-11
   if (!nested) {
@@ -245,16 +225,16 @@ export function taskSwitch(cpu: usize, selector: u32, source: u32, hasError: boo
   if (wide && load<u32>(cpu, CR0) & CR0_PG && load<u32>(incoming + 28) != load<u32>(cpu, CR3)) ok = setCr3(cpu, load<u32>(incoming + 28));
   if (ok && loadSegments(cpu, ldt)) {
     updateMode(cpu);
-    if (load<u32>(cpu, RIP) > load<u32>(segmentAt(cpu, CS), SEG_LIMIT)) raiseError(cpu, GP, 0);
-    else if (hasError) {
+    if (hasError) {
       stackCurrent(cpu, external);
       if (stackPush(cpu, error, wide ? 4 : 2)) stackCommit(cpu);
     }
+    if (!faulted(cpu) && load<u32>(cpu, RIP) > load<u32>(segmentAt(cpu, CS), SEG_LIMIT)) raiseError(cpu, GP, external);
   }
   if (wide && load<u8>(incoming + 100) & 1) store<u32>(cpu, load<u32>(cpu, DEBUG_PENDING) | DR6_BT, DEBUG_PENDING);
   if (!faulted(cpu)) return;
   updateMode(cpu);
-  deliverException(cpu);
+  if (source != TASK_INTERRUPT) deliverException(cpu);
 }
 
 /** IRET with EFLAGS.NT: back along the link of the present TSS. */

@@ -74,7 +74,7 @@ export class BlockDecoder {
       this.#crossed = false;
       let instruction: Instruction;
       try {
-        instruction = decodeInstruction(this.#index, this.#read, bits, this.#instruction);
+        instruction = decodeInstruction(this.#index, this.#read, bits, this.#instruction, (mode & L.MODE_PE) !== 0);
       } catch (error) {
         if (!(error instanceof OutOfBytes)) throw error;
         if (count === 0) return 0;

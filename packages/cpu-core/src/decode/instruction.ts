@@ -99,8 +99,11 @@ const rank = (p: Pattern): number =>
 
 const LONGEST = 15;
 
-/** Decodes at the reader's start into `out`; `out.row` is undefined for an encoding that does not exist (#UD). */
-export function decodeInstruction(index: OpcodeIndex, read: ByteReader, bits: 16 | 32 | 64, out: Instruction): Instruction {
+/**
+ * Decodes at the reader's start into `out`; `out.row` is undefined for an encoding that does not exist (#UD).
+ * `vex`: protected mode, where C4 and C5 may begin VEX; in real-address and virtual-8086 mode they are always LES and LDS.
+ */
+export function decodeInstruction(index: OpcodeIndex, read: ByteReader, bits: 16 | 32 | 64, out: Instruction, vex = bits !== 16): Instruction {
   let at = 0;
   let prefix66 = false,
     prefix67 = false,
@@ -152,7 +155,7 @@ export function decodeInstruction(index: OpcodeIndex, read: ByteReader, bits: 16
       map = byte === 0x38 ? MAP_0F38 : MAP_0F3A;
       byte = read(at++);
     }
-  } else if ((byte === 0xc4 || byte === 0xc5) && (bits === 64 || (bits === 32 && (read(at) & 0xc0) === 0xc0))) {
+  } else if ((byte === 0xc4 || byte === 0xc5) && (bits === 64 || (vex && (read(at) & 0xc0) === 0xc0))) {
     // VEX: any 66, F2, F3, LOCK or REX before it is #UD (SDM Vol. 2A §2.3.2).
     const bad = prefix66 || lastRep !== 0 || out.lock || out.rex !== 0;
     let second = read(at++);

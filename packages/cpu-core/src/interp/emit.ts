@@ -263,6 +263,7 @@ function emitBranch(text: HandlerText, handler: Handler, entry: BranchEntry): vo
           : `<u64>load<u${handler.opsize}>(${text.pointer(text.address(bytes, false), bytes, "R")})`;
       text.emit(`const target: u64 = ${value};`);
       if (entry.kind === "callIndirect") {
+        if (handler.opsize === 64) text.emit(`if (!canonical(target)) { raiseError(cpu, 13, 0); ${text.frame.abandon} }`);
         text.emit(`const back: u64 = ${NEXT_RIP};`);
         emitPush(text, handler, "back");
       }
@@ -293,6 +294,20 @@ function emitBranch(text: HandlerText, handler: Handler, entry: BranchEntry): vo
       conditional("countOf(cpu, u) == 0");
       return;
   }
+}
+
+/** Text of `case id: { … }` of undoBranch. Calls and returns on stacks that are not flat have looked first. */
+function emitUndo(handler: Handler): string {
+  const { entry } = handler;
+  if (entry.type !== "branch") return "";
+  const move = (text: string): string => `store<u64>(cpu, ${wrap(handler, `load<u64>(cpu, ${SP}) ${text}`)}, ${SP});`;
+  const bytes = handler.opsize / 8;
+  let undo = "";
+  if (entry.kind === "call" || entry.kind === "callIndirect") undo = move(`+ ${bytes}`);
+  else if (entry.kind === "ret") undo = move(`- ${bytes}`);
+  else if (entry.kind === "retImm") undo = move(`- ${bytes} - <u64>load<u16>(u, ${L.U_IMM})`);
+  else if (entry.kind.startsWith("loop")) undo = "countUp(cpu, u);";
+  return `case ${handler.id}: { ${undo} return true; }`;
 }
 
 function emitOutlined(text: HandlerText, handler: Handler, entry: OutlinedEntry): void {
@@ -371,10 +386,10 @@ import { faulted, raise, raiseError } from "../fault";
 import { frOf, fvOf } from "../flags";
 import { mulHighU, mulHighS, divU128, divFitsS128, divS128, crc32c, pdep, pext } from "../leaf";
 import { commit, fetchPtr, readPtr, rmwPtr, writePtr } from "../memory/access";
-import { withinLimit } from "../memory/segmentation";
-import { bitAddress, countDown, countOf, effectiveAddress, modifyAt, operandAddress, operandFault, readAt, segmented, stackFault, writeAt } from "../operand";
+import { canonical, withinLimit } from "../memory/segmentation";
+import { bitAddress, countDown, countOf, countUp, effectiveAddress, modifyAt, operandAddress, operandFault, readAt, segmented, stackFault, writeAt } from "../operand";
 import { fpuEnter, mmxCheck, mmxEnter } from "../x87/index";
-import { abandon, abandonOperand, abandonStack, finish, leaveAt, noDevice, BUDGET, FAULTED, RAN } from "../interp-exits";
+import { abandon, abandonOperand, abandonStack, beyondLimit, finish, leaveAt, noDevice, BUDGET, FAULTED, LIMITED, RAN } from "../interp-exits";
 ${imports.join("\n")}
 
 const GO_ON: i32 = 0;
@@ -396,6 +411,18 @@ ${sys.map((h) => `case ${h.id}: ${sysFunction(h)}(cpu, u); return;`).join("\n")}
   }
 }
 
+/**
+ * A target that is not canonical or lies outside CS is the fault of the branch at \`u\`, which then has done nothing (SDM Vol. 2A "CALL",
+ * "JMP", Vol. 2B "RET"). Takes its effects back; false when what precedes \`rip\` in time is not a branch to it.
+ */
+function undoBranch(cpu: usize, u: usize, rip: u64): bool {
+  if (rip == ${NEXT_RIP.replace("linMask", `load<u64>(cpu, ${L.LIN_MASK})`)}) return false;
+  switch (load<u16>(u)) {
+${of("inline").map(emitUndo).join("\n")}
+default: return false;
+  }
+}
+
 /** Runs blocks under mode key \`mode\` until something needs the run loop. State is in memory before and after. */
 export function interpret(cpu: usize, mode: u32): i32 {
   let fr: i64 = load<i64>(cpu, ${L.FR});
@@ -409,6 +436,7 @@ export function interpret(cpu: usize, mode: u32): i32 {
   let page: u64 = 1;
   let h: usize = 0;
   let link: usize = 0;
+  let u: usize = 0;
   while (true) {
     if (h == 0) {
       const linear = (rip + codeBase) & linMask;
@@ -416,6 +444,7 @@ export function interpret(cpu: usize, mode: u32): i32 {
       let host: usize;
       if (!(mode & ${L.MODE_FLAT}) && !withinLimit(load<u32>(cpu, ${L.SEG + L.CS * L.SEG_SIZE + L.SEG_LIMIT}), 0, rip, 1)) {
         raiseError(cpu, 13, 0);
+        if (u && undoBranch(cpu, u, rip)) ${LOOP.abandon}
         store<u64>(cpu, rip, ${L.RIP});
         leaveAt(cpu, fr, fv, cnt);
         return FAULTED;
@@ -424,6 +453,7 @@ export function interpret(cpu: usize, mode: u32): i32 {
       else {
         host = fetchPtr(cpu, linear);
         if (!host) {
+          if (u && load<i32>(cpu, ${L.FAULT}) == 13 && undoBranch(cpu, u, rip)) ${LOOP.abandon}
           store<u64>(cpu, rip, ${L.RIP});
           leaveAt(cpu, fr, fv, cnt);
           return FAULTED;
@@ -441,6 +471,13 @@ export function interpret(cpu: usize, mode: u32): i32 {
       }
       if (link && (linear & ~0xfff) == page && load<u32>(h, ${L.H_STATE}) == 0) store<u32>(link, <u32>h);
       page = linear & ~0xfff;
+    }
+    if (!(mode & ${L.MODE_FLAT}) && rip + <u64>load<u32>(h, ${L.H_BYTES}) > <u64>load<u32>(cpu, ${L.SEG + L.CS * L.SEG_SIZE + L.SEG_LIMIT}) + 1) {
+      if (load<u32>(h, ${L.H_STATE}) & ${L.BLOCK_STALE} || rip > <u64>load<u32>(cpu, ${L.SEG + L.CS * L.SEG_SIZE + L.SEG_LIMIT})) {
+        h = 0;
+        continue;
+      }
+      return beyondLimit(cpu, mode, rip, fr, fv, cnt);
     }
     const n: i64 = <i64>load<u32>(h, ${L.H_COUNT});
     if (cnt < n) {
@@ -467,7 +504,7 @@ export function interpret(cpu: usize, mode: u32): i32 {
       }
     } else cnt -= n;
     store<u64>(cpu, rip, ${L.RIP_BASE});
-    let u: usize = h + ${L.HEADER_SIZE};
+    u = h + ${L.HEADER_SIZE};
     h = 0;
     do {
       const op: u32 = load<u16>(u);
