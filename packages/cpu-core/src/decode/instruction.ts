@@ -103,7 +103,13 @@ const LONGEST = 15;
  * Decodes at the reader's start into `out`; `out.row` is undefined for an encoding that does not exist (#UD).
  * `vex`: protected mode, where C4 and C5 may begin VEX; in real-address and virtual-8086 mode they are always LES and LDS.
  */
-export function decodeInstruction(index: OpcodeIndex, read: ByteReader, bits: 16 | 32 | 64, out: Instruction, vex = bits !== 16): Instruction {
+export function decodeInstruction(
+  index: OpcodeIndex,
+  read: ByteReader,
+  bits: 16 | 32 | 64,
+  out: Instruction,
+  vex = bits !== 16,
+): Instruction {
   let at = 0;
   let prefix66 = false,
     prefix67 = false,

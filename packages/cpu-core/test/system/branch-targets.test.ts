@@ -111,22 +111,21 @@ describe("VEX in 16-bit code", () => {
 describe("a task whose segments are bad", () => {
   const TSS2 = 0x3800,
     TASK = 0x9000;
-  it("faults in the new task; during an exception's delivery that is a double fault", () => {
-    b.start("protected").setDescriptor(SELECTOR.free, descriptor(0x89, 0, TSS2, 0x67));
-    b.poke32(TSS2 + 28, 0, TASK, 2);
-    b.poke32(TSS2 + 56, 0x6000);
-    b.poke32(TSS2 + 72, 0x10, 8, 0x10, 0x1f0, 0, 0, 0, 0); // DS names no descriptor
-    b.setGate(6, gate(SELECTOR.free, 0, 0x85));
-    const o = b.run("0f 0b");
-    expect([o.vector, o.frame[0], o.frame[1], b.selector("tr")]).toEqual([8, 0, TASK, SELECTOR.free]);
-  });
-  it("INT n there is #TS of the new task", () => {
+  /** A task whose DS names no descriptor, behind the gate of `vector`. */
+  const badTask = (vector: number): void => {
     b.start("protected").setDescriptor(SELECTOR.free, descriptor(0x89, 0, TSS2, 0x67));
     b.poke32(TSS2 + 28, 0, TASK, 2);
     b.poke32(TSS2 + 56, 0x6000);
     b.poke32(TSS2 + 72, 0x10, 8, 0x10, 0x1f0, 0, 0, 0, 0);
-    b.setGate(0x50, gate(SELECTOR.free, 0, 0x85));
-    const o = b.run("cd 50");
-    expect([o.vector, o.frame[0], o.frame[1]]).toEqual([10, 0x1f0, TASK]);
+    b.setGate(vector, gate(SELECTOR.free, 0, 0x85));
+  };
+  it.each([
+    ["INT n is #TS of the new task", 0x50, "cd 50", 10, 0x1f0],
+    ["#UD is too, with EXT", 6, "0f 0b", 10, 0x1f1],
+    ["#DE becomes a double fault", 0, "31 c9 f7 f1", 8, 0],
+  ])("%s", (_, vector, hex, then, error) => {
+    badTask(vector);
+    const o = b.run(hex);
+    expect([o.vector, o.frame[0], o.frame[1], b.selector("tr")]).toEqual([then, error, TASK, SELECTOR.free]);
   });
 });
