@@ -6,6 +6,7 @@ import { fromQemu } from "./args/qemu.js";
 import { type RawSettings, readConfig, understand } from "./args/settings.js";
 import { parseWord } from "./args/values.js";
 import { type RawBenchOptions, RIVAL_WORDS, SUITES, understandBench } from "./bench/bench-options.js";
+import { writePlot } from "./bench/plot.js";
 import { formatReport, readReport } from "./bench/report.js";
 import { bench } from "./commands/bench.js";
 import { examine, formatFindings } from "./commands/doctor.js";
@@ -161,6 +162,7 @@ function machineOptions(command: Command): Command {
       .option("--trace <taps>", "to stderr: insn, irq, pio[:PORTS], mmio[:ADDRESSES]")
       .option("--stats <file>", "write counters as JSON")
       .option("--profile <file>", "where guest time goes: text, .cpuprofile for DevTools, .folded; may be given again", collect)
+      .option("--profile-from <regex>", "the profile begins when the console shows this")
       .option("--symbols <file>", "names for --profile: System.map, kallsyms or ELF; may be given again", collect)
       .option("--config <file>", "settings from a JSON file; flags win")
       .option("--dump-config", "print the settings as JSON and end"),
@@ -214,13 +216,16 @@ function benchCommand(
       .option("--guest <name>", "guest of the suite boot; may be given again", collect)
       .option("-m, --memory <size>", "memory of the guests")
       .option("--cpu <model>", "CPU model of our guests; without, the one that the others show")
-      .option("--engine <tier>", "execution tier of our guests"),
+      .option("--engine <tier>", "execution tier of our guests")
+      .option("--plot <file>", "draw the run as an SVG")
+      .option("--profile <file>", "where our guests' time goes in the suite programs; the file's name gets the suite's"),
   ).action(async (suite: string | undefined, options: CommonOptions & RawBenchOptions) => {
     const messages = useOptions(options);
     const asked = understandBench(suite, options);
     const before = asked.compare === undefined ? undefined : readReport(asked.compare);
     const report = await bench(asked, (line) => messages.info(line));
     io.stdout.write(options.json ? `${JSON.stringify(report, null, 2)}\n` : `${formatReport(report, before)}\n`);
+    if (asked.plot !== undefined) writePlot(asked.plot, report.metrics, report.conditions);
     if (report.failed) {
       messages.error("a guest on our machine computed something wrong; the report names it");
       done(ExitStatus.noMarker);

@@ -68,6 +68,8 @@ class Session {
   readonly #panic = new PanicWatch();
   readonly #cleanUp: (() => void)[] = [];
   readonly #profiler: Profiler | undefined;
+  /** Waits for where the profile begins. */
+  readonly #profileFrom: ExpectSession | undefined;
   #terminal: Terminal = { isRaw: false, restore: () => {} };
   #stop: Stop | undefined;
   #machine: Machine | undefined;
@@ -89,6 +91,15 @@ class Session {
     const sink = serial === "stdio" ? streamSink(io.stdout) : serial === "none" ? nullSink : fileSink(serial.file);
     this.#serial = new HostSerial(sink, (bytes) => this.#watch(bytes));
     this.#profiler = settings.profile.length === 0 ? undefined : new Profiler();
+    const from = settings.profileFrom;
+    this.#profileFrom =
+      from === undefined
+        ? undefined
+        : new ExpectSession(
+            [{ until: from }],
+            () => {},
+            () => this.#profiler?.restart(),
+          );
     this.#expect = new ExpectSession(
       options.steps,
       (bytes) => this.#serial.type(bytes),
@@ -276,6 +287,7 @@ class Session {
 
   #watch(bytes: Uint8Array): void {
     if (this.options.steps.length > 0) this.#expect.feed(bytes);
+    this.#profileFrom?.feed(bytes);
     const before = this.#panic.seen;
     this.#panic.feed(bytes);
     if (!before && this.#panic.seen && !this.options.interactive) {

@@ -72,6 +72,22 @@ describe("boot", () => {
     expect(status).toBe(130);
   });
 
+  test("--profile says where the guest was, in three forms, and the guest runs as without", { timeout: 60_000 }, async () => {
+    const names = ["profile.txt", "profile.cpuprofile", "profile.folded"].map((name) => join(dir, name));
+    const retired = async (...more: string[]): Promise<number> => {
+      const stats = join(dir, "profiled.json");
+      const { status } = await paravane(["boot", "hello", "--clock", "icount", ...PROMPT, "--stats", stats, ...more]);
+      expect(status).toBe(0);
+      return (JSON.parse(readFileSync(stats, "utf8")) as { instructions: number }).instructions;
+    };
+    expect(await retired(...names.flatMap((name) => ["--profile", name]))).toBe(await retired());
+    const [text, timeline, folded] = names.map((name) => readFileSync(name, "utf8")) as [string, string, string];
+    expect(text).toMatch(/port 3f8 write/);
+    expect(text).toContain("32-bit, ring 0");
+    expect((JSON.parse(timeline) as { samples: unknown[] }).samples.length).toBeGreaterThan(0);
+    expect(folded).toMatch(/^kernel;\S+ \d+$/m);
+  });
+
   test("--stats tells what the run took, and two icount runs are equal", { timeout: 60_000 }, async () => {
     const run = async (name: string): Promise<{ stdout: string; instructions: number }> => {
       const stats = join(dir, name);

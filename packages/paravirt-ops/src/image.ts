@@ -34,6 +34,8 @@ export interface GuestSymbol {
   readonly value: bigint;
   /** Bytes; 0 when unknown. */
   readonly size: number;
+  /** True of functions and of what has no type, as labels in assembly have none; false of data. */
+  readonly code: boolean;
 }
 
 /** The ELF side of an image. */

@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { fileError, usageError } from "../errors.js";
 import { type DriveOption, parseDrive } from "../host/drive.js";
-import { parseMemory, parsePort, parseSmp, parseTimeout, parseWord } from "./values.js";
+import { parseMemory, parsePattern, parsePort, parseSmp, parseTimeout, parseWord } from "./values.js";
 
 /** The options as written, on the command line or in a configuration file; both use the same words. */
 export interface RawSettings {
@@ -24,6 +24,7 @@ export interface RawSettings {
   trace?: string;
   stats?: string;
   profile?: string[];
+  profileFrom?: string;
   symbols?: string[];
   reboot?: boolean;
   snapshot?: boolean;
@@ -50,6 +51,8 @@ export interface Settings {
   readonly stats: string | undefined;
   /** Files for profiles; the name decides the form. */
   readonly profile: readonly string[];
+  /** The console shows this where the profile begins. */
+  readonly profileFrom: RegExp | undefined;
   /** Files that name addresses in profiles. */
   readonly symbols: readonly string[];
   readonly reboot: boolean;
@@ -72,6 +75,7 @@ const TEXTS = [
   "timeout",
   "trace",
   "stats",
+  "profileFrom",
 ] as const;
 
 /** Reads a configuration file: one JSON object with the words of RawSettings. */
@@ -106,8 +110,8 @@ export function readConfig(path: string): RawSettings {
 
 /** Checks the words; the first mistake is a usage error. */
 export function understand(raw: RawSettings): Settings {
-  if (raw.symbols !== undefined && raw.profile === undefined)
-    throw usageError("--symbols names addresses in profiles; give --profile FILE too");
+  for (const [option, value] of Object.entries({ "--symbols": raw.symbols, "--profile-from": raw.profileFrom }))
+    if (value !== undefined && raw.profile === undefined) throw usageError(`${option} is about profiles; give --profile FILE too`);
   for (const backend of raw.backend ?? []) {
     if (backend !== "native" && backend !== "auto")
       throw usageError(`--backend ${backend}: this backend is not there yet; known: native, auto`);
@@ -136,6 +140,7 @@ export function understand(raw: RawSettings): Settings {
     trace: raw.trace,
     stats: raw.stats,
     profile: raw.profile ?? [],
+    profileFrom: raw.profileFrom === undefined ? undefined : parsePattern("--profile-from", raw.profileFrom),
     symbols: raw.symbols ?? [],
     reboot: raw.reboot ?? true,
   };

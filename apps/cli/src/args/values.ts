@@ -46,3 +46,13 @@ export function parseSmp(value: string): number {
   if (!(vcpus >= 1 && vcpus <= MAX_VCPUS)) throw usageError(`--smp ${value}: not a number of vCPUs; write 1 to ${MAX_VCPUS}`);
   return vcpus;
 }
+
+/** A regular expression; `^` and `$` match at lines. */
+export function parsePattern(option: string, pattern: string): RegExp {
+  try {
+    return new RegExp(pattern, "m");
+  } catch (error) {
+    const why = error instanceof Error ? error.message.replace(/^Invalid regular expression: /, "") : String(error);
+    throw usageError(`${option}: not a regular expression: ${why}`);
+  }
+}

@@ -24,6 +24,8 @@ export interface RawBenchOptions {
   quick?: boolean;
   cpu?: string;
   engine?: string;
+  profile?: string;
+  plot?: string;
 }
 
 /** Understood. */
@@ -39,6 +41,8 @@ export interface BenchOptions {
   readonly sizes: readonly Bits[];
   readonly plan: RoundPlan;
   readonly memoryBytes: number;
+  readonly profile: string | undefined;
+  readonly plot: string | undefined;
 }
 
 const LOOP_ROUNDS = 10;
@@ -77,6 +81,8 @@ export function understandBench(suite: string | undefined, raw: RawBenchOptions)
     sizes: runnable,
     plan: { ...plan, rounds: rounds ?? plan.rounds },
     memoryBytes: parseMemory(raw.memory ?? MEMORY),
+    profile: raw.profile,
+    plot: raw.plot,
   };
 }
 

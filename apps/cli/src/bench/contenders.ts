@@ -29,6 +29,8 @@ export interface Contender {
 export interface OwnOptions {
   readonly cpu: string | undefined;
   readonly engine: string | undefined;
+  /** More words for the command line of ours. */
+  readonly more?: readonly string[];
 }
 
 /** Names of machines that are not ours; anything else after --vs is the path of another build's cli.js. */
@@ -75,6 +77,7 @@ export function ourselves(setup: GuestSetup, options: OwnOptions, cli = own, nam
       ...[cli, "run", "-q", "--no-reboot", "--kernel", kernel, "--initrd", initrd, "--append", append, "-m", `${memoryBytes / 2 ** 20}M`],
       ...["--cpu", cpu],
       ...(options.engine === undefined ? [] : ["--engine", options.engine]),
+      ...(options.more ?? []),
     ],
     vcpuThread: "main",
   };

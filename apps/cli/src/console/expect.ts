@@ -1,6 +1,6 @@
 // `--until A --then TEXT --until B`: waits for text on the console, types, waits again. Only a bounded tail of the console is kept.
 // Terminal escape sequences are left out of what is matched: a shell asks for the cursor's place right after its prompt, and `# $` should still fit.
-import { usageError } from "../errors.js";
+import { parsePattern } from "../args/values.js";
 
 /** One step of a headless session. */
 export type Step = { readonly until: RegExp } | { readonly type: Uint8Array };
@@ -12,14 +12,7 @@ const LONGEST_SEQUENCE = 32;
 const ESCAPES: Record<string, string> = { n: "\n", r: "\r", t: "\t", e: "\x1b", "\\": "\\", "0": "\0" };
 
 /** Reads `--until`; `^` and `$` match at lines. */
-export function parseUntil(pattern: string): Step {
-  try {
-    return { until: new RegExp(pattern, "m") };
-  } catch (error) {
-    const why = error instanceof Error ? error.message.replace(/^Invalid regular expression: /, "") : String(error);
-    throw usageError(`--until: not a regular expression: ${why}`);
-  }
-}
+export const parseUntil = (pattern: string): Step => ({ until: parsePattern("--until", pattern) });
 
 /** Reads `--then`: \n \r \t \e \0 \\ and \xNN (a byte) stand for what they do elsewhere; other text is sent as UTF-8. */
 export function parseThen(text: string): Step {

@@ -23,6 +23,12 @@ export class Exits {
 
   constructor(private readonly now: () => number = () => performance.now()) {}
 
+  /** Forgets what was counted so far. */
+  restart(): void {
+    this.counts.clear();
+    this.operations.clear();
+  }
+
   /** The same board, with counted buses. */
   wrapBoard(board: BoardDefinition): BoardDefinition {
     return {

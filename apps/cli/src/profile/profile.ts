@@ -58,6 +58,12 @@ export class Profiler {
     return { ...parts, core: this.#sampler.wrap(this.exits.wrapCore(parts.core)), board: this.exits.wrapBoard(parts.board) };
   }
 
+  /** Forgets what was seen so far: the profile begins here. */
+  restart(): void {
+    this.#sampler.restart();
+    this.exits.restart();
+  }
+
   /** The profile so far; the guest must stand still. */
   finish(core: Core | undefined, stats: MachineStats, symbols: readonly SymbolTable[]): Profile {
     const names = new Names(symbols, core);

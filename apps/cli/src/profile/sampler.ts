@@ -23,7 +23,7 @@ export type HostMs = () => number;
 
 /** Takes the samples of one machine. */
 export class Sampler {
-  readonly samples = new Samples();
+  samples = new Samples();
   /** How often `run` returned, by its reason. */
   readonly exits = new Map<string, number>();
   /** Milliseconds that are taken for other work of the host and are in no sample. */
@@ -40,6 +40,14 @@ export class Sampler {
     private readonly now: HostMs = () => performance.now(),
     private readonly random: () => number = Math.random,
   ) {}
+
+  /** Forgets what was sampled so far. */
+  restart(): void {
+    this.samples = new Samples();
+    this.exits.clear();
+    this.lostMs = 0;
+    this.#stoppedAt = undefined;
+  }
 
   /** The same core, with vCPUs that are sampled. */
   wrap(definition: CoreDefinition): CoreDefinition {

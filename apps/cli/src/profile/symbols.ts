@@ -19,6 +19,8 @@ export interface Found {
 
 /** A symbol whose size is unknown does not reach further than this. */
 const LONGEST = 0x40000n;
+/** Where the linker says that a part ends or begins: no code, and nothing follows that would end it. */
+const LINKER_MARKS = /^(_end|_edata|_etext|__bss_start|end|edata|etext)$/;
 /** Entry points whose addresses a kernel writes into MSRs: from them follows how far a kernel has been moved. */
 const ENTRY_POINTS = ["entry_SYSCALL_64", "entry_SYSENTER_32"] as const;
 /** Addresses that only kernels have: the upper half of 64 bits, and Linux's last gigabyte of 32. */
@@ -92,7 +94,7 @@ function elfSymbols(bytes: Uint8Array, path: string): NamedAddress[] {
   try {
     const { symbols } = parseElf(bytes);
     return symbols()
-      .filter(({ value }) => value !== 0n)
+      .filter(({ name, value, code }) => value !== 0n && code && !LINKER_MARKS.test(name))
       .map(({ name, value, size }) => ({ name, address: value, size }));
   } catch (error) {
     throw usageError(`--symbols ${path}: ${error instanceof Error ? error.message : String(error)}`);

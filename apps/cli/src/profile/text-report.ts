@@ -47,7 +47,7 @@ export function textReport(profile: Profile): string {
   }
   if (profile.regions.length > 0)
     lines.push(...section("Translated code: entries, guest instructions, bytes, exits"), ...regionLines(profile));
-  lines.push(...section("Counters of the core"));
+  lines.push(...section("Counters of the core, since the machine was made"));
   for (const [name, value] of Object.entries(stats.core)) lines.push(`${count(value).padStart(16)}  ${name}`);
   return `${lines.join("\n")}\n`;
 }

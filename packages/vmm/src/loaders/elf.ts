@@ -10,6 +10,8 @@ const PT_INTERP = 3;
 const PT_NOTE = 4;
 const SHT_SYMTAB = 2;
 const SHT_NOTE = 7;
+const STT_NOTYPE = 0;
+const STT_FUNC = 2;
 const EM_386 = 3;
 const EM_X86_64 = 62;
 /** Real kernels have five at most. */
@@ -160,7 +162,9 @@ function parseSymbols(reader: Reader, wide: boolean): GuestSymbol[] {
     const name = reader.text(names.offset + reader.u32(at), 512);
     if (name === "") continue;
     const value = wide ? reader.u64(at + 8) : BigInt(reader.u32(at + 4));
-    symbols.push({ name, value, size: wide ? Number(reader.u64(at + 16)) : reader.u32(at + 8) });
+    const type = reader.u8(at + (wide ? 4 : 12)) & 0xf;
+    const size = wide ? Number(reader.u64(at + 16)) : reader.u32(at + 8);
+    symbols.push({ name, value, size, code: type === STT_NOTYPE || type === STT_FUNC });
   }
   return symbols;
 }

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { plotSvg } from "../plot.js";
 import { PROGRAMS, selected } from "./catalogue.js";
 import { geometricMean, programMetrics } from "./columns.js";
 import { type Measured, measure, NATIVE, type Runner } from "./rounds.js";
@@ -106,6 +107,15 @@ describe("columns", () => {
     const text = programTables("i386", ["paravane", "qemu"], both, metrics).join("\n");
     expect(text).toMatch(/\| qemu, process +\|/);
     expect(text).toMatch(/\| hashing +\| +10 \|/);
+  });
+
+  test("a plot has a bar for each machine and column, with its range", () => {
+    const conditions = { date: "d", node: "v", v8: "8", cpu: "A & B", processors: 2, cpuTimeOf: "main thread", load: [0, 0] as const };
+    const svg = plotSvg(metrics, conditions);
+    expect(svg.match(/fill='#0b6e4f'/g)).toHaveLength(2);
+    expect(svg).toContain(">compute</text>");
+    expect(svg).toContain("A &amp; B");
+    expect(svg).not.toContain("NaN");
   });
 
   test("cells are lined up", () => {

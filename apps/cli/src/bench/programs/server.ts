@@ -15,6 +15,7 @@ export interface Section extends ProcessReading {
 const SETTLE_MS = 4;
 const BOOT_LIMIT_MS = 300_000;
 const SECTION_LIMIT_MS = 300_000;
+const STOP_LIMIT_MS = 30_000;
 const CONSOLE_TAIL = 2000;
 
 /** Serves the programs; `stop` when done. */
@@ -59,7 +60,7 @@ export class ProgramServer {
       const text = await server.#wait(/@ready;/, BOOT_LIMIT_MS, "start the programs");
       for (const [, key = "", value = ""] of text.matchAll(/@info ([^:;\t]+?)\s*:\s*([^;]*);/g)) server.processor.set(key, value.trim());
     } catch (error) {
-      server.stop();
+      await server.stop();
       throw error;
     }
     return server;
@@ -81,10 +82,16 @@ export class ProgramServer {
     return { checksum, thread: after.thread - before.thread, process: after.process - before.process };
   }
 
-  /** Ends the process. */
-  stop(): void {
+  /** Ends the process; what it writes at its end is there afterwards. */
+  async stop(): Promise<void> {
+    if (this.#ended === undefined) {
+      const gone = new Promise<void>((resolve) => void this.#child.on("close", () => resolve()));
+      this.#child.kill("SIGTERM");
+      const late = setTimeout(this.#kill, STOP_LIMIT_MS);
+      await gone;
+      clearTimeout(late);
+    }
     process.off("exit", this.#kill);
-    this.#kill();
   }
 
   /** The console's text once it matches. */

@@ -1,4 +1,5 @@
 // Suite "programs": small programs inside guests, ours beside others in turns, by CPU time. Debian's stock kernels, one for each word size.
+import { join, parse } from "node:path";
 import type { SuiteResult } from "../loops.js";
 import { canRun, ourselves, type OwnOptions, type Rival, rivalMachine } from "../contenders.js";
 import { CliError, ExitStatus } from "../../errors.js";
@@ -20,6 +21,8 @@ export interface ProgramsOptions {
   readonly own: OwnOptions;
   readonly plan: RoundPlan;
   readonly memoryBytes: number;
+  /** A file for profiles of ours, to whose name the suite's is added. */
+  readonly profile: string | undefined;
 }
 
 /** The kernel of each word size. */
@@ -53,7 +56,11 @@ async function runSize(bits: Bits, options: ProgramsOptions, progress: (line: st
   const measured: Measured[] = [];
   const notes = [`${suite}: ${title}, ${options.memoryBytes / 2 ** 20} MiB, command line "${APPEND}"`];
   try {
-    for (const contender of [ourselves(setup, options.own), ...rivals.map((rival) => rivalMachine(rival, setup, options.own, bios))]) {
+    const more = options.profile === undefined ? [] : profileWords(options.profile, suite, bits);
+    for (const contender of [
+      ourselves(setup, { ...options.own, more }),
+      ...rivals.map((rival) => rivalMachine(rival, setup, options.own, bios)),
+    ]) {
       progress(`${suite}: booting ${contender.name}`);
       machines.set(contender.name, await ProgramServer.start(contender));
     }
@@ -63,8 +70,8 @@ async function runSize(bits: Bits, options: ProgramsOptions, progress: (line: st
       measured.push(await measure(program, machines, host, options.plan));
     }
   } finally {
-    for (const server of machines.values()) server.stop();
-    host?.stop();
+    for (const server of machines.values()) await server.stop();
+    await host?.stop();
   }
   notes.push(...processorNotes(suite, machines), ...checksumNotes(suite, measured));
   const names = [...machines.keys()];
@@ -76,6 +83,12 @@ async function runSize(bits: Bits, options: ProgramsOptions, progress: (line: st
     notes,
     failed: measured.some(({ wrong }) => wrong.has(ours)),
   };
+}
+
+/** A profile of the programs alone, with their names. */
+function profileWords(path: string, suite: string, bits: Bits): string[] {
+  const { dir, name, ext } = parse(path);
+  return ["--profile", join(dir, `${name}.${suite}${ext}`), "--profile-from", "@ready;", "--symbols", buildPrograms(bits)];
 }
 
 /** The programs on this host; undefined where it cannot run them (another processor, or a kernel without 32-bit programs). */
