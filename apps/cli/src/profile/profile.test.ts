@@ -101,15 +101,15 @@ describe("sampling", () => {
   });
 
   test("the record stays bounded, and keeps the time", () => {
-    const samples = new Samples();
+    const samples = new Samples({ places: 100, timeline: 256 });
     let thinned = 0;
-    for (let i = 0; i < 300_000; i++) if (samples.add(kernelAt(BigInt(i)), 1, 10)) thinned++;
-    expect(samples.places.length).toBe(1 << 17);
+    for (let i = 0; i < 1000; i++) if (samples.add(kernelAt(BigInt(i)), 1, 10)) thinned++;
+    expect(samples.places.length).toBe(100);
     expect(samples.places.at(-1)!.mode).toBe("elsewhere");
     expect(thinned).toBeGreaterThan(0);
-    expect(samples.timeline.ms.length).toBeLessThanOrEqual(1 << 18);
-    expect(samples.timeline.ms.reduce((sum, ms) => sum + ms, 0)).toBe(300_000);
-    expect(samples.places.reduce((sum, { ms }) => sum + ms, 0)).toBe(300_000);
+    expect(samples.timeline.ms.length).toBeLessThanOrEqual(256);
+    expect(samples.timeline.ms.reduce((sum, ms) => sum + ms, 0)).toBe(1000);
+    expect(samples.places.reduce((sum, { ms }) => sum + ms, 0)).toBe(1000);
   });
 
   test("a program's place is its own in each address space, the kernel's is one", () => {

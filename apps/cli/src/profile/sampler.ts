@@ -4,7 +4,7 @@ import type { Core, CoreDefinition, Vcpu } from "@paravane/paravirt-ops";
 import { forward } from "../forward.js";
 import { Samples, type Where } from "./samples.js";
 
-const FIRST_INSTRUCTIONS = 20_000;
+const FIRST_INSTRUCTIONS = 1000;
 const LEAST_INSTRUCTIONS = 500;
 const MOST_INSTRUCTIONS = 20_000_000;
 /** A longer pause between two slices is idle time, not overhead. */

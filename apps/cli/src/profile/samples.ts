@@ -21,8 +21,14 @@ export interface Place extends Where {
   instructions: number;
 }
 
-const MAX_PLACES = 1 << 17;
-const MAX_TIMELINE = 1 << 18;
+/** How much is kept. */
+export interface SampleLimits {
+  readonly places: number;
+  /** Entries of the timeline, an even number. */
+  readonly timeline: number;
+}
+
+const LIMITS: SampleLimits = { places: 1 << 17, timeline: 1 << 18 };
 /** Places of the kernel are one, whoever asked for its services. */
 const KERNEL_ROOT = 0n;
 
@@ -37,12 +43,14 @@ export class Samples {
   /** Milliseconds and instructions by CR3, the kernel's part included. */
   readonly spaces = new Map<bigint, { ms: number; instructions: number; userMs: number }>();
   readonly #index = new Map<bigint, Map<bigint, number>>();
-  #timelinePlaces = new Int32Array(1 << 12);
-  #timelineMs = new Float32Array(1 << 12);
+  #timelinePlaces = new Int32Array(64);
+  #timelineMs = new Float32Array(64);
   #length = 0;
   total = 0;
   totalMs = 0;
   totalInstructions = 0;
+
+  constructor(private readonly limits = LIMITS) {}
 
   /** Records that a vCPU got to `where` in so much time and so many instructions. True when the timeline was thinned out, so that fewer should follow. */
   add(where: Where, ms: number, instructions: number): boolean {
@@ -54,7 +62,7 @@ export class Samples {
     this.total++;
     this.totalMs += ms;
     this.totalInstructions += instructions;
-    if (this.spaces.size < MAX_PLACES || this.spaces.has(where.root)) {
+    if (this.spaces.size < this.limits.places || this.spaces.has(where.root)) {
       const space = this.spaces.get(where.root) ?? { ms: 0, instructions: 0, userMs: 0 };
       space.ms += ms;
       space.instructions += instructions;
@@ -79,20 +87,20 @@ export class Samples {
     let space = this.#index.get(root);
     const found = space?.get(where.address);
     if (found !== undefined) return found;
-    if (this.places.length >= MAX_PLACES) return MAX_PLACES - 1;
+    if (this.places.length >= this.limits.places) return this.limits.places - 1;
     if (space === undefined) {
       space = new Map();
       this.#index.set(root, space);
     }
     const index = this.places.length;
     space.set(where.address, index);
-    this.places.push({ ...(index === MAX_PLACES - 1 ? ELSEWHERE : where), samples: 0, ms: 0, instructions: 0 });
+    this.places.push({ ...(index === this.limits.places - 1 ? ELSEWHERE : where), samples: 0, ms: 0, instructions: 0 });
     return index;
   }
 
   #append(place: number, ms: number): boolean {
     let thinned = false;
-    if (this.#length === MAX_TIMELINE) {
+    if (this.#length === this.limits.timeline) {
       this.#thin();
       thinned = true;
     } else if (this.#length === this.#timelinePlaces.length) {
