@@ -8,7 +8,7 @@ import { hasTool, paravane } from "./paravane.js";
 const dir = mkdtempSync(join(tmpdir(), "paravane-bench-guest-"));
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
-const ONLY = "calls,bignum,gzip,chase-near,scanning,x87-extended,sse-mandelbrot,sse-packed-single,sse-integer,pipe,exec,page-fault";
+const ONLY = "calls,bignum,gzip,scanning,x87-extended,sse-packed-single,pipe,exec";
 
 test.skipIf(!hasTool("gcc") || !hasTool("apt-get") || process.platform !== "linux").each([
   ["64", "x86-64"],
@@ -20,7 +20,7 @@ test.skipIf(!hasTool("gcc") || !hasTool("apt-get") || process.platform !== "linu
   const { metrics, notes } = JSON.parse(stdout) as { metrics: { name: string; unit: string; median: number }[]; notes: string[] };
   expect(notes.join("\n")).toContain(`${suite}: all results are equal`);
   expect(stderr).not.toMatch(/no native column/);
-  const times = metrics.filter(({ name, unit }) => unit === "µs a unit" && name.endsWith("paravane, vCPU thread"));
+  const times = metrics.filter(({ name, unit }) => unit.endsWith("a unit") && name.endsWith("paravane, vCPU thread"));
   expect(times).toHaveLength(ONLY.split(",").length);
   for (const { median } of times) expect(median).toBeGreaterThan(0);
   const profile = readFileSync(join(dir, `profile.${suite}.txt`), "utf8");

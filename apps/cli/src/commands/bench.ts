@@ -6,10 +6,23 @@ import { runBoots } from "../bench/boot.js";
 import { runLoops, type SuiteResult } from "../bench/loops.js";
 import { runPrograms } from "../bench/programs/suite.js";
 import { conditionsNow, type Report } from "../bench/report.js";
+import { ExitStatus } from "../errors.js";
 import { installedParts } from "../parts.js";
 
-/** Measures; takes minutes. */
+const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+
+/** Measures; takes minutes. A signal ends this process at once, and with it the emulators that it started. */
 export async function bench(options: BenchOptions, progress: (line: string) => void): Promise<Report> {
+  const leave = (): never => process.exit(ExitStatus.interrupted);
+  for (const signal of SIGNALS) process.on(signal, leave);
+  try {
+    return await measure(options, progress);
+  } finally {
+    for (const signal of SIGNALS) process.off(signal, leave);
+  }
+}
+
+async function measure(options: BenchOptions, progress: (line: string) => void): Promise<Report> {
   const loadBefore = loadavg()[0]!;
   const results: SuiteResult[] = [];
   requireRivals(options.versus, options.sizes);
