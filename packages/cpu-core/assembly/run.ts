@@ -1,6 +1,6 @@
 // The run loop of one vCPU: interrupts and exceptions between blocks, single steps where one instruction must stand alone, and the budget.
 import {
-  COUNT, EFLAGS, EXIT, EXIT_BUDGET, EXIT_HALT, EXIT_NONE, EXIT_SHUTDOWN, EXIT_STOP, FAULT, FETCH_WATCH, HALTED, MODE, MODE_SINGLE, RESTART, RETIRED, SHADOW, STOP, WATCH,
+  COUNT, DEBUG_PENDING, EFLAGS, EXIT, EXIT_BUDGET, EXIT_HALT, EXIT_NONE, EXIT_SHUTDOWN, EXIT_STOP, FAULT, FETCH_WATCH, HALTED, MODE, MODE_SINGLE, RESTART, RETIRED, SHADOW, STOP, WATCH,
 } from "../src/layout";
 import { RF, TF } from "./flags";
 import { BUDGET, LIMITED } from "./interp-exits";
@@ -46,10 +46,11 @@ function loop(cpu: usize): u32 {
     const shadow = load<u32>(cpu, SHADOW);
     const stepping = load<u32>(cpu, EFLAGS) & (TF | RF);
     if (shadow | stepping | load<u32>(cpu, FETCH_WATCH) | load<u32>(cpu, WATCH)) {
-      if (!beforeInstruction(cpu)) continue;
+      const pending = load<u32>(cpu, DEBUG_PENDING);
+      beforeInstruction(cpu);
       single(cpu, 1);
       if (shadow) store<u32>(cpu, load<u32>(cpu, SHADOW) & ~shadow, SHADOW);
-      afterInstruction(cpu, (stepping & TF) != 0);
+      afterInstruction(cpu, (stepping & TF) != 0, pending);
     } else {
       const reason = interpret(cpu, load<u32>(cpu, MODE));
       if (reason == BUDGET) single(cpu, load<i64>(cpu, COUNT));

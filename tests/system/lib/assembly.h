@@ -19,10 +19,25 @@
 #define LOW_CODE16(name, body) \
   extern const u8 name[]; \
   asm(".pushsection .low16,\"ax\"\n.balign 16\n.global " #name "\n" #name ":\n.code16\n" body "\n.code" CODE_BITS "\n.popsection\n");
+/** A label inside of CODE, to be declared with `extern const u8 name[]` or LABEL(name). */
+#define MARK(name) ".global " #name "\n" #name ":\n"
+#define LABEL(name) extern const u8 name[];
+/** Ends an attempt from any level. */
+#define END "int $0x30\n"
+#define SET_TF "pushf\norl $0x100, (%" SP ")\npopf\n"
+/** Ten bytes: PUSHF, ANDL, POPF. */
+#define CLEAR_TF "pushf\nandl $~0x100, (%" SP ")\npopf\n"
+/** Registers as wide as a word, for `asm` text: REG(bx) is "rbx" or "ebx". */
 #ifdef __x86_64__
 #define CODE_BITS "64"
+#define W_SUFFIX "q"
+#define REG(name) "r" #name
 #else
 #define CODE_BITS "32"
+#define W_SUFFIX "l"
+#define REG(name) "e" #name
 #endif
+#define AX REG(ax)
+#define SP REG(sp)
 #endif
 #endif

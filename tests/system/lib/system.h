@@ -15,14 +15,8 @@ typedef long sword;
 
 #ifdef __x86_64__
 #define LONG 1
-#define W_SUFFIX "q"
-#define AX "rax"
-#define SP "rsp"
 #else
 #define LONG 0
-#define W_SUFFIX "l"
-#define AX "eax"
-#define SP "esp"
 #endif
 #if defined(MODE_32)
 #define PAGED 0

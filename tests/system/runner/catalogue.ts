@@ -9,7 +9,7 @@ export type Mode = "32" | "32p" | "pae" | "64";
 
 /** A verdict line on which QEMU departs from the manual. A line that is listed and passes fails the run, so that the list stays true. */
 export interface WrongLine {
-  /** The line's name; with `*` at its end, all names that start so. */
+  /** The line's name; `*` stands for any text. */
   readonly line: string;
   /** Default: all. */
   readonly modes?: readonly Mode[];

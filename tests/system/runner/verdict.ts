@@ -2,6 +2,8 @@
 import type { Mode, WrongLine } from "./catalogue.js";
 import type { Outcome } from "./machines.js";
 
+/** `*` stands for any text. */
+const patternOf = (line: string) => new RegExp(`^${line.replaceAll(/[.+?^${}()|[\]\\]/g, "\\$&").replaceAll("*", ".*")}$`);
 const nameOf = (line: string) => /^not ok (.*): expected /.exec(line)?.[1] ?? line;
 
 /**
@@ -12,7 +14,7 @@ const nameOf = (line: string) => /^not ok (.*): expected /.exec(line)?.[1] ?? li
 export function complaints({ console, status, end }: Outcome, wrong: readonly WrongLine[] = [], mode?: Mode): string[] {
   const lines = console.replaceAll("\r", "").trimEnd().split("\n");
   const known = wrong.filter(({ modes }) => modes === undefined || mode === undefined || modes.includes(mode));
-  const matches = ({ line }: WrongLine, name: string) => (line.endsWith("*") ? name.startsWith(line.slice(0, -1)) : line === name);
+  const matches = ({ line }: WrongLine, name: string) => patternOf(line).test(name);
   const failed = lines.filter((line) => line.startsWith("not ok "));
   const unexpected = failed.filter((line) => !known.some((entry) => matches(entry, nameOf(line))));
   const stale = known.filter((entry) => !failed.some((line) => matches(entry, nameOf(line))));

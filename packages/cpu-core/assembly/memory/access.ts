@@ -54,9 +54,12 @@ function nextPage(cpu: usize, linear: u64, implicit: bool): u64 {
   return next & load<u64>(cpu, LIN_MASK);
 }
 
-/** #AC(0) for a misaligned access while alignment checking is on (CPL 3, CR0.AM, EFLAGS.AC: SDM Vol. 3A §6.15). */
-function misaligned(cpu: usize, linear: u64, size: u32, implicit: bool): bool {
-  if (implicit || load<u32>(cpu, CTX) != CONTEXT_NONE) return false;
+/**
+ * #AC(0) for a misaligned access while alignment checking is on (CPL 3, CR0.AM, EFLAGS.AC: SDM Vol. 3A §6.15). Accesses with the rights
+ * of CPL 3 are checked, pushes and pops included; those to descriptor tables, the TSS and inner stacks are not.
+ */
+function misaligned(cpu: usize, linear: u64, size: u32, array: u32): bool {
+  if (array != 0 || load<u32>(cpu, CTX) != CONTEXT_NONE) return false;
   let alignment = size;
   if (size == 6) alignment = 4;
   else if (size == 10) alignment = 8;
@@ -99,7 +102,7 @@ function prepareWrite(cpu: usize, linear: u64, size: u32, array: u32, implicit: 
     if (!translate(cpu, nextPage(cpu, linear, implicit), ACCESS_W, array)) return 0;
     pa1 = foundPa;
   }
-  if (misaligned(cpu, linear, size, implicit)) return 0;
+  if (misaligned(cpu, linear, size, array)) return 0;
   if (load<u32>(cpu, WATCH)) noteWatch(cpu, linear, size, true);
   if (split == size && host && !(frameInfoAt(pa) & (FRAME_CODE | FRAME_ROM))) return host;
   store<u64>(cpu, linear, SCRATCH_LIN);
@@ -120,7 +123,7 @@ function read(cpu: usize, linear: u64, size: u32, array: u32, implicit: bool): u
     if (!translate(cpu, nextPage(cpu, linear, implicit), 0, array)) return 0;
     pa1 = foundPa;
   }
-  if (misaligned(cpu, linear, size, implicit)) return 0;
+  if (misaligned(cpu, linear, size, array)) return 0;
   if (load<u32>(cpu, WATCH)) noteWatch(cpu, linear, size, false);
   if (split == size && host) return host;
   physRead(cpu, pa, cpu + SCRATCH, split);

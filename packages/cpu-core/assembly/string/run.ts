@@ -5,6 +5,7 @@
 import {
   AUX_AD32,
   AUX_AD64,
+  DEBUG_PENDING,
   EFLAGS,
   GPR,
   MODE,
@@ -17,6 +18,7 @@ import {
   SEG_SIZE,
   CTX,
   SCRATCH,
+  STEP_TF,
   TLB,
   TLB_ADDEND,
   TLB_ENTRIES,
@@ -26,7 +28,7 @@ import {
   U_DELTA,
   WATCH,
 } from "../../src/layout";
-import { DF, TF } from "../flags";
+import { DF, RF, TF } from "../flags";
 import { readPtr, writePtr } from "../memory/access";
 
 const SLICE_BYTES: u32 = 0x10000;
@@ -58,14 +60,16 @@ export function stride(cpu: usize, size: u32): i64 {
   return load<u32>(cpu, EFLAGS) & DF ? -<i64>size : <i64>size;
 }
 
-/** Iterations before the instruction must give way: one when single-stepping. */
+/** Iterations before the instruction must give way: one while every iteration may trap (single step, data and I/O breakpoints). */
 export function sliceOf(cpu: usize, size: u32): u64 {
-  return load<u32>(cpu, EFLAGS) & TF ? 1 : <u64>(SLICE_BYTES / size);
+  return load<u32>(cpu, EFLAGS) & TF || load<u32>(cpu, WATCH) | load<u32>(cpu, DEBUG_PENDING) ? 1 : <u64>(SLICE_BYTES / size);
 }
 
-/** The instruction is not finished: execute it again. */
+/** The instruction is not finished: execute it again. RF is set until its last iteration (SDM Vol. 3B §17.3.1.1). */
 export function rewind(cpu: usize, u: usize): void {
   store<u64>(cpu, load<u64>(cpu, RIP_BASE) + <u64>load<u16>(u, U_DELTA), RIP);
+  store<u32>(cpu, load<u32>(cpu, EFLAGS) | RF, EFLAGS);
+  store<u32>(cpu, load<u32>(cpu, STEP_TF) | RF, STEP_TF);
 }
 
 /** Elements that can follow each other from `offset` (linear address `linear`) inside one page, one segment and without wrapping. */

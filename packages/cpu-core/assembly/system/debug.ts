@@ -6,8 +6,10 @@ import {
   DEBUG_PENDING,
   DR,
   EFLAGS,
+  FAULT_ERROR,
   FETCH_WATCH,
   LIN_MASK,
+  MSR_DEBUGCTL,
   RIP,
   SEG_BASE,
   SHADOW,
@@ -16,11 +18,14 @@ import {
 } from "../../src/layout";
 import { DB, faulted, raise } from "../fault";
 import { RF, TF } from "../flags";
+import { branchTaken, noteBranch } from "./branch-step";
 import { segmentAt } from "./descriptor";
 
 const CR4_DE: u32 = 8;
 const DR6 = DR + 48;
 const DR7 = DR + 56;
+const DEBUGCTL_BTF: u32 = 2;
+const DR6_BD: u32 = 0x2000;
 const DR6_BS: u32 = 0x4000;
 
 /** Notes I/O breakpoints (CR4.DE and type 2) on `size` ports from `port`; IN and OUT call it. */
@@ -48,26 +53,38 @@ export function fetchWatch(cpu: usize): u32 {
   return hit;
 }
 
-/** Raises #DB with the given DR6 bits; conditions of breakpoints that match but are not enabled are not reported. */
-export function raiseDebug(cpu: usize, bits: u32): void {
+/** Puts conditions into DR6; those of breakpoints that match but are not enabled are not reported. */
+export function noteDebug(cpu: usize, bits: u32): void {
   store<u64>(cpu, (load<u64>(cpu, DR6) & ~0xf) | <u64>bits, DR6);
+}
+
+/** Raises #DB with the given DR6 bits. General detect is a fault before the access, so RF is set in its frame (§17.3.1.1). */
+export function raiseDebug(cpu: usize, bits: u32): void {
+  noteDebug(cpu, bits);
   raise(cpu, DB);
+  store<u32>(cpu, bits & DR6_BD ? 1 : 0, FAULT_ERROR);
 }
 
 /** Before an instruction that stands alone in its block. */
-export function beforeInstruction(cpu: usize): bool {
+export function beforeInstruction(cpu: usize): void {
   store<u32>(cpu, load<u32>(cpu, EFLAGS) & TF, STEP_TF);
-  return true;
+  if (load<u32>(cpu, EFLAGS) & TF && load<u32>(cpu, MSR_DEBUGCTL) & DEBUGCTL_BTF) noteBranch(cpu);
 }
 
-/** After it, unless it faulted: RF ends, and the single-step trap of an instruction that began with TF set is noted. */
-export function afterInstruction(cpu: usize, stepping: bool): void {
-  if (faulted(cpu)) return;
+/**
+ * After it: RF ends, and the single-step trap of an instruction that began with TF set is noted. One that faulted is not stepped over,
+ * and the data breakpoints that it met are forgotten: `pending` is what waited before.
+ */
+export function afterInstruction(cpu: usize, stepping: bool, pending: u32): void {
+  if (faulted(cpu)) {
+    store<u32>(cpu, pending, DEBUG_PENDING);
+    return;
+  }
   const step = load<u32>(cpu, STEP_TF);
   store<u32>(cpu, 0, STEP_TF);
   if (!(step & RF)) store<u32>(cpu, load<u32>(cpu, EFLAGS) & ~RF, EFLAGS);
   // the trap of MOV SS and POP SS themselves is lost
-  if (stepping && step & TF && !(load<u32>(cpu, SHADOW) & SHADOW_MOV_SS)) {
+  if (stepping && step & TF && !(load<u32>(cpu, SHADOW) & SHADOW_MOV_SS) && (!(load<u32>(cpu, MSR_DEBUGCTL) & DEBUGCTL_BTF) || branchTaken(cpu))) {
     store<u32>(cpu, load<u32>(cpu, DEBUG_PENDING) | DR6_BS, DEBUG_PENDING);
   }
 }

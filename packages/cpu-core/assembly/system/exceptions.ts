@@ -21,6 +21,7 @@ import {
   HALTED,
   IDTR_BASE,
   IDTR_LIMIT,
+  MSR_DEBUGCTL,
   RESTART,
   RIP,
   SEG_ACCESS,
@@ -86,13 +87,15 @@ export const KIND_TRAP: u32 = 3; // INT3, INTO
 export const KIND_ICEBP: u32 = 4; // INT1
 
 const MC: u32 = 18;
+const DR7_GD: u32 = 0x2000;
+const DEBUGCTL_BTF: u64 = 2;
 const NO_ERROR: u32 = -1; // error codes have 16 bits (#PF: 17 at most)
 
 /** EFLAGS as pushed: RF is set for faults (SDM Vol. 3B §17.3.1.1). */
 function flagsImage(cpu: usize, vector: u32, kind: u32): u32 {
   const flags = getFlags(cpu);
-  if (kind != KIND_EXCEPTION || vector == DB || vector == BP || vector == OF_ || vector == DF || vector == MC) return flags;
-  return flags | RF;
+  if (kind != KIND_EXCEPTION || vector == BP || vector == OF_ || vector == DF || vector == MC) return flags;
+  return vector == DB && !load<u32>(cpu, FAULT_ERROR) ? flags : flags | RF;
 }
 
 /** Real-address mode: the 4-byte entries at IDTR. */
@@ -353,6 +356,10 @@ function deliver(cpu: usize, vector: u32, kind: u32, error: u32): void {
   }
   setExternal(0);
   if (faulted(cpu)) return;
+  if (vector == DB && kind != KIND_INT) {
+    store<u32>(cpu, load<u32>(cpu, DR + 56) & ~DR7_GD, DR + 56); // the handler may touch the registers
+    store<u64>(cpu, load<u64>(cpu, MSR_DEBUGCTL) & ~DEBUGCTL_BTF, MSR_DEBUGCTL);
+  }
   store<u32>(cpu, 0, HALTED);
   store<u32>(cpu, 0, SHADOW);
   store<u32>(cpu, 0, STEP_TF);
@@ -388,7 +395,6 @@ export function deliverException(cpu: usize): void {
     deliver(cpu, vector, KIND_EXCEPTION, error);
     const second = load<i32>(cpu, FAULT);
     if (second < 0) {
-      if (vector == DB) store<u32>(cpu, load<u32>(cpu, DR + 56) & ~0x2000, DR + 56); // DR7.GD: the handler may touch the registers
       return;
     }
     if (vector == DF) {

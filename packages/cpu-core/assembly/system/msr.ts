@@ -101,7 +101,7 @@ function plainSlot(cpu: usize, index: u32): usize {
       plainMask = 1; // IBRS
       return has(cpu, FEATURE_SPEC_CTRL) ? cpu + MSR_SPEC_CTRL : 0;
     case 0x1d9:
-      plainMask = 0;
+      plainMask = 2; // BTF
       return cpu + MSR_DEBUGCTL;
     case 0xc0000081:
       return has(cpu, FEATURE_SYSCALL) ? cpu + MSR_STAR : 0;

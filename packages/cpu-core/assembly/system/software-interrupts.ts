@@ -1,9 +1,10 @@
 // Instructions that call a vector: INT n, INT3, INTO, INT1 (SDM Vol. 2A "INT n/INTO/INT3/INT1"), and BOUND.
-import { AUX_OP16, FR, FV, U_AUX, U_DST, U_IMM } from "../../src/layout";
+import { AUX_OP16, DEBUG_PENDING, FR, FV, U_AUX, U_DST, U_IMM } from "../../src/layout";
 import { BR, faulted, raise } from "../fault";
 import { OF, statusOf } from "../flags";
 import { rd16, rd32 } from "../memory/access";
 import { uopAddress } from "../memory/segmentation";
+import { noteDebug } from "./debug";
 import { KIND_ICEBP, KIND_INT, KIND_TRAP, interrupt } from "./exceptions";
 
 export function intImmediate(cpu: usize, u: usize): void {
@@ -15,7 +16,11 @@ export function int3(cpu: usize, u: usize): void {
 export function into(cpu: usize, u: usize): void {
   if (statusOf(load<i64>(cpu, FR), load<i64>(cpu, FV)) & OF) interrupt(cpu, 4, KIND_TRAP);
 }
+/** INT1 is a #DB: what MOV SS kept back is reported with it. */
 export function int1(cpu: usize, u: usize): void {
+  const pending = load<u32>(cpu, DEBUG_PENDING);
+  if (pending) noteDebug(cpu, pending);
+  store<u32>(cpu, 0, DEBUG_PENDING);
   interrupt(cpu, 1, KIND_ICEBP);
 }
 
