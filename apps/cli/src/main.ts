@@ -10,16 +10,19 @@ import { writePlot } from "./bench/plot.js";
 import { formatReport, readReport } from "./bench/report.js";
 import { bench } from "./commands/bench.js";
 import { examine, formatFindings } from "./commands/doctor.js";
+import { rulesText, runLockstep } from "./commands/lockstep.js";
 import { describeFile, packDirectory, unpackKernel, writeOutput } from "./commands/img.js";
 import { parseThen, parseUntil, type Step } from "./console/expect.js";
 import { ExitStatus, usageError } from "./errors.js";
 import type { ProcessIo } from "./host/process-io.js";
 import { GUEST_NAMES, takeGuest } from "./img/guests.js";
+import { type RawLockstepOptions, understandLockstep } from "./lockstep/lockstep-arguments.js";
+import { formatLockstep, lockstepJson } from "./lockstep/report.js";
 import { createMessages, LOG_LEVELS, type Messages, reportError } from "./messages.js";
 import { installedParts } from "./parts.js";
 import { runSession } from "./session.js";
 
-const VERBS = ["run", "boot", "bench", "img", "doctor", "help"];
+const VERBS = ["run", "boot", "bench", "img", "lockstep", "doctor", "help"];
 const LATER_VERBS = ["abi", "trace", "gdb", "snapshot", "record", "replay"];
 const LATER_OPTIONS = ["--net", "--share", "--pcap", "--xen-mode"];
 
@@ -118,6 +121,8 @@ function createProgram(io: ProcessIo, useOptions: (options: CommonOptions) => Me
   imageCommands(program.command("img").description("make and look at kernels and initramfs"), io, useOptions);
 
   benchCommand(program.command("bench").description("how fast guests run here; minutes of CPU time"), io, useOptions, done);
+
+  lockstepCommand(program.command("lockstep"), io, useOptions, done);
 
   commonOptions(program.command("doctor").description("what this host offers: Node, WebAssembly features, memory")).action(
     (options: CommonOptions) => {
@@ -230,6 +235,49 @@ function benchCommand(
       messages.error("a guest on our machine computed something wrong; the report names it");
       done(ExitStatus.noMarker);
     }
+  });
+}
+
+function lockstepCommand(
+  command: Command,
+  io: ProcessIo,
+  useOptions: (options: CommonOptions) => Messages,
+  done: (status: ExitStatus) => void,
+): void {
+  commonOptions(
+    command
+      .description("run a guest here and on QEMU's processor, and report the first difference (status 1)")
+      .argument("[guest]", `a kernel file, hello, ${GUEST_NAMES.map(({ name }) => name).join(", ")}`)
+      .option("--kernel <file>", "kernel: bzImage, ELF with a PVH note, multiboot")
+      .option("--initrd <file>", "initial RAM disk, or multiboot module")
+      .option("--append <text>", "kernel command line")
+      .option("-m, --memory <size>", `memory (default ${DEFAULT_MEMORY})`)
+      .option("--cpu <model>", "CPU model; by default what QEMU's TCG has too")
+      .option("--exit-port <port>", "port whose writes end the run")
+      .option("--test-device", "the device of kernel test suites")
+      .option("--vs <where>", "qemu (started here), HOST:PORT or unix:PATH of a gdb port", "qemu")
+      .option("--from <where>", "start after so many instructions, at 0xADDRESS, or at a symbol", "0")
+      .option("--count <n>", "instructions to compare (default 1M; 20k with --skip)")
+      .option("--skip <n>", "then let ours run so many alone, and compare again")
+      .option("--samples <n>", "how often, with --skip (default: until the guest ends)")
+      .option("--exact", "step from the start instead of following QEMU's log")
+      .option("--strict <rule>", "switch a rule off, or all; may be given again", collect)
+      .option("--rules", "list the rules and end")
+      .option("--symbols <file>", "System.map or ELF file, for names")
+      .option("--perturb <register=value@n>", "change the other side after n instructions: shows that differences are seen")
+      .option("--timeout <time>", "end with status 124 after this time"),
+  ).action(async (guest: string | undefined, options: CommonOptions & RawLockstepOptions & { rules?: boolean }) => {
+    const messages = useOptions(options);
+    if (options.rules) {
+      io.stdout.write(rulesText());
+      return;
+    }
+    const asked = understandLockstep(guest, options);
+    const result = await runLockstep(asked, messages);
+    io.stdout.write(
+      options.json ? `${JSON.stringify(lockstepJson(result, asked.symbols), null, 2)}\n` : formatLockstep(result, asked.symbols),
+    );
+    done(result.outcome === "differs" ? ExitStatus.noMarker : ExitStatus.ok);
   });
 }
 

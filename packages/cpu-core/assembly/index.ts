@@ -6,3 +6,4 @@ export { fetchPtr } from "./memory/access";
 export { updateMode } from "./system/mode";
 export { msrGet, msrPut } from "./system/msr";
 export { getFlags, setFlags } from "./flags";
+export { debugRegistersChanged } from "./system/debug-registers";

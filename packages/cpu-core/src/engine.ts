@@ -24,6 +24,8 @@ export interface EngineExports {
   msrPut(cpu: number, index: number, value: bigint): number;
   getFlags(cpu: number): number;
   setFlags(cpu: number, flags: number): void;
+  /** After DR0-DR3 or DR7 were set from outside. */
+  debugRegistersChanged(cpu: number): void;
 }
 
 /** What the engine asks of the host (assembly/imports.ts). */

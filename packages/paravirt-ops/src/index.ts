@@ -43,6 +43,7 @@ export type { Acceptance, BackendDefinition, BackendEnvironment, BackendSource, 
 // Handles: what a core and a board lend.
 export type {
   ControlRegister,
+  DebugRegister,
   ExitReason,
   GeneralRegister,
   SegmentCache,

@@ -1,7 +1,8 @@
 /** Cold access to a vCPU's architectural state, as bigints and plain records. */
-import type { ControlRegister, GeneralRegister, SegmentName, VcpuRegisters } from "@paravane/paravirt-ops";
+import type { ControlRegister, DebugRegister, GeneralRegister, SegmentName, VcpuRegisters } from "@paravane/paravirt-ops";
 import * as L from "../layout.js";
 import type { EngineExports } from "../engine.js";
+import { readFxState, writeFxState } from "./fx-state.js";
 
 const GENERAL: readonly GeneralRegister[] = [
   "rax",
@@ -29,6 +30,14 @@ const CONTROL: Record<Exclude<ControlRegister, "cr8">, number> = {
   cr4: L.CR4,
   efer: L.EFER,
   xcr0: L.XCR0,
+};
+const DEBUG: Record<DebugRegister, number> = {
+  dr0: L.DR,
+  dr1: L.DR + 8,
+  dr2: L.DR + 16,
+  dr3: L.DR + 24,
+  dr6: L.DR + 48,
+  dr7: L.DR + 56,
 };
 /** MSRs that can be set beyond what WRMSR allows; all others go through the engine. */
 const MSRS: ReadonlyMap<number, number> = new Map([
@@ -64,6 +73,7 @@ export function createRegisters(
       if (name === "rflags") return BigInt(engine.getFlags(cpu) >>> 0);
       if (name === "cr8") return BigInt(taskPriority.read());
       if (name in CONTROL) return view.getBigUint64(cpu + CONTROL[name as keyof typeof CONTROL], true);
+      if (name in DEBUG) return view.getBigUint64(cpu + DEBUG[name as DebugRegister], true);
       return view.getBigUint64(cpu + L.GPR + GENERAL.indexOf(name as GeneralRegister) * 8, true);
     },
     set(name, value) {
@@ -75,6 +85,9 @@ export function createRegisters(
       else if (name in CONTROL) {
         view.setBigUint64(cpu + CONTROL[name as keyof typeof CONTROL], value, true);
         stateChanged();
+      } else if (name in DEBUG) {
+        view.setBigUint64(cpu + DEBUG[name as DebugRegister], value, true);
+        engine.debugRegistersChanged(cpu);
       } else view.setBigUint64(cpu + L.GPR + GENERAL.indexOf(name as GeneralRegister) * 8, value, true);
     },
     segment(name) {
@@ -105,6 +118,8 @@ export function createRegisters(
       view.setBigUint64(cpu + base, value.base, true);
       view.setUint32(cpu + limit, value.limit, true);
     },
+    fxState: () => readFxState(view, cpu),
+    setFxState: (image) => writeFxState(view, cpu, image),
     msr(index) {
       const at = MSRS.get(index);
       if (at !== undefined) return view.getBigUint64(cpu + at, true);

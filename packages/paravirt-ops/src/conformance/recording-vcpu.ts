@@ -1,6 +1,7 @@
 /** A vCPU whose "instructions" are a function, with registers that are only remembered. */
 import type {
   ControlRegister,
+  DebugRegister,
   ExitReason,
   GeneralRegister,
   SegmentCache,
@@ -10,13 +11,14 @@ import type {
   VcpuRegisters,
 } from "../handles/vcpu.js";
 
-type RegisterName = GeneralRegister | "rip" | "rflags" | ControlRegister;
+type RegisterName = GeneralRegister | "rip" | "rflags" | ControlRegister | DebugRegister;
 
 /** Registers that remember what was set. MSRs exist once they were set, and a few from the start. */
 export class RecordingRegisters implements VcpuRegisters {
   readonly #values = new Map<RegisterName, bigint>();
   readonly #segments = new Map<SegmentName, SegmentCache>();
   readonly #tables = new Map<string, TableRegister>();
+  readonly #fx = new Uint8Array(512);
   readonly #msrs = new Map<number, bigint>([
     [0x10, 0n],
     [0x1b, 0xfee00900n],
@@ -47,6 +49,14 @@ export class RecordingRegisters implements VcpuRegisters {
 
   setTable(name: "gdtr" | "idtr", value: TableRegister): void {
     this.#tables.set(name, { ...value });
+  }
+
+  fxState(): Uint8Array {
+    return this.#fx.slice();
+  }
+
+  setFxState(image: Uint8Array): void {
+    this.#fx.set(image.subarray(0, this.#fx.length));
   }
 
   msr(index: number): bigint | undefined {

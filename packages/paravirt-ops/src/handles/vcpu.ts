@@ -32,6 +32,9 @@ export type SegmentName = "es" | "cs" | "ss" | "ds" | "fs" | "gs" | "ldtr" | "tr
 /** Control registers, with EFER and XCR0 beside them. */
 export type ControlRegister = "cr0" | "cr2" | "cr3" | "cr4" | "cr8" | "efer" | "xcr0";
 
+/** Debug registers; DR4 and DR5 are names of DR6 and DR7. */
+export type DebugRegister = "dr0" | "dr1" | "dr2" | "dr3" | "dr6" | "dr7";
+
 /** A segment register with its hidden part. `access` is bytes 5 and 6 of the descriptor: type, S, DPL, P in bits 0-7; AVL, L, D/B, G in bits 12-15. */
 export interface SegmentCache {
   /** The visible part. */
@@ -54,9 +57,9 @@ export interface TableRegister {
 /** Cold access to architectural state, exact at every return of `run`. 64-bit values are bigints. */
 export interface VcpuRegisters {
   /** Unsigned 64 bits. */
-  get(name: GeneralRegister | "rip" | "rflags" | ControlRegister): bigint;
+  get(name: GeneralRegister | "rip" | "rflags" | ControlRegister | DebugRegister): bigint;
   /** Stores what fits; mode changes take effect at the next `run`. */
-  set(name: GeneralRegister | "rip" | "rflags" | ControlRegister, value: bigint): void;
+  set(name: GeneralRegister | "rip" | "rflags" | ControlRegister | DebugRegister, value: bigint): void;
   /** A copy. */
   segment(name: SegmentName): SegmentCache;
   /** Loads all parts as given, without checks. */
@@ -65,6 +68,10 @@ export interface VcpuRegisters {
   table(name: "gdtr" | "idtr"): TableRegister;
   /** Loads the register. */
   setTable(name: "gdtr" | "idtr", value: TableRegister): void;
+  /** x87, MMX and SSE state: a copy, 512 bytes as FXSAVE64 lays them out (SDM Vol. 1 §10.5.1). Bytes 416 to 511 are zero. */
+  fxState(): Uint8Array;
+  /** Loads such an image without checks; reserved bits of MXCSR are dropped. */
+  setFxState(image: Uint8Array): void;
   /** Undefined for a register that does not exist. */
   msr(index: number): bigint | undefined;
   /** False for a register or a value that does not exist. */
