@@ -251,7 +251,7 @@ function lockstepCommand(
       .option("--kernel <file>", "kernel: bzImage, ELF with a PVH note, multiboot")
       .option("--initrd <file>", "initial RAM disk, or multiboot module")
       .option("--append <text>", "kernel command line")
-      .option("-m, --memory <size>", `memory (default ${DEFAULT_MEMORY})`)
+      .option("-m, --memory <size>", "memory (default 256M)")
       .option("--cpu <model>", "CPU model; by default what QEMU's TCG has too")
       .option("--exit-port <port>", "port whose writes end the run")
       .option("--test-device", "the device of kernel test suites")
@@ -274,9 +274,7 @@ function lockstepCommand(
     }
     const asked = understandLockstep(guest, options);
     const result = await runLockstep(asked, messages);
-    io.stdout.write(
-      options.json ? `${JSON.stringify(lockstepJson(result, asked.symbols), null, 2)}\n` : formatLockstep(result, asked.symbols),
-    );
+    io.stdout.write(options.json ? `${JSON.stringify(lockstepJson(result), null, 2)}\n` : formatLockstep(result));
     done(result.outcome === "differs" ? ExitStatus.noMarker : ExitStatus.ok);
   });
 }

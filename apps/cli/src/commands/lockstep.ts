@@ -47,6 +47,7 @@ export async function runLockstep(asked: LockstepArguments, messages: Messages):
       exact: asked.exact,
       rules: RULES.filter(({ name }) => !asked.strict.includes(name)),
       ignoredTableBits: TABLE_RULES.filter(({ name }) => !asked.strict.includes(name)).map(({ bits }) => bits),
+      symbols: asked.symbols === undefined ? [] : [asked.symbols],
       perturb: asked.perturb,
       signal: abort.signal,
       progress: (line) => messages.info(line),

@@ -1,11 +1,10 @@
 // The options of `paravane lockstep`, understood.
-import { readFileSync } from "node:fs";
 import { parseMemory, parsePort, parseTimeout } from "../args/values.js";
-import { fileError, usageError } from "../errors.js";
+import { usageError } from "../errors.js";
+import { readSymbols, type SymbolTable } from "../profile/symbols.js";
 import type { GdbAddress } from "./gdb-client.js";
 import type { From } from "./lockstep.js";
 import { RULE_NAMES } from "./rules.js";
-import { Symbols } from "./symbols.js";
 
 /** The options as written. */
 export interface RawLockstepOptions {
@@ -44,7 +43,7 @@ export interface LockstepArguments {
   readonly exact: boolean;
   /** Names of rules that are switched off. */
   readonly strict: readonly string[];
-  readonly symbols: Symbols | undefined;
+  readonly symbols: SymbolTable | undefined;
   readonly perturb: { at: number; register: string; value: bigint } | undefined;
   readonly timeoutMs: number | undefined;
 }
@@ -57,10 +56,10 @@ function parseCount(option: string, value: string): number {
   return Number(match[1]) * UNITS[match[2]!.toLowerCase()]!;
 }
 
-function parseFrom(value: string, symbols: Symbols | undefined): From {
+function parseFrom(value: string, symbols: SymbolTable | undefined): From {
   if (/^0x[0-9a-f]+$/i.test(value)) return { address: BigInt(value) };
   if (/^\d/.test(value)) return { count: parseCount("--from", value) };
-  const address = symbols?.find(value);
+  const address = symbols?.addressOf(value);
   if (address === undefined) {
     throw usageError(
       `--from ${value}: ${symbols ? "there is no such symbol" : "a symbol needs --symbols FILE; a number of instructions or 0xADDRESS does not"}`,
@@ -82,16 +81,6 @@ function parsePerturb(value: string): { at: number; register: string; value: big
   const match = /^(\w+)=(0x[0-9a-f]+|\d+)@(\d+)$/i.exec(value);
   if (!match) throw usageError(`--perturb ${value}: write REGISTER=VALUE@INSTRUCTION, as rbx=0x1234@1000`);
   return { register: match[1]!, value: BigInt(match[2]!), at: Number(match[3]) };
-}
-
-function readSymbols(path: string): Symbols {
-  let file: Uint8Array;
-  try {
-    file = readFileSync(path);
-  } catch (error) {
-    throw fileError(path, error);
-  }
-  return Symbols.parse(file, path);
 }
 
 /** Checks the words; the first mistake is a usage error. */

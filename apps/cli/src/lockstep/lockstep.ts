@@ -1,6 +1,8 @@
 // The search for the first difference: long stretches by QEMU's log, RAM as a whole now and then, and wherever something looks wrong the
 // same again (our machine is deterministic, so it can be made anew and run to any instruction) one instruction at a time.
 import { CliError, ExitStatus } from "../errors.js";
+import { Names } from "../profile/names.js";
+import type { SymbolTable } from "../profile/symbols.js";
 import type { GdbAddress } from "./gdb-client.js";
 import { OurMachine, type OurOptions } from "./our-machine.js";
 import { type Finding, type MemoryDifference, type Moved, newCounters, Pair, type PairCounters } from "./pair.js";
@@ -26,6 +28,8 @@ export interface LockstepOptions {
   /** One instruction at a time from the start. */
   readonly exact: boolean;
   readonly rules: readonly Rule[];
+  /** Names for the report; a Linux kernel's are found in its memory. */
+  readonly symbols: readonly SymbolTable[];
   /** Bits that may differ in 8 bytes of RAM. */
   readonly ignoredTableBits: readonly bigint[];
   /** After this many instructions since the start the other machine's register gets this value: shows that differences are seen. */
@@ -42,6 +46,8 @@ export interface LockstepResult {
   readonly first: number;
   readonly last: number;
   readonly finding: Finding | undefined;
+  /** The function in which the finding lies, where it has a name. */
+  readonly where: string | undefined;
   /** How the guest ended, when it did. */
   readonly ended: string | undefined;
   readonly counters: PairCounters;
@@ -99,6 +105,7 @@ class Search {
       first: this.#first,
       last: this.#finding?.count ?? this.#machine.count,
       finding: this.#finding,
+      where: this.#finding && this.#nameOf(this.#finding),
       ended: this.#ended,
       counters: this.#counters,
       falseAlarms: this.#falseAlarms,
@@ -113,6 +120,17 @@ class Search {
 
   get #machine(): OurMachine {
     return this.#ours!;
+  }
+
+  #nameOf({ before }: Finding): string | undefined {
+    const names = new Names(this.options.symbols, { vcpus: [this.#machine.vcpu], guestMemory: this.#machine.memory });
+    const { name, offset } = names.of({
+      address: before.linearRip,
+      level: Number(before.get("cs") & 3n),
+      mode: before.protectedMode ? `${before.bits}-bit` : "real mode",
+      root: before.get("cr3"),
+    });
+    return name.startsWith("[") ? undefined : `${name}+0x${offset.toString(16)}`;
   }
 
   /** A new machine of ours, before its first instruction. */

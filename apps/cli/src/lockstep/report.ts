@@ -2,7 +2,6 @@
 import type { LockstepResult } from "./lockstep.js";
 import type { Finding } from "./pair.js";
 import { FIELDS, GENERAL, type State } from "./state.js";
-import type { Symbols } from "./symbols.js";
 
 const hex = (value: bigint, digits = 0): string => value.toString(16).padStart(digits, "0");
 const bytesText = (bytes: Uint8Array): string => [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join(" ");
@@ -28,9 +27,8 @@ function registersBefore(state: State): string[] {
   return lines;
 }
 
-function findingText(finding: Finding, symbols: Symbols | undefined): string[] {
+function findingText(finding: Finding, where: string | undefined): string[] {
   const { before, instruction, bytes } = finding;
-  const where = symbols?.describe(before.rip);
   const lines = [
     `first difference after instruction ${finding.count}`,
     `  at ${hex(before.get("cs"), 4)}:${hex(before.rip)}${where === undefined ? "" : ` (${where})`}, ${before.bits}-bit code: ${instruction.text}`,
@@ -57,10 +55,10 @@ function findingText(finding: Finding, symbols: Symbols | undefined): string[] {
 const tally = (map: ReadonlyMap<string, number>): string => [...map].map(([name, count]) => `${name} ${count}`).join(", ") || "nothing";
 
 /** The report as text, with a newline at its end. */
-export function formatLockstep(result: LockstepResult, symbols: Symbols | undefined): string {
+export function formatLockstep(result: LockstepResult): string {
   const { counters, finding } = result;
   const lines =
-    finding === undefined ? [`no difference from instruction ${result.first} to ${result.last}`] : findingText(finding, symbols);
+    finding === undefined ? [`no difference from instruction ${result.first} to ${result.last}`] : findingText(finding, result.where);
   if (result.ended !== undefined) lines.push(`the guest ended: ${result.ended}`);
   lines.push(
     `compared ${counters.compared} instructions in ${result.seconds.toFixed(1)} s`,
@@ -74,7 +72,7 @@ export function formatLockstep(result: LockstepResult, symbols: Symbols | undefi
 const stateJson = (state: State): Record<string, string> => Object.fromEntries(FIELDS.map((name) => [name, `0x${hex(state.get(name))}`]));
 
 /** The report as a value for JSON; numbers of registers and addresses are hexadecimal text. */
-export function lockstepJson(result: LockstepResult, symbols: Symbols | undefined): Record<string, unknown> {
+export function lockstepJson(result: LockstepResult): Record<string, unknown> {
   const { finding, counters } = result;
   return {
     outcome: result.outcome,
@@ -93,7 +91,7 @@ export function lockstepJson(result: LockstepResult, symbols: Symbols | undefine
           difference: {
             instruction: finding.count,
             rip: `0x${hex(finding.before.rip)}`,
-            symbol: symbols?.describe(finding.before.rip),
+            symbol: result.where,
             text: finding.instruction.text,
             bytes: bytesText(finding.bytes.subarray(0, Math.max(1, finding.instruction.length))),
             before: stateJson(finding.before),

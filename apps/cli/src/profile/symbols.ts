@@ -59,6 +59,11 @@ export class SymbolTable {
     return { name: symbol.name, offset };
   }
 
+  /** Where a name begins. */
+  addressOf(name: string): bigint | undefined {
+    return this.#sorted.find((symbol) => symbol.name === name)?.address;
+  }
+
   /** The table of a kernel that lies somewhere else than its file says: the entry point that `running` names is where it must be. */
   movedTo(running: readonly bigint[]): SymbolTable {
     for (const { name, address } of this.#sorted) {
