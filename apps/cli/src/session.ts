@@ -206,6 +206,8 @@ class Session {
           return "again";
         }
         messages.error("the guest reset the machine");
+        // Status 1 would be that of a suite which left by the exit port with 0.
+        if (this.settings.exitPort !== undefined) return ExitStatus.guestCrash;
         return this.options.interactive ? ExitStatus.ok : ExitStatus.noMarker;
       case "exit":
         messages.info(result.detail);

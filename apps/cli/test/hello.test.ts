@@ -43,6 +43,10 @@ describe("boot", () => {
     expect((await paravane(["boot", "hello", ...PROMPT, "--then", "reset\\r", "--until", "never"])).status).toBe(1);
   });
 
+  test("ends with 4 when the guest reset instead of giving a status to the exit port", async () => {
+    expect((await paravane(["boot", "hello", "--exit-port", "0xf4", ...PROMPT, "--then", "reset\\r", "--until", "never"])).status).toBe(4);
+  });
+
   test("ends with 4 and registers on stderr after a triple fault", async () => {
     const { status, stderr } = await paravane(["boot", "hello", ...PROMPT, "--then", "crash\\r", "--until", "never"]);
     expect(stderr).toMatch(/the guest crashed/);

@@ -45,6 +45,9 @@ describe("--cpu", () => {
     expect(() => parseCpuModel("k6")).toThrowError(expect.objectContaining({ hint: expect.stringContaining("pentium3") }));
   });
   it("adds what a feature needs and drops what needs a dropped one", () => {
+    expect(parseCpuModel("-x2apic,vendor=intel")).toMatchObject({ name: "paravane", vendor: "intel" });
+    expect(parseCpuModel("-x2apic,vendor=intel").has("x2apic")).toBe(false);
+    expect(parseCpuModel("vendor=intel").vendor).toBe("intel");
     const more = parseCpuModel("pentium3,+sse4.2");
     expect([more.has("ssse3"), more.has("sse4.1"), more.has("sse2")]).toEqual([true, true, true]);
     const less = parseCpuModel("paravane,-sse2");

@@ -191,7 +191,9 @@ function parseItem(item: string, choice: Choice): void {
  * @throws HvError "cpu/unknown-model", "cpu/unknown-feature", "cpu/not-implemented", "cpu/bad-option"
  */
 export function parseCpuModel(text = "paravane"): CpuModel {
-  const [first = "", ...items] = text.split(",").map((item) => item.trim());
+  const given = text.split(",").map((item) => item.trim());
+  // Without a model's name the changes are to the default one.
+  const [first = "", ...items] = /^[+-]|=/.test(given[0]!) ? ["", ...given] : given;
   const spelling = first === "" ? "paravane" : first.toLowerCase();
   const name = ALIASES[spelling] ?? spelling;
   const definition = Object.hasOwn(MODELS, name) ? MODELS[name] : undefined;
