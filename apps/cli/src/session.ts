@@ -19,7 +19,7 @@ import type { Parts } from "./parts.js";
 import { Profiler } from "./profile/profile.js";
 import { readSymbols, type SymbolTable } from "./profile/symbols.js";
 import { writeProfile } from "./profile/write-profile.js";
-import { type StatsStart, statsReport, statsStart } from "./stats.js";
+import { cpuTimes, type StatsStart, statsReport, statsStart } from "./stats.js";
 import { parseTaps, tapped } from "./taps.js";
 
 /** How a session is held. */
@@ -117,6 +117,7 @@ class Session {
         const machine = await this.#create(parts, boot);
         if (this.settings.timeoutMs !== undefined && boot === 1) this.#startTimeout(this.settings.timeoutMs);
         if (boot === 1) this.#expect.start();
+        started.firstInstruction ??= cpuTimes();
         const result = await this.#runMachine(machine);
         const stats = machine.stats();
         this.#serial.flush();

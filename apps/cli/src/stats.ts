@@ -9,6 +9,21 @@ const FRAME = 4096;
 export interface StatsStart {
   readonly wall: number;
   readonly cpu: NodeJS.CpuUsage;
+  /** Host CPU since the process began, when the guest was about to execute its first instruction. */
+  firstInstruction?: CpuTimes;
+}
+
+/** Host CPU seconds since the process began. */
+export interface CpuTimes {
+  /** Of the vCPU's thread. Where the system cannot tell threads apart it is the process's, and `threadClock` says so. */
+  readonly vcpuThreadSeconds: number;
+  readonly processSeconds: number;
+}
+
+/** Now. */
+export function cpuTimes(): CpuTimes {
+  const { user, system } = process.cpuUsage();
+  return { vcpuThreadSeconds: cpuSeconds(), processSeconds: (user + system) / 1e6 };
 }
 
 /** Now. */
@@ -17,16 +32,10 @@ export const statsStart = (): StatsStart => ({ wall: performance.now(), cpu: pro
 /** The report as plain data. `cpu` counts from the start of the process, everything else from `started`. */
 export function statsReport(stats: MachineStats, guestMemory: GuestMemory | undefined, guestBytes: number, started: StatsStart) {
   const { user, system } = process.cpuUsage(started.cpu);
-  const whole = process.cpuUsage();
   return {
     hostCpuSeconds: (user + system) / 1e6,
     wallSeconds: (performance.now() - started.wall) / 1000,
-    cpu: {
-      /** Where the system cannot tell threads apart it is the process's, and `threadClock` says so. */
-      vcpuThreadSeconds: cpuSeconds(),
-      processSeconds: (whole.user + whole.system) / 1e6,
-      threadClock: cpuClockKind,
-    },
+    cpu: { ...cpuTimes(), threadClock: cpuClockKind, ...(started.firstInstruction ? { firstInstruction: started.firstInstruction } : {}) },
     vcpuSeconds: stats.vcpuMs / 1000,
     idleSeconds: stats.idleMs / 1000,
     guestSeconds: stats.guestNs / 1e9,

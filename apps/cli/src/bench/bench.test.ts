@@ -125,7 +125,16 @@ describe("programs", () => {
 describe("findings", () => {
   const sample = (seconds: number, told = false): BootSample => ({
     stages: LINUX_STAGES.map(({ name }) => ({ name, thread: seconds / 3, process: seconds })),
-    ...(told ? { stats: { instructions: 6e6, memory: { touchedBytes: 40 * 2 ** 20, peakResidentBytes: 100 * 2 ** 20 }, core: {} } } : {}),
+    ...(told
+      ? {
+          stats: {
+            instructions: 6e6,
+            cpu: { firstInstruction: { processSeconds: 0.2 } },
+            memory: { touchedBytes: 40 * 2 ** 20, peakResidentBytes: 100 * 2 ** 20 },
+            core: {},
+          },
+        }
+      : {}),
   });
   const conditions = {
     date: "2026-01-01",
@@ -151,6 +160,7 @@ describe("findings", () => {
     expect(of("paravane, speed").samples).toEqual([3, 2]);
     expect(of("paravane : qemu, vCPU thread").samples).toEqual([2, 1.5]);
     expect(of("paravane's thread : qemu's process").samples).toEqual([2 / 3, 0.5]);
+    expect(of("paravane, process, start to the first instruction").median).toBe(0.2);
     expect(of("paravane, peak less guest pages in use").median).toBe(60);
   });
 

@@ -34,6 +34,7 @@ export interface BootSample {
 
 /** The part of `--stats` that a report tells. Bytes. */
 export interface BootStats {
+  readonly cpu: { readonly firstInstruction: { readonly processSeconds: number } };
   readonly instructions: number;
   readonly memory: { readonly touchedBytes: number; readonly peakResidentBytes: number };
   readonly core: Readonly<Record<string, number>>;
@@ -118,6 +119,11 @@ export function summarize(suite: string, samples: ReadonlyMap<string, readonly B
   if (told.length === mine.length) {
     const speeds = told.map(({ instructions }, round) => instructions / all(mine[round]!).thread / 1e6);
     metrics.push(metric(suite, `${ours}, speed`, "M instructions/s", "higher", speeds));
+    seconds(
+      `${ours}, process, start to the first instruction`,
+      "CPU s",
+      told.map(({ cpu }) => cpu.firstInstruction.processSeconds),
+    );
     const megabytes = (name: string, bytes: (stats: BootStats) => number): void =>
       seconds(
         `${ours}, ${name}`,

@@ -1,6 +1,7 @@
 // A running copy of the programs, in a guest or on this host: asked by a line on its console, answered by a line, with CPU clocks read on
 // both sides of the work while it sleeps.
 import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import { imageError } from "../../errors.js";
 import type { Contender } from "../contenders.js";
@@ -80,6 +81,17 @@ export class ProgramServer {
     // On the host the work is done by processes that come and go: their parent knows what they used.
     if (this.onHost) return { checksum, thread: Number(microseconds) / 1e6, process: Number(microseconds) / 1e6 };
     return { checksum, thread: after.thread - before.thread, process: after.process - before.process };
+  }
+
+  /** CPU seconds so far. */
+  readClock(): ProcessReading {
+    return this.#clock.read();
+  }
+
+  /** The most resident memory so far: proc(5), VmHWM. 0 where that is not told. */
+  peakResidentBytes(): number {
+    const kib = /^VmHWM:\s+(\d+) kB/m.exec(readFileSync(`/proc/${this.#child.pid}/status`, "latin1"))?.[1];
+    return Number(kib ?? 0) * 1024;
   }
 
   /** Ends the process; what it writes at its end is there afterwards. */

@@ -1,4 +1,6 @@
 // Suite "programs": small programs inside guests, ours beside others in turns, by CPU time. Debian's stock kernels, one for each word size.
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join, parse } from "node:path";
 import type { SuiteResult } from "../loops.js";
 import { canRun, ourselves, type OwnOptions, type Rival, rivalMachine } from "../contenders.js";
@@ -11,6 +13,8 @@ import type { Program } from "./catalogue.js";
 import { programMetrics } from "./columns.js";
 import { type Measured, measure, NATIVE, type RoundPlan } from "./rounds.js";
 import { ProgramServer } from "./server.js";
+import type { Metric } from "../statistics.js";
+import { memoryMetrics, upkeep } from "./upkeep.js";
 import { programTables } from "./tables.js";
 
 /** What to run and against whom. */
@@ -52,11 +56,14 @@ async function runSize(bits: Bits, options: ProgramsOptions, progress: (line: st
   const rivals = options.versus.filter((rival) => canRun(rival, bits));
   const bios = rivals.some((rival) => rival === "v86" || rival === "v86-interp") ? await takeSeabios(progress) : undefined;
   const machines = new Map<string, ProgramServer>();
+  const dir = mkdtempSync(join(tmpdir(), "paravane-programs-"));
+  const statsFile = join(dir, "stats.json");
+  const upkeepMetrics: Metric[] = [];
   let host: ProgramServer | undefined;
   const measured: Measured[] = [];
   const notes = [`${suite}: ${title}, ${options.memoryBytes / 2 ** 20} MiB, command line "${APPEND}"`];
   try {
-    const more = options.profile === undefined ? [] : profileWords(options.profile, suite, bits);
+    const more = ["--stats", statsFile, ...(options.profile === undefined ? [] : profileWords(options.profile, suite, bits))];
     for (const contender of [
       ourselves(setup, { ...options.own, more }),
       ...rivals.map((rival) => rivalMachine(rival, setup, options.own, bios)),
@@ -69,13 +76,18 @@ async function runSize(bits: Bits, options: ProgramsOptions, progress: (line: st
       progress(`${suite}: ${program.name} (${index + 1} of ${options.programs.length})`);
       measured.push(await measure(program, machines, host, options.plan));
     }
+    progress(`${suite}: idle`);
+    upkeepMetrics.push(...(await upkeep(suite, machines)));
+    for (const server of machines.values()) await server.stop();
+    upkeepMetrics.push(...memoryMetrics(suite, [...machines.keys()][0]!, statsFile));
   } finally {
     for (const server of machines.values()) await server.stop();
     await host?.stop();
+    rmSync(dir, { recursive: true, force: true });
   }
   notes.push(...processorNotes(suite, machines), ...checksumNotes(suite, measured));
   const names = [...machines.keys()];
-  const metrics = programMetrics(suite, names, measured);
+  const metrics = [...programMetrics(suite, names, measured), ...upkeepMetrics];
   const [ours = ""] = names;
   return {
     metrics,

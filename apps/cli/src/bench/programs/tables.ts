@@ -14,6 +14,22 @@ export function markdownTable(head: readonly string[], rows: readonly (readonly 
   return [line(head), rule, ...rows.map(line)];
 }
 
+/** What is spent beside the work, where it was measured. */
+function upkeepTable(suite: string, names: readonly string[], metrics: readonly Metric[]): string[] {
+  const value = (name: string): string => {
+    const found = metrics.find((entry) => entry.suite === suite && entry.name === name);
+    return found === undefined ? "" : digits(found.median);
+  };
+  const rows = names.map((name) => [
+    name,
+    ...["thread", "process"].map((clock) => value(`idle, ${name}, ${clock === "thread" ? "vCPU thread" : clock}`)),
+    ...["peak resident memory", "guest pages in use", "peak less guest pages in use"].map((what) => value(`${what}, ${name}`)),
+  ]);
+  if (rows.every(([, ...cells]) => cells.every((cell) => cell === ""))) return [];
+  const head = ["idle: % of a CPU, thread", "process", "memory: peak MiB", "guest pages in use", "difference"];
+  return ["Beside the work", "", ...markdownTable([suite, ...head], rows), ""];
+}
+
 /** All tables of one word size. */
 export function programTables(
   suite: string,
@@ -62,6 +78,7 @@ export function programTables(
       "",
     );
   }
+  lines.push(...upkeepTable(suite, names, metrics));
   lines.push("CPU time a unit in µs (thread / process), and the ratio of threads", "");
   lines.push(
     ...markdownTable(
