@@ -7,6 +7,7 @@ import {
   DR,
   LIN_MASK,
   MODE,
+  MODE_64,
   MODE_LMA,
   SCRATCH,
   SCRATCH_LIN,
@@ -27,7 +28,7 @@ import {
   FRAME_ROM,
   WATCH,
 } from "../../src/layout";
-import { AC, UD, raise, raiseError } from "../fault";
+import { AC, GP, UD, raise, raiseError } from "../fault";
 import { frameInfoAt, physRead, physWrite } from "./physical";
 import { currentArray, foundHost, foundPa, translate } from "./tlb";
 import { ACCESS_I, ACCESS_W } from "./walk";
@@ -91,12 +92,21 @@ function firstPart(linear: u64, size: u32): u32 {
   return size < room ? size : room;
 }
 
+/** An access that crosses pages ends where an address can be: #GP(0) comes before any page fault of the first page (SDM Vol. 1 §3.3.7.1). */
+function endsCanonical(cpu: usize, linear: u64, size: u32): bool {
+  const last = linear + <u64>(size - 1);
+  if (!(load<u32>(cpu, MODE) & MODE_64) || (<i64>(last << 16)) >> 16 == <i64>last) return true;
+  raiseError(cpu, GP, 0);
+  return false;
+}
+
 /** Translates for writing without touching memory; host address of plain RAM, or `cpu + SCRATCH` with the SCRATCH_* record made. */
 function prepareWrite(cpu: usize, linear: u64, size: u32, array: u32, implicit: bool): usize {
+  const split = firstPart(linear, size);
+  if (split < size && !endsCanonical(cpu, linear, size)) return 0;
   if (!translate(cpu, linear, ACCESS_W, array)) return 0;
   const host = foundHost;
   const pa = foundPa;
-  const split = firstPart(linear, size);
   let pa1: u64 = 0;
   if (split < size) {
     if (!translate(cpu, nextPage(cpu, linear, implicit), ACCESS_W, array)) return 0;
@@ -114,10 +124,11 @@ function prepareWrite(cpu: usize, linear: u64, size: u32, array: u32, implicit: 
 }
 
 function read(cpu: usize, linear: u64, size: u32, array: u32, implicit: bool): usize {
+  const split = firstPart(linear, size);
+  if (split < size && !endsCanonical(cpu, linear, size)) return 0;
   if (!translate(cpu, linear, 0, array)) return 0;
   const host = foundHost;
   const pa = foundPa;
-  const split = firstPart(linear, size);
   let pa1: u64 = 0;
   if (split < size) {
     if (!translate(cpu, nextPage(cpu, linear, implicit), 0, array)) return 0;
