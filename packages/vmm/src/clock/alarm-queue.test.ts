@@ -88,4 +88,25 @@ describe("alarm queue", () => {
     queue.create("c", () => {}).arm(50);
     expect(heard).toEqual([100, 50]);
   });
+
+  test("the ticks of several idle vCPUs wait together; another timer's deadline among them is kept", () => {
+    const PERIOD = 4_000_000;
+    const queue = new AlarmQueue(() => {});
+    const ticks = Array.from({ length: 4 }, (_, vcpu) => queue.create(`lapic-timer-${vcpu}`, () => {}));
+    const sleeper = queue.create("lapic-timer-4", () => {});
+    const device = queue.create("pit", (at) => device.arm(at + 303 * PERIOD));
+    device.arm(100);
+    queue.fireDue(100);
+    let until = 0;
+    for (let tick = 1; tick <= 300; tick++) {
+      for (const alarm of ticks) alarm.arm(tick * PERIOD);
+      until = queue.idleUntilNs();
+      expect(until).toBeGreaterThanOrEqual(Math.min(tick * PERIOD, device.deadlineNs!));
+      queue.fireDue(tick * PERIOD);
+    }
+    expect(until).toBe(303 * PERIOD + 100);
+    for (const alarm of ticks) alarm.arm(301 * PERIOD);
+    sleeper.arm(301.5 * PERIOD);
+    expect(queue.idleUntilNs()).toBe(301.5 * PERIOD);
+  });
 });

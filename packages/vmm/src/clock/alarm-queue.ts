@@ -4,6 +4,7 @@
  * A periodic alarm that is many periods late is folded into one call, its phase kept: after a suspended host each timer fires once.
  */
 import type { Alarm, Ns } from "@paravane/paravirt-ops";
+import { IdleTicks } from "./idle-ticks.js";
 
 /** Missed periods that are still delivered one by one. */
 const FOLD_AFTER_PERIODS = 8;
@@ -18,6 +19,7 @@ class QueuedAlarm implements Alarm {
   changes = 0;
   /** Armed by its own `fire`: a periodic device, each of whose periods must be seen. */
   selfArmed = false;
+  readonly ticks = new IdleTicks();
 
   constructor(
     readonly name: string,
@@ -56,14 +58,14 @@ export class AlarmQueue {
     return first === undefined ? Number.POSITIVE_INFINITY : first.deadline;
   }
 
-  /** True when the earliest alarm was armed from outside (by the guest), not by its own firing. */
-  get nextIsOneShot(): boolean {
-    return this.#heap[0]?.selfArmed === false;
-  }
-
-  /** The earliest deadline but for the first alarm's, or Infinity. */
-  get secondNs(): Ns {
-    return Math.min(this.#heap[1]?.deadline ?? Number.POSITIVE_INFINITY, this.#heap[2]?.deadline ?? Number.POSITIVE_INFINITY);
+  /**
+   * Until when a machine may sleep whose vCPUs all do: the earliest deadline, but for the ticks that `IdleTicks` lets wait. Each vCPU's
+   * timer is looked at by itself, since those of an idle kernel tick side by side. Called when the machine goes to sleep.
+   */
+  idleUntilNs(): Ns {
+    let until = Number.POSITIVE_INFINITY;
+    for (const alarm of this.#heap) until = Math.min(until, alarm.selfArmed ? alarm.deadline : alarm.ticks.wakeAt(alarm.deadline));
+    return until;
   }
 
   create(name: string, fire: (deadlineNs: Ns) => void): Alarm {

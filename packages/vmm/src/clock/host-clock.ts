@@ -13,7 +13,6 @@
  */
 import type { Alarm, Ns } from "@paravane/paravirt-ops";
 import { AlarmQueue } from "./alarm-queue.js";
-import { IdleTicks } from "./idle-ticks.js";
 import type { MachineClock, RetiredSource } from "./machine-clock.js";
 
 /** What one reading explains without any instruction: a device access that left the compiled code. */
@@ -31,7 +30,6 @@ export type HostNow = () => number;
 export class HostClock implements MachineClock {
   readonly kind = "host";
   readonly #alarms: AlarmQueue;
-  readonly #idleTicks = new IdleTicks();
   #running = false;
   /** Where guest time would be without smoothing. */
   #targetNs = 0;
@@ -106,10 +104,8 @@ export class HostClock implements MachineClock {
   idleMs(): number {
     this.woke();
     this.#idle = true;
-    this.#sliceEndNs = this.#alarms.nextNs;
-    const nextNs = this.#alarms.nextNs;
-    const wakeNs = this.#alarms.nextIsOneShot ? Math.min(this.#idleTicks.wakeAt(nextNs), Math.max(nextNs, this.#alarms.secondNs)) : nextNs;
-    return Math.max(0, (wakeNs - this.#guestNs) / 1e6);
+    this.#sliceEndNs = this.#alarms.idleUntilNs();
+    return Math.max(0, (this.#sliceEndNs - this.#guestNs) / 1e6);
   }
 
   woke(): void {

@@ -13,13 +13,13 @@ const STEADY_PERIODS = 250;
 const SHORTEST_PERIOD_NS = 1_000_000;
 const LATEST_NS = 24_000_000;
 
-/** Recognises the tick and says how long it may wait. */
+/** Recognises the tick of one timer and says how long it may wait. */
 export class IdleTicks {
   #periodNs = 0;
   #lastNs = 0;
   #steady = 0;
 
-  /** Called when the guest goes idle until `deadlineNs`; gives the time by which to wake it. */
+  /** Called when the guest goes idle with the timer armed for `deadlineNs`; gives the time by which to wake it for that. */
   wakeAt(deadlineNs: Ns): Ns {
     if (deadlineNs !== this.#lastNs) this.#see(deadlineNs);
     if (this.#steady < STEADY_PERIODS) return deadlineNs;
