@@ -7,7 +7,7 @@ import { ExpectSession, type Step } from "./console/expect.js";
 import { EscapeKeys, KEY_HELP } from "./console/keys.js";
 import { Monitor } from "./console/monitor.js";
 import { PanicWatch } from "./console/panic.js";
-import { formatRegisters } from "./console/registers.js";
+import { formatCrash } from "./console/registers.js";
 import { fileSink, HostSerial, nullSink, streamSink } from "./console/serial.js";
 import { rawTerminal, type Terminal } from "./console/terminal.js";
 import { ExitStatus, fileError } from "./errors.js";
@@ -216,8 +216,7 @@ class Session {
       case "shutdown":
       case "unmodelled": {
         messages.error(result.kind === "shutdown" ? `the guest crashed: ${result.detail}` : `not modelled: ${result.detail}`);
-        const vcpu = this.#core?.vcpus[result.vcpu];
-        if (vcpu) this.#note(formatRegisters(vcpu));
+        this.#note(formatCrash(this.#core?.vcpus ?? [], result.vcpu));
         return result.kind === "shutdown" ? ExitStatus.guestCrash : ExitStatus.notModelled;
       }
       case "stopped":

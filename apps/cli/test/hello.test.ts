@@ -1,9 +1,10 @@
 // The guest that ships with the project, through the built command line: keys, statuses, signals, floods.
+import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
-import { paravane } from "./paravane.js";
+import { hasTool, paravane } from "./paravane.js";
 
 const dir = mkdtempSync(join(tmpdir(), "paravane-hello-"));
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
@@ -90,6 +91,48 @@ describe("boot", () => {
     expect(text).toContain("32-bit, ring 0");
     expect((JSON.parse(timeline) as { samples: unknown[] }).samples.length).toBeGreaterThan(0);
     expect(folded).toMatch(/^kernel;\S+ \d+$/m);
+  });
+
+  test("a second vCPU that spins with interrupts off leaves the first one its share, and the host its keys", {
+    timeout: 60_000,
+  }, async () => {
+    const asked: string[] = [];
+    const { status, stdout, stderr } = await paravane(["boot", "hello", "--smp", "2", ...PROMPT, "--then", "deaf\\r", "--until", "never"], {
+      watch: (shown, kill) => {
+        if (/deaf\r\nhello> $/.test(shown) && asked.push("SIGINT") === 1) kill("SIGINT");
+      },
+    });
+    expect(stderr.split("\n")[0]).toMatch(/2 vCPUs/);
+    expect([status, asked.length]).toEqual([130, 1]);
+    expect(stdout).toContain("hello> deaf");
+    const started = Date.now();
+    const echoed = await paravane([
+      ...["boot", "hello", "--smp", "2", ...PROMPT, "--then", "deaf\\r", "--until", "hello> ", "--then", "still here\\r"],
+      ...["--until", "you said: still here", "--then", "crash\\r", "--until", "never"],
+    ]);
+    expect(echoed.stdout).toContain("you said: still here");
+    expect(echoed.stderr).toMatch(/vCPU 0: rip=.*\nrax=[\s\S]*\nvCPU 1: rip=0000000000000001\n/);
+    expect(echoed.status).toBe(4);
+    expect(Date.now() - started).toBeLessThan(20_000);
+  });
+
+  test.skipIf(!hasTool("script"))("Ctrl-A x quits while a second vCPU spins with interrupts off", { timeout: 60_000 }, async () => {
+    const cli = join(import.meta.dirname, "../dist/cli.js");
+    const child = spawn("script", ["-qec", `"${process.execPath}" "${cli}" run hello --smp 2`, "/dev/null"]);
+    const ended = new Promise<number | null>((resolve) => {
+      child.on("close", resolve);
+    });
+    let shown = "";
+    child.stdout.setEncoding("latin1").on("data", (text: string) => {
+      const prompts = shown.split("hello> ").length;
+      shown += text;
+      if (shown.split("hello> ").length === prompts) return;
+      child.stdin.write(prompts === 1 ? "deaf\r" : prompts === 2 ? "abc\r" : "\x01x");
+    });
+    const timer = setTimeout(() => child.kill("SIGKILL"), 50_000);
+    expect(await ended).toBe(0);
+    clearTimeout(timer);
+    expect(shown).toContain("you said: abc");
   });
 
   test("--stats tells what the run took, and two icount runs are equal", { timeout: 60_000 }, async () => {

@@ -7,6 +7,7 @@
 .code32
 
 .set COM1, 0x3f8
+.set LAPIC_ICR, 0xfee00300
 .set MEM_BASE, 0x100000
 .set IDT, MEM_BASE + 0xc000          # 256 gates, 8 bytes each
 .set LINE, MEM_BASE + 0xd000         # the line being typed
@@ -136,6 +137,14 @@ crash:
 spin:
   cli
   jmp .
+
+# The second processor, where the machine has one, spins with interrupts off from here on (SDM vol. 3, 9.4.4.1); this one goes on.
+deaf:
+  mov dword ptr [0x8000], 0xfeebfa   # cli; jmp $
+  mov dword ptr [LAPIC_ICR + 0x10], 1 << 24
+  mov dword ptr [LAPIC_ICR], 0x4500  # INIT
+  mov dword ptr [LAPIC_ICR], 0x4608  # STARTUP at 0x8000
+  ret
 
 flood:
   mov ecx, 1638400                   # lines of 64 bytes: 100 MB
@@ -387,6 +396,7 @@ commands:
   .long name_reset, reset
   .long name_crash, crash
   .long name_spin, spin
+  .long name_deaf, deaf
   .long name_flood, flood
   .long name_exit, exit
   .long 0
@@ -397,6 +407,7 @@ name_poweroff: .asciz "poweroff"
 name_reset: .asciz "reset"
 name_crash: .asciz "crash"
 name_spin: .asciz "spin"
+name_deaf: .asciz "deaf"
 name_flood: .asciz "flood"
 name_exit: .asciz "exit"
 
@@ -405,7 +416,7 @@ text_cpu: .asciz "CPU: "
 text_comma: .asciz ", "
 text_memory: .asciz "Memory: "
 text_megabytes: .asciz " MB\r\n"
-text_help: .asciz "Lines are echoed. Commands: help, cpu, poweroff, reset, crash (triple fault),\r\nspin (interrupts off), flood (100 MB of text), exit (port 0xf4).\r\n"
+text_help: .asciz "Lines are echoed. Commands: help, cpu, poweroff, reset, crash (triple fault),\r\nspin (interrupts off), deaf (so does the second processor), flood (100 MB of text),\r\nexit (port 0xf4).\r\n"
 text_prompt: .asciz "hello> "
 text_you_said: .asciz "you said: "
 text_newline: .asciz "\r\n"

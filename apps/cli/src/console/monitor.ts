@@ -4,8 +4,8 @@ import type { Machine } from "@paravane/vmm";
 import { formatRegisters } from "./registers.js";
 
 const HELP = `help       this list
-regs       registers of the vCPU
-info       memory, instructions, guest time
+regs [N]   registers of vCPU N, or of all
+info       memory, guest time, what each vCPU did
 cont       let the guest go on (so does Ctrl-A c)
 quit       end the run
 `;
@@ -48,23 +48,19 @@ export class Monitor {
 
   /** False when the conversation is over. */
   #answer(line: string): boolean {
-    switch (line) {
+    const [command = "", argument] = line.split(/\s+/);
+    switch (command) {
       case "":
         return true;
       case "help":
         this.write(HELP);
         return true;
       case "regs":
-        for (const vcpu of this.vcpus()) this.write(formatRegisters(vcpu));
+        this.#registers(argument);
         return true;
-      case "info": {
-        const { instructions, guestNs, vcpuMs, idleMs } = this.machine.stats();
-        const { image, protocol, backend, memoryBytes, vcpus } = this.machine.boot;
-        this.write(`${image} (${protocol}) on ${backend}, ${memoryBytes / 2 ** 20} MiB, ${vcpus} vCPU\n`);
-        this.write(`${instructions} instructions, guest time ${(guestNs / 1e9).toFixed(3)} s, `);
-        this.write(`in vCPUs ${(vcpuMs / 1000).toFixed(3)} s, asleep ${(idleMs / 1000).toFixed(3)} s\n`);
+      case "info":
+        this.#info();
         return true;
-      }
       case "cont":
       case "c":
         this.end("continue");
@@ -74,8 +70,31 @@ export class Monitor {
         this.end("quit");
         return false;
       default:
-        this.write(`unknown: ${line}; 'help' lists the commands\n`);
+        this.write(`unknown: ${command}; 'help' lists the commands\n`);
         return true;
     }
   }
+
+  #registers(which: string | undefined): void {
+    const vcpus = this.vcpus();
+    const chosen = which === undefined ? vcpus : vcpus.filter(({ id }) => String(id) === which);
+    if (chosen.length === 0) this.write(`there is no vCPU ${which}; there are 0 to ${vcpus.length - 1}\n`);
+    for (const vcpu of chosen) this.write(formatRegisters(vcpu));
+  }
+
+  #info(): void {
+    const { instructions, guestNs, vcpuMs, idleMs, vcpus } = this.machine.stats();
+    const { image, protocol, backend, memoryBytes } = this.machine.boot;
+    const seconds = (ns: number): string => `${(ns / 1e9).toFixed(3)} s`;
+    this.write(`${image} (${protocol}) on ${backend}, ${memoryBytes / 2 ** 20} MiB, ${countOf(vcpus.length, "vCPU")}\n`);
+    this.write(`${instructions} instructions, guest time ${seconds(guestNs)}, `);
+    this.write(`in vCPUs ${(vcpuMs / 1000).toFixed(3)} s, asleep ${(idleMs / 1000).toFixed(3)} s\n`);
+    if (vcpus.length === 1) return;
+    for (const { id, instructions: own, slices, pauses, stolenNs, halted } of vcpus) {
+      this.write(`vCPU ${id}: ${halted ? "asleep" : "running"}, ${own} instructions in ${countOf(slices, "turn")}, `);
+      this.write(`${countOf(pauses, "turn")} given away, waited ${seconds(stolenNs)}\n`);
+    }
+  }
 }
+
+const countOf = (count: number, what: string): string => `${count} ${what}${count === 1 ? "" : "s"}`;

@@ -32,3 +32,13 @@ export function formatRegisters(vcpu: Vcpu): string {
   }
   return `${lines.join("\n")}\n`;
 }
+
+/** For a crash report: all registers of the vCPU that ended the run, then a line on each other one. */
+export function formatCrash(vcpus: readonly Vcpu[], crashed: number): string {
+  const where = (vcpu: Vcpu): string => `vCPU ${vcpu.id}: rip=${hex(vcpu.registers.get("rip"))}${vcpu.halted ? " halted" : ""}\n`;
+  return vcpus
+    .filter(({ id }) => id === crashed)
+    .map(formatRegisters)
+    .concat(vcpus.filter(({ id }) => id !== crashed).map(where))
+    .join("");
+}
