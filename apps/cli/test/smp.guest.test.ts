@@ -14,6 +14,12 @@ afterAll(() => rmSync(dir, { recursive: true, force: true }));
 const BOOT_MS = 500_000;
 const STRESS_SECONDS = 60;
 const COMPLAINTS = /warning:|warp|unstable|lockup|stall|BUG:|Call Trace|not responding|skipped .* iterations/i;
+/** A busy loop on each of the given processors; each says at the end where it ran (field 39 of proc(5) stat). */
+const PINNED = `#!/bin/sh
+spin='i=0; while [ $i -lt 3000 ]; do i=$((i+1)); done; read -r line < /proc/self/stat; set -- $line; shift 38; echo on=$1'
+for cpu in "$@"; do taskset -c $cpu sh -c "$spin" & done
+wait
+`;
 const kernels = new Map<string, { kernel: string; initrd: string }>();
 
 /** Takes a kernel and puts the stress program into its initramfs: the kernel unpacks archives that follow one another. */
@@ -28,7 +34,10 @@ async function take(name: string, bits: 32 | 64): Promise<void> {
       .split(" ")
       .concat(program, join(import.meta.dirname, "smp-stress/smp-stress.c")),
   );
-  const archive = writeCpio([{ name: "bin/smp-stress", kind: "file", mode: 0o755, data: readFileSync(program) }]);
+  const archive = writeCpio([
+    { name: "bin/smp-stress", kind: "file", mode: 0o755, data: readFileSync(program) },
+    { name: "bin/pinned", kind: "file", mode: 0o755, data: PINNED },
+  ]);
   const whole = join(dir, `${name}.initrd`);
   writeFileSync(whole, Buffer.concat([readFileSync(initrd), archive]));
   kernels.set(name, { kernel, initrd: whole });
@@ -71,9 +80,7 @@ describe.skipIf(!hasTool("apt-get") || !hasTool("gcc"))("several vCPUs", () => {
     try {
       expect(await guest.command("nproc")).toBe(String(vcpus));
       const before = await interrupts(guest, "LOC");
-      const spin = "i=0; while [ $i -lt 3000 ]; do i=$((i+1)); done; read -r stat < /proc/self/stat; set -- $stat; shift 38; echo on=$1";
-      await guest.command(`echo '${spin}' > /tmp/spin`);
-      const pinned = await guest.command("for i in 0 1 2 3; do taskset -c $i sh /tmp/spin & done; wait");
+      const pinned = await guest.command("pinned 0 1 2 3");
       expect([...pinned.matchAll(/on=(\d)/g)].map(([, cpu]) => cpu).sort()).toEqual(["0", "1", "2", "3"]);
       expect(await guest.command("smp-stress tsc 200")).toContain("went back 0 times");
       const stress = await guest.command(`smp-stress ${STRESS_SECONDS}`);

@@ -71,6 +71,21 @@ describe("CPUID", () => {
     expect(row(model, 1)).toMatchObject({ eax: 0x00a10f11, ebx: 0x02040800 });
     expect(row(model, 0xb, 1)).toMatchObject({ eax: 2, ebx: 4, ecx: 0x200, edx: 2 });
   });
+  it.each(["amd", "intel"])("%s: every vCPU is a core of one package, and each place where that is said agrees", (vendor) => {
+    const model = parseCpuModel(`paravane,vendor=${vendor}`);
+    for (const vcpus of [1, 2, 3, 4, 6, 8]) {
+      const bits = Math.ceil(Math.log2(vcpus));
+      for (let vcpuId = 0; vcpuId < vcpus; vcpuId++) {
+        const at = (leaf: number, subleaf = -1) =>
+          cpuidRows(model, { vcpuId, vcpus, tscHz: 1e9 }).find((r) => r.leaf === leaf && (r.subleaf === subleaf >>> 0 || subleaf < 0))!;
+        expect([at(1).ebx >>> 24, at(0xb, 0).edx, at(0xb, 1).edx]).toEqual([vcpuId, vcpuId, vcpuId]);
+        expect([(at(1).edx >>> 28) & 1, (at(1).ebx >>> 16) & 255]).toEqual(vcpus > 1 ? [1, vcpus] : [0, 0]);
+        expect([at(0xb, 0).eax, at(0xb, 0).ebx, at(0xb, 1).eax, at(0xb, 1).ebx]).toEqual([0, 1, bits, vcpus]);
+        if (vendor === "intel") expect((at(4, 0).eax >>> 26) + 1).toBe(1 << bits);
+        else expect(at(0x80000008).ecx & 0xf0ff).toBe(vcpus > 1 ? (bits << 12) | (vcpus - 1) : 0);
+      }
+    }
+  });
   it("shows a feature exactly where it is advertised", () => {
     const bits = (text: string): string =>
       cpuidRows(parseCpuModel(text), place)

@@ -106,7 +106,7 @@ function addIntel(rows: Rows, { vcpus, tscHz }: CpuPlace, highest: number): void
   if (highest >= 2) rows.set(2, ANY, [highest >= 4 ? 0x00feff01 : 0x03020101, 0, 0, highest >= 4 ? 0 : 0x0c040882]);
   if (highest < 4) return;
   const cache = (type: number, level: number, ways: number, sets: number): number[] => [
-    (type | (level << 5) | (1 << 8) | ((Math.max(vcpus, 1) - 1) << 26)) >>> 0,
+    (type | (level << 5) | (1 << 8) | (((1 << bitsFor(vcpus)) - 1) << 26)) >>> 0, // APIC IDs, of which some may be nobody's
     (((ways - 1) << 22) | 63) >>> 0,
     sets - 1,
     0,
