@@ -65,6 +65,24 @@ describe.skipIf(!hasTool("apt-get") || !hasTool("mkfs.ext4", "-V"))("Debian's st
     });
   });
 
+  test("suspends to RAM with a disk, and the clock's alarm wakes it", async () => {
+    const disk = join(dir, "suspend.img");
+    copyFileSync(blank, disk);
+    const guest = new Guest(["debian", "--drive", disk]);
+    try {
+      await guest.waitFor(/# /, BOOT_MS);
+      await guest.command("mount -t ext4 /dev/vda /mnt && echo before > /mnt/note");
+      await guest.command("echo +3 > /sys/class/rtc/rtc0/wakealarm && echo mem > /sys/power/state");
+      expect(await guest.command("cat /mnt/note; echo after > /mnt/second && sync; cat /mnt/second")).toMatch(/before\s+after/);
+      expect(await guest.command("dmesg | grep 'PM: suspend'")).toMatch(/suspend entry \(deep\)[^]*suspend exit/);
+      guest.type("poweroff -f\r");
+      expect(await guest.ended()).toBe(0);
+    } finally {
+      guest.kill();
+    }
+    expect(readFileSync(disk).includes("after\n")).toBe(true);
+  });
+
   test("an overlay leaves the file untouched", async () => {
     const disk = join(dir, "overlay.img");
     copyFileSync(blank, disk);
