@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { apicRig } from "../../test/apic-rig.js";
 import { stateTrio } from "../../test/state-trio.js";
+import type { LocalApic } from "./local-apic.js";
 import * as R from "./registers.js";
 
 const FIXED = R.MODE_FIXED;
@@ -194,8 +195,6 @@ test("identity, version and the registers that keep only some bits", () => {
   expect([apic.read(R.REG_LDR), apic.read(R.REG_DFR)]).toEqual([0x89000000, 0x1fffffff]);
   apic.write(R.REG_LVT_TIMER, 0xffffffff);
   expect(apic.read(R.REG_LVT_TIMER)).toBe(0x700ff);
-  apic.write(R.REG_ID, 0);
-  expect(apic.read(R.REG_ID)).toBe(0x03000000);
 });
 
 stateTrio(
@@ -232,3 +231,19 @@ stateTrio(
     "the base": (apic) => apic.setMode(true, false, 0x42000),
   },
 );
+
+test("the xAPIC ID can be written, two may have the same, and disabling brings the initial one back", () => {
+  const { bus, drain } = apicRig(3);
+  const [zero, one, two] = bus.apics as [LocalApic, LocalApic, LocalApic];
+  one.write(R.REG_ID, 0x2a000000);
+  two.write(R.REG_ID, 0x2a000000);
+  expect([one.read(R.REG_ID), one.id]).toEqual([0x2a000000, 1]);
+  zero.write(R.REG_ICR_HIGH, 0x2a000000);
+  zero.write(R.REG_ICR_LOW, 0x4051);
+  expect([0, 1, 2].map((n) => drain(n))).toEqual([[], [0x51], [0x51]]);
+  one.setMode(false, false, R.APIC_DEFAULT_PAGE);
+  one.setMode(true, false, R.APIC_DEFAULT_PAGE);
+  expect(one.read(R.REG_ID)).toBe(0x01000000);
+  two.setMode(true, true, R.APIC_DEFAULT_PAGE);
+  expect(two.read(R.REG_ID)).toBe(2);
+});

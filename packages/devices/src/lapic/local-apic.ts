@@ -2,7 +2,7 @@
  * One local APIC, xAPIC or x2APIC. SDM Vol. 3A chapter 11. Registers and priorities are here; the pins are local-vector-table.ts, messages between
  * APICs are apic-bus.ts, IA32_APIC_BASE and the x2APIC's MSR rules are apic-msrs.ts.
  * Left out: spurious vectors (INTR falls in the same instant as its cause), SMI, thermal and performance interrupts (their entries are kept but
- * nothing raises them), CMCI, EOI-broadcast suppression, writing the xAPIC ID.
+ * nothing raises them), CMCI, EOI-broadcast suppression.
  */
 import type { Clock, Vcpu } from "@paravane/paravirt-ops";
 import { requireSchema } from "../schema.js";
@@ -30,6 +30,7 @@ export interface LocalApicState {
   enabled: boolean;
   x2apic: boolean;
   basePage: number;
+  xapicId: number;
   irr: number[];
   isr: number[];
   tmr: number[];
@@ -48,7 +49,7 @@ export interface LocalApicState {
 
 /** A local APIC. */
 export class LocalApic {
-  /** Index of the vCPU; the APIC ID in both modes. */
+  /** Index of the vCPU; the initial APIC ID, and for good that of x2APIC mode. */
   readonly id: number;
   readonly timer: ApicTimer;
   readonly #messages: ApicMessages;
@@ -60,6 +61,8 @@ export class LocalApic {
   #enabled = true;
   #x2apic = false;
   #basePage = R.APIC_DEFAULT_PAGE;
+  /** The ID of xAPIC mode, which software can write. */
+  #xapicId: number;
   #tpr = 0;
   #ldr = 0;
   #dfr: number = R.DFR_FLAT;
@@ -74,6 +77,7 @@ export class LocalApic {
 
   constructor(id: number, messages: ApicMessages, clock: Clock, tscHz: number) {
     this.id = id;
+    this.#xapicId = id;
     this.#messages = messages;
     this.#lvt = new LocalVectorTable((mode, vector, level) => this.deliver(mode, vector, level));
     this.timer = new ApicTimer(`lapic-timer-${id}`, clock, tscHz, () => this.#raiseTimer());
@@ -91,6 +95,7 @@ export class LocalApic {
     this.#enabled = true;
     this.#x2apic = false;
     this.#basePage = R.APIC_DEFAULT_PAGE;
+    this.#xapicId = this.id;
     this.clear();
   }
 
@@ -152,6 +157,7 @@ export class LocalApic {
     this.#basePage = basePage;
     if (disables) {
       this.clear();
+      this.#xapicId = this.id;
       this.#tpr = tpr;
     }
     this.#update();
@@ -161,7 +167,7 @@ export class LocalApic {
   matches(destination: number, logical: boolean, broadcast: boolean): boolean {
     if (!this.#enabled) return false;
     if (broadcast) return true;
-    if (!logical) return destination === this.id;
+    if (!logical) return destination === (this.#x2apic ? this.id : this.#xapicId);
     const ldr = this.logicalId;
     if (this.#x2apic) return destination >>> 16 === ldr >>> 16 && (destination & ldr & 0xffff) !== 0;
     if (this.#dfr === R.DFR_FLAT) return ((ldr >>> 24) & destination & 0xff) !== 0;
@@ -240,7 +246,7 @@ export class LocalApic {
   read(register: number): number {
     switch (register) {
       case R.REG_ID:
-        return this.#x2apic ? this.id : (this.id << 24) >>> 0;
+        return this.#x2apic ? this.id : (this.#xapicId << 24) >>> 0;
       case R.REG_VERSION:
         return R.APIC_VERSION;
       case R.REG_TPR:
@@ -312,6 +318,8 @@ export class LocalApic {
         this.timer.divideConfig = value;
         return;
       case R.REG_ID:
+        this.#xapicId = value >>> 24;
+        return;
       case R.REG_VERSION:
       case R.REG_PPR:
       case R.REG_CURRENT_COUNT:
@@ -332,6 +340,7 @@ export class LocalApic {
       enabled: this.#enabled,
       x2apic: this.#x2apic,
       basePage: this.#basePage,
+      xapicId: this.#xapicId,
       irr: this.#irr.toArray(),
       isr: this.#isr.toArray(),
       tmr: this.#tmr.toArray(),
@@ -355,6 +364,7 @@ export class LocalApic {
     this.#enabled = state.enabled;
     this.#x2apic = state.x2apic;
     this.#basePage = state.basePage;
+    this.#xapicId = state.xapicId;
     this.#irr.load(state.irr);
     this.#isr.load(state.isr);
     this.#tmr.load(state.tmr);
