@@ -90,12 +90,17 @@ function createProgram(io: ProcessIo, useOptions: (options: CommonOptions) => Me
     .configureOutput({ writeOut: (text) => io.stdout.write(text), writeErr: () => {} })
     .showSuggestionAfterError(true);
 
+  const session = (raw: RawSettings, how: Parameters<typeof runSession>[1], messages: Messages): Promise<ExitStatus> => {
+    const settings = understand(raw);
+    return runSession(settings, how, installedParts(settings.engine), io, messages);
+  };
+
   machineOptions(program.command("run").description("boot with the console on this terminal; Ctrl-A x quits")).action(
     async (guest: string | undefined, flags: MachineFlags) => {
       const messages = useOptions(flags);
       const raw = rawSettings(guest, flags);
       if (flags.dumpConfig) io.stdout.write(`${JSON.stringify(raw, null, 2)}\n`);
-      else done(await runSession(understand(raw), { interactive: true, steps: [] }, installedParts, io, messages));
+      else done(await session(raw, { interactive: true, steps: [] }, messages));
     },
   );
 
@@ -115,7 +120,7 @@ function createProgram(io: ProcessIo, useOptions: (options: CommonOptions) => Me
       const messages = useOptions(flags);
       const raw = rawSettings(guest, flags);
       if (flags.dumpConfig) io.stdout.write(`${JSON.stringify(raw, null, 2)}\n`);
-      else done(await runSession(understand(raw), { interactive: false, steps }, installedParts, io, messages));
+      else done(await session(raw, { interactive: false, steps }, messages));
     });
 
   imageCommands(program.command("img").description("make and look at kernels and initramfs"), io, useOptions);
@@ -158,7 +163,7 @@ function machineOptions(command: Command): Command {
       .option("--snapshot", "all drives as overlays: changes are forgotten")
       .option("--serial <where>", "console: stdio, file:F or none")
       .option("--clock <kind>", "guest time: host, or icount (deterministic)")
-      .option("--engine <tier>", "execution: auto or interp")
+      .option("--engine <tier>", "execution: auto, interp or jit")
       .option("--backend <name>", "hypervisor: native or auto; may be given again", collect)
       .option("--exit-port <port>", "port whose writes end the run with status (v << 1) | 1")
       .option("--test-device", "the device of kernel test suites")

@@ -1,7 +1,8 @@
 // Which packages a machine of the command line is made of. The one place that names them all.
 import { native } from "@paravane/backend-native";
-import { cpuCore } from "@paravane/cpu-core";
+import { cpuCoreWith } from "@paravane/cpu-core";
 import { pcBoard } from "@paravane/devices/board";
+import type { Engine } from "./args/settings.js";
 import type { BackendDefinition, BoardDefinition, CoreDefinition } from "@paravane/paravirt-ops";
 
 /** Definitions, never instances. */
@@ -11,5 +12,9 @@ export interface Parts {
   readonly backends: readonly BackendDefinition[];
 }
 
-/** What is installed. */
-export const installedParts: Parts = { core: cpuCore, board: pcBoard, backends: [native] };
+/** What is installed, with the execution tier that `--engine` names. */
+export const installedParts = (engine: Engine): Parts => ({
+  core: cpuCoreWith({ engine: engine === "interp" ? "interp" : "jit" }),
+  board: pcBoard,
+  backends: [native],
+});

@@ -2,10 +2,11 @@
 // a dropped one stays in memory with a count that no budget covers, so that links to it lead to a look instead of stale code. When the
 // pool is full everything is forgotten at once. Nothing here knows about linear addresses or address spaces.
 import {
-  BLOCK_CROSSING, BLOCK_HASH_ENTRIES, BLOCK_HASH_PTR, BLOCK_STALE, CODE_BLOCKS_PTR, CODE_END_PTR, CODE_FLUSHES_PTR, CODE_MAP_PTR,
+  BLOCK_CROSSING, BLOCK_HASH_ENTRIES, BLOCK_HASH_PTR, BLOCK_STALE, BLOCK_TRANSLATED, CODE_BLOCKS_PTR, CODE_END_PTR, CODE_FLUSHES_PTR, CODE_MAP_PTR,
   CODE_NEXT_PTR, CODE_POOL_PTR, CODE_STALE_PTR, CROSSING_BYTES, FRAME_CODE, FRAME_INFO_PTR, HEADER_SPECIAL, H_BYTES, H_COUNT, H_HOST, H_MODE,
   H_NEXT, H_PAGE_NEXT, H_STATE, PAGE_BLOCKS_PTR, RAM_BASE_PTR, RAM_SIZE_PTR,
 } from "../src/layout";
+import { hostDropped } from "./imports";
 import { granulesOf } from "./memory/physical";
 import { fetchPtr } from "./memory/access";
 import { tlbProtectFrame } from "./memory/tlb";
@@ -98,7 +99,9 @@ function unchain(header: usize): void {
 function drop(header: usize): void {
   unchain(header);
   store<u32>(header, HEADER_SPECIAL, H_COUNT);
-  store<u32>(header, load<u32>(header, H_STATE) | BLOCK_STALE, H_STATE);
+  const state = load<u32>(header, H_STATE);
+  store<u32>(header, state | BLOCK_STALE, H_STATE);
+  if (state & BLOCK_TRANSLATED) hostDropped(<u32>header);
   store<u32>(CODE_STALE_PTR, load<u32>(CODE_STALE_PTR) + 1);
 }
 

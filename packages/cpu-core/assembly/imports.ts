@@ -36,3 +36,9 @@ export declare function hostDecode(cpu: usize, host: u32, mode: u32): u32;
 /** An intercepted instruction, exception or call; see the contract's intercept set. 1: handled, 0: go on architecturally. */
 @external("host", "intercept")
 export declare function hostIntercept(cpu: usize, kind: u32, argument: u32): u32;
+/** The block at `header`, which begins at RIP, has run often enough to be worth translating. */
+@external("host", "hot")
+export declare function hostHot(cpu: usize, header: u32): void;
+/** A block that is part of a translation is no more. */
+@external("host", "dropped")
+export declare function hostDropped(header: u32): void;

@@ -1,5 +1,6 @@
 // The engine's exports: what TypeScript calls.
 export { run } from "./run";
+export { coldOp } from "./generated/interpreter";
 export { codeFlush, codeInit, codeInsert, codeReserve } from "./code-cache";
 export { dmaInvalidate, machineInit, setA20, tlbFlushAll, tlbForgetFrame, tlbProtectFrame, tlbSelect, tlbWipe } from "./memory/index";
 export { fetchPtr } from "./memory/access";

@@ -74,6 +74,8 @@ async function compile(): Promise<{ error: Error | null; stderr: string; binary:
       "--use",
       "abort=",
       "--noAssert",
+
+      "--exportTable",
       "--initialMemory",
       "16",
       "--maximumMemory",

@@ -8,6 +8,7 @@ import { buildTable, fingerprint } from "./interp/handlers.js";
 import { instructions } from "./isa/index.js";
 import * as L from "./layout.js";
 import { planMemory } from "./memory-plan.js";
+import { type TranslationTuning, Translator } from "./translate/translator.js";
 import { parseCpuModel } from "./vcpu/models.js";
 import { fillCpuid } from "./vcpu/cpuid.js";
 import { createRegisters } from "./vcpu/registers.js";
@@ -27,8 +28,16 @@ function instructionTable(): ReturnType<typeof buildTable> {
   return built;
 }
 
+/** How a core carries out its code. */
+export interface CpuCoreOptions {
+  /** "interp": the interpreter alone. "jit", the default: what runs often is translated to WebAssembly. */
+  readonly engine?: "interp" | "jit";
+  /** When translation happens; for tests and experiments. */
+  readonly translation?: TranslationTuning;
+}
+
 /** Creates a core on `environment.memory`, which must have at least `cpuCore.plan(...).memoryBytes` bytes. */
-export async function createCore(environment: CoreEnvironment): Promise<Core> {
+export async function createCore(environment: CoreEnvironment, options: CpuCoreOptions = {}): Promise<Core> {
   const { memory, ramBytes, vcpus: count, pio, mmio, localInterrupts, msrs, hypercalls } = environment;
   const plan = planMemory({ ramBytes, vcpus: count });
   const model = parseCpuModel(environment.cpuModel);
@@ -82,16 +91,35 @@ export async function createCore(environment: CoreEnvironment): Promise<Core> {
       view.setBigUint64(block + L.GPR, BigInt.asUintN(bits, result), true);
       return 1;
     },
+    hot: (cpu, header) => translator.hot(cpu >>> 0, header >>> 0),
+    dropped: (header) => translator.dropped(header >>> 0),
   });
+  const translator = new Translator({
+    view,
+    memory,
+    engine,
+    handlers: table.handlers,
+    enabled: options.engine !== "interp",
+    ...options.translation,
+  });
+  let flushes = 0;
   decoder = new BlockDecoder(
     table.rows,
     {
       buffer: memory.buffer,
-      reserve: (bytes) => engine.codeReserve(bytes) >>> 0,
+      reserve(bytes) {
+        const at = engine.codeReserve(bytes) >>> 0;
+        if (flushes !== view.getUint32(L.CODE_FLUSHES_PTR, true)) {
+          flushes = view.getUint32(L.CODE_FLUSHES_PTR, true);
+          translator.flushed();
+        }
+        return at;
+      },
       insert: (header, end) => engine.codeInsert(header, end),
       fetchNextPage: () => engine.fetchPtr(decodingAt.cpu, BigInt.asUintN(64, (decodingAt.linear | 0xfffn) + 1n)) >>> 0,
     },
     (feature) => model.has(feature),
+    (mode) => translator.heat(mode),
   );
   engine.machineInit(plan.ramBase, ramBytes, plan.frameInfo, plan.codeMap, count);
   engine.codeInit(plan.blockHash, plan.pageBlocks, plan.codePool, plan.codeEnd);
@@ -102,7 +130,7 @@ export async function createCore(environment: CoreEnvironment): Promise<Core> {
       read: () => localInterrupts.readTaskPriority(id),
       write: (value) => localInterrupts.writeTaskPriority(id, value),
     });
-    const vcpu = new CoreVcpu(id, view, registers, engine);
+    const vcpu = new CoreVcpu(id, view, registers, engine, translator);
     fillCpuid(view, cpu, model, { vcpuId: id, vcpus: count, tscHz: environment.tscHz });
     vcpu.reset();
     vcpus.push(vcpu);
@@ -111,19 +139,31 @@ export async function createCore(environment: CoreEnvironment): Promise<Core> {
     vcpus,
     guestMemory: createGuestMemory(memory.buffer, plan.ramBase, ramBytes, engine),
     setA20: (enabled) => engine.setA20(enabled),
-    stats: () => ({
-      blocksDecoded: view.getUint32(L.CODE_BLOCKS_PTR, true),
-      blocksDropped: view.getUint32(L.CODE_STALE_PTR, true),
-      codeFlushes: view.getUint32(L.CODE_FLUSHES_PTR, true),
-      instructions: vcpus.reduce((sum, v) => sum + v.retired, 0),
-    }),
+    stats() {
+      const instructions = vcpus.reduce((sum, v) => sum + v.retired, 0);
+      const translated = translator.stats;
+      return {
+        blocksDecoded: view.getUint32(L.CODE_BLOCKS_PTR, true),
+        blocksDropped: view.getUint32(L.CODE_STALE_PTR, true),
+        codeFlushes: view.getUint32(L.CODE_FLUSHES_PTR, true),
+        ...translated,
+        "tiers.interp.instructions": instructions - translated["tiers.jit.instructions"]!,
+        instructions,
+      };
+    },
+    regions: () => translator.regions(),
     close: () => {},
   };
 }
 
+/** The Paravane CPU core with other than its usual options. */
+export function cpuCoreWith(options: CpuCoreOptions): CoreDefinition {
+  return {
+    name: "@paravane/cpu-core",
+    plan: ({ ramBytes, vcpus }) => ({ memoryBytes: planMemory({ ramBytes, vcpus }).memoryBytes }),
+    create: (environment) => createCore(environment, options),
+  };
+}
+
 /** The Paravane CPU core, as the machine monitor composes it. */
-export const cpuCore: CoreDefinition = {
-  name: "@paravane/cpu-core",
-  plan: ({ ramBytes, vcpus }) => ({ memoryBytes: planMemory({ ramBytes, vcpus }).memoryBytes }),
-  create: createCore,
-};
+export const cpuCore: CoreDefinition = cpuCoreWith({});

@@ -22,6 +22,10 @@ export interface EngineExports {
   msrGet(cpu: number, index: number): number;
   /** WRMSR: 0 when it would be #GP. */
   msrPut(cpu: number, index: number, value: bigint): number;
+  /** The interpreter's function for a rare operation: 0 go on, 1 a fault is pending, 2 code or mode may have changed. */
+  coldOp(cpu: number, u: number): number;
+  /** Where translations are called through. */
+  table: WebAssembly.Table;
   getFlags(cpu: number): number;
   setFlags(cpu: number, flags: number): void;
   /** After DR0-DR3 or DR7 were set from outside. */
@@ -43,6 +47,8 @@ export interface EngineImports {
   random(cpu: number): void;
   decode(cpu: number, host: number, mode: number): number;
   intercept(cpu: number, kind: number, argument: number): number;
+  hot(cpu: number, header: number): void;
+  dropped(header: number): void;
 }
 
 let compiled: Promise<WebAssembly.Module> | undefined;

@@ -23,6 +23,11 @@ export const CODE_NEXT_PTR = 0x38030; // u32: where the next block goes
 export const CODE_FLUSHES_PTR = 0x38034; // u32: times the pool was full, for statistics
 export const CODE_BLOCKS_PTR = 0x38038; // u32: blocks decoded, for statistics
 export const CODE_STALE_PTR = 0x3803c; // u32: blocks dropped by stores, for statistics
+export const UNIT_RUNS_PTR = 0x38040; // u64 each, for statistics: units entered
+export const UNIT_SIDES_PTR = 0x38048; // left for the interpreter to run a block
+export const UNIT_LOOKS_PTR = 0x38050; // left for the run loop
+export const UNIT_MISSES_PTR = 0x38058; // left for code that is not translated
+export const UNIT_INSTRUCTIONS_PTR = 0x38060; // instructions retired in units
 export const BLOCK_HASH_ENTRIES = 0x10000;
 export const FRAME_CODE = 1; // contains decoded code: stores take the slow path
 export const FRAME_PROTECTED = 2; // a backend protects it: stores raise #PF
@@ -219,12 +224,21 @@ export const H_NEXT = 16; // u32: next header of the hash chain
 export const H_PAGE_NEXT = 20; // u32: next header of the same frame
 export const H_STATE = 24; // u32: BLOCK_*
 export const H_BYTES = 28; // u32: length in bytes
-export const HEADER_SIZE = 32;
+export const H_HEAT = 32; // u32: runs in the interpreter until the translator is asked; 0 when it never is
+export const H_UNIT = 36; // u32: 0, or (table index of the translation) << 8 | its entry that begins with this block
+export const H_UNIT_DELTA = 40; // i32: offset of this block from that translation's base
+export const HEADER_SIZE = 48;
 export const HEADER_SPECIAL = 0x7fffffff;
 export const BLOCK_STALE = 1; // its bytes have changed
 export const BLOCK_CROSSING = 2; // one instruction that crosses into another page; its bytes follow the operations, and are compared on entry
 export const BLOCK_INSTRUCTIONS = 48; // at most
-export const CROSSING_BYTES = 96; // offset of those bytes from the header
+export const BLOCK_TRANSLATED = 4; // some translation contains it: the translator is told when it is dropped
+export const CROSSING_BYTES = 112; // offset of those bytes from the header
+
+// -- how a translation ends --------------------------------------------------------------------------------------------------------------------
+export const UNIT_GO = 0; // RIP is where to go on, perhaps in another unit
+export const UNIT_SIDE = 1; // the interpreter must run the block at RIP
+export const UNIT_LOOK = 2; // a fault is pending, or code or mode may have changed
 
 // -- one pre-decoded operation, 32 bytes ------------------------------------------------------------------------------------------------
 export const UOP_SIZE = 32;

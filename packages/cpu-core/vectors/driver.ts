@@ -45,23 +45,27 @@ export class VectorMachine {
     this.#setUp();
   }
 
-  static async create(file: VectorFile): Promise<VectorMachine> {
+  /** "jit": every block is translated when it has run once, before the run ends. */
+  static async create(file: VectorFile, engine: "interp" | "jit" = "interp"): Promise<VectorMachine> {
     const plan = cpuCore.plan({ ramBytes: RAM_BYTES, vcpus: 1 });
     const pages = plan.memoryBytes / 0x10000;
     const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
     const none = { attach: () => {}, detach: () => {}, read: () => 0xffffffff, write: () => {} };
-    const core = await createCore({
-      memory,
-      ramBytes: RAM_BYTES,
-      vcpus: 1,
-      pio: none,
-      mmio: none,
-      tscHz: 1e9,
-      readTsc: () => 0,
-      random: () => {},
-      localInterrupts: { acknowledge: () => -1, readTaskPriority: () => 0, writeTaskPriority: () => {} },
-      msrs: { msrRead: () => undefined, msrWrite: () => false },
-    });
+    const core = await createCore(
+      {
+        memory,
+        ramBytes: RAM_BYTES,
+        vcpus: 1,
+        pio: none,
+        mmio: none,
+        tscHz: 1e9,
+        readTsc: () => 0,
+        random: () => {},
+        localInterrupts: { acknowledge: () => -1, readTaskPriority: () => 0, writeTaskPriority: () => {} },
+        msrs: { msrRead: () => undefined, msrWrite: () => false },
+      },
+      { engine, translation: { heat: 1, leastRuns: 0, synchronous: true } },
+    );
     return new VectorMachine(file, core, core.vcpus[0]!, memory);
   }
 
@@ -137,8 +141,21 @@ export class VectorMachine {
     this.#view.setUint32(at + L.SEG_ACCESS, access, true);
   }
 
+  /** Instructions of this machine that were carried out by translations. */
+  get translated(): number {
+    return this.core.stats()["tiers.jit.instructions"]!;
+  }
+
   /** Runs one case to its end. */
   run(test: VectorCase): Observed {
+    this.#loadCode(test);
+    return this.#runLoaded(test);
+  }
+  /** Runs the case that `run` has just run once more, from its initial state, over the code that was decoded and translated then. */
+  runAgain(test: VectorCase): Observed {
+    return this.#runLoaded(test);
+  }
+  #runLoaded(test: VectorCase): Observed {
     this.#load(test);
     const engine = this.vcpu as unknown as { engine: { updateMode(cpu: number): void; setFlags(cpu: number, flags: number): void } };
     engine.engine.setFlags(this.#cpu, test.initial.flags);
@@ -149,13 +166,15 @@ export class VectorMachine {
     return this.#observe(Number((rip - this.#linear(HANDLERS)) / BigInt(HANDLER_SIZE)));
   }
 
-  #load({ initial, code }: VectorCase): void {
-    const v = this.#view,
-      cpu = this.#cpu,
-      long = this.file.mode === 64;
+  #loadCode({ code }: VectorCase): void {
     const codePage = new Uint8Array(4096).fill(0xcc);
     codePage.set(code, Number(this.file.entry - this.file.codePage));
     this.core.guestMemory.write(CODE, codePage);
+  }
+  #load({ initial }: VectorCase): void {
+    const v = this.#view,
+      cpu = this.#cpu,
+      long = this.file.mode === 64;
     this.core.guestMemory.write(DATA, initial.data);
     for (let i = 0; i < 16; i++) v.setBigUint64(cpu + L.GPR + i * 8, initial.gpr[i]!, true);
     v.setBigUint64(cpu + L.RIP, this.file.entry, true);

@@ -1,39 +1,43 @@
-/** `pnpm vectors FILE… [--engine interp] [--show N]`: runs vector files, prints failures by class and, last, `N passed, N failed`. */
+/** `pnpm vectors FILE… [--engine interp|jit] [--show N]`: runs vector files, prints failures by class and, last, `N passed, N failed`. */
 import { readFileSync } from "node:fs";
 import { gunzipSync } from "node:zlib";
 import { differences } from "./compare.js";
 import { VectorMachine } from "./driver.js";
 import { parseVectors, type VectorCase } from "./format.js";
 
-const ENGINES = ["interp", "auto"];
+const ENGINES = ["interp", "jit"] as const;
+type Engine = (typeof ENGINES)[number];
 
 interface Options {
   files: string[];
   examples: number;
+  engine: Engine;
 }
 
 function parseArguments(args: string[]): Options {
-  const options: Options = { files: [], examples: 3 };
+  const options: Options = { files: [], examples: 3, engine: "interp" };
   for (let i = 0; i < args.length; i++) {
     const arg = args[i]!;
     if (arg === "--") continue;
     if (arg === "--engine") {
-      const engine = args[++i] ?? "";
-      if (!ENGINES.includes(engine)) throw new Error(`--engine ${engine}: this build has ${ENGINES.join(", ")}`);
+      const name = args[++i] ?? "";
+      const engine = ENGINES.find((e) => e === name);
+      if (engine === undefined) throw new Error(`--engine ${name}: this build has ${ENGINES.join(", ")}`);
+      options.engine = engine;
     } else if (arg === "--show") options.examples = Number(args[++i]);
     else if (arg.startsWith("-")) throw new Error(`unknown option ${arg}`);
     else options.files.push(arg);
   }
-  if (options.files.length === 0) throw new Error("usage: vectors FILE… [--engine interp] [--show N]");
+  if (options.files.length === 0) throw new Error("usage: vectors FILE… [--engine interp|jit] [--show N]");
   return options;
 }
 
 const hex = (bytes: Uint8Array): string => [...bytes].map((b) => b.toString(16).padStart(2, "0")).join("");
 
-async function runFile(path: string, examples: number): Promise<{ passed: number; failed: number }> {
+async function runFile(path: string, examples: number, engine: Engine): Promise<{ passed: number; failed: number }> {
   const raw = readFileSync(path);
   const file = parseVectors(raw[0] === 0x1f && raw[1] === 0x8b ? gunzipSync(raw) : raw);
-  const machine = await VectorMachine.create(file);
+  const machine = await VectorMachine.create(file, engine);
   const classes = new Map<string, { total: number; failed: number; kinds: Map<string, { count: number; cases: VectorCase[] }> }>();
   let passed = 0,
     failed = 0;
@@ -41,6 +45,7 @@ async function runFile(path: string, examples: number): Promise<{ passed: number
     let found: string[];
     try {
       found = differences(test, file.mode, machine.run(test));
+      if (engine === "jit" && found.length === 0) found = differences(test, file.mode, machine.runAgain(test));
     } catch (error) {
       found = [error instanceof Error ? error.message.replace(/^case \d+: /, "") : String(error)];
     }
@@ -59,7 +64,7 @@ async function runFile(path: string, examples: number): Promise<{ passed: number
     list.count++;
     if (list.cases.length < examples) list.cases.push(test);
   }
-  console.log(`${path}: ${file.mode}-bit, ${file.count} cases`);
+  console.log(`${path}: ${file.mode}-bit, ${file.count} cases, ${machine.translated} instructions in translations`);
   for (const [name, { total, failed: bad, kinds }] of [...classes].sort()) {
     if (bad === 0) continue;
     console.log(`  ${name}: ${bad} of ${total} failed`);
@@ -70,11 +75,11 @@ async function runFile(path: string, examples: number): Promise<{ passed: number
 }
 
 try {
-  const { files, examples } = parseArguments(process.argv.slice(2));
+  const { files, examples, engine } = parseArguments(process.argv.slice(2));
   let passed = 0,
     failed = 0;
   for (const path of files) {
-    const result = await runFile(path, examples);
+    const result = await runFile(path, examples, engine);
     passed += result.passed;
     failed += result.failed;
   }

@@ -18,7 +18,7 @@ export interface Outcome {
 export async function runOurs(kernel: Uint8Array, { vcpus = 1, cpu, memory = "32M", limitSeconds = 20 }: Settings): Promise<Outcome> {
   const signal = AbortSignal.timeout(limitSeconds * 1000);
   const machine = await createMachine({
-    ...installedParts,
+    ...installedParts("auto"),
     guest: { kernel },
     memory,
     vcpus,

@@ -81,7 +81,7 @@ describe("settings", () => {
   });
 
   test("what is not there yet is named", () => {
-    expect(() => understand({ engine: "jit" })).toThrow(/--engine jit: the translator is not there yet/);
+    expect(() => understand({ engine: "verify" })).toThrow(/--engine verify: comparing tiers is not there yet/);
     expect(() => understand({ backend: ["native", "xen"] })).toThrow(/--backend xen: this backend is not there yet/);
     expect(() => understand({ clock: "sun" })).toThrow(/--clock sun: unknown; known: host, icount/);
     expect(() => understand({ serial: "tty" })).toThrow(/--serial tty/);

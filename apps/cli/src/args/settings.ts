@@ -4,6 +4,9 @@ import { fileError, usageError } from "../errors.js";
 import { type DriveOption, parseDrive } from "../host/drive.js";
 import { parseMemory, parsePattern, parsePort, parseSmp, parseTimeout, parseWord } from "./values.js";
 
+/** Execution tiers: auto is jit, which is the interpreter and translations of what runs often. */
+export type Engine = "auto" | "interp" | "jit";
+
 /** The options as written, on the command line or in a configuration file; both use the same words. */
 export interface RawSettings {
   guest?: string;
@@ -43,7 +46,7 @@ export interface Settings {
   readonly drives: readonly DriveOption[];
   readonly serial: "stdio" | "none" | { readonly file: string };
   readonly clock: "host" | "icount";
-  readonly engine: "auto" | "interp";
+  readonly engine: Engine;
   readonly exitPort: number | undefined;
   readonly testDevice: boolean;
   readonly timeoutMs: number | undefined;
@@ -116,9 +119,7 @@ export function understand(raw: RawSettings): Settings {
     if (backend !== "native" && backend !== "auto")
       throw usageError(`--backend ${backend}: this backend is not there yet; known: native, auto`);
   }
-  if (raw.engine === "jit" || raw.engine === "verify") {
-    throw usageError(`--engine ${raw.engine}: the translator is not there yet; known: auto, interp`);
-  }
+  if (raw.engine === "verify") throw usageError("--engine verify: comparing tiers is not there yet; known: auto, interp, jit");
   const serial = raw.serial ?? "stdio";
   return {
     guest: raw.guest,
@@ -133,7 +134,7 @@ export function understand(raw: RawSettings): Settings {
       ? { file: serial.slice(5) }
       : parseWord("--serial", serial === "mon:stdio" ? "stdio" : serial, ["stdio", "none"]),
     clock: parseWord("--clock", raw.clock ?? "host", ["host", "icount"]),
-    engine: parseWord("--engine", raw.engine ?? "auto", ["auto", "interp"]),
+    engine: parseWord("--engine", raw.engine ?? "auto", ["auto", "interp", "jit"]),
     exitPort: raw.exitPort === undefined ? undefined : parsePort(raw.exitPort),
     testDevice: raw.testDevice ?? false,
     timeoutMs: raw.timeout === undefined ? undefined : parseTimeout(raw.timeout),

@@ -31,7 +31,7 @@ export async function runLockstep(asked: LockstepArguments, messages: Messages):
   try {
     return await lockstep({
       ours: {
-        parts: installedParts,
+        parts: installedParts("interp"),
         guest: { kernel: files.kernel, ...(files.initrd ? { initrd: files.initrd } : {}), commandLine: files.append },
         memoryBytes: asked.memoryBytes,
         cpu: asked.cpu ?? COMMON_MODEL,

@@ -42,6 +42,8 @@ export class BlockDecoder {
     rows: readonly TableRow[],
     readonly host: BlockHost,
     readonly hasFeature: FeatureTest,
+    /** How often a block of this mode runs before the translator is asked; 0: never. */
+    readonly heat: (mode: number) => number = () => 0,
   ) {
     this.#index = new OpcodeIndex(rows.filter((r) => r.entry.options.feature === undefined || hasFeature(r.entry.options.feature)));
     this.#u8 = new Uint8Array(host.buffer);
@@ -107,6 +109,8 @@ export class BlockDecoder {
     v.setUint32(header + L.H_PAGE_NEXT, 0, true);
     v.setUint32(header + L.H_STATE, crossing ? L.BLOCK_CROSSING : 0, true);
     v.setUint32(header + L.H_BYTES, position - at, true);
+    v.setUint32(header + L.H_HEAT, crossing ? 0 : this.heat(mode), true);
+    v.setUint32(header + L.H_UNIT, 0, true);
     let used = end + L.UOP_SIZE;
     if (crossing) {
       this.#start = at;

@@ -6,7 +6,7 @@ import * as L from "../layout.js";
 import { condition } from "../isa/conditions.js";
 import type { BranchEntry, FamilyEntry, OutlinedEntry, StackEntry } from "../isa/define.js";
 import { RSP, type Width } from "../isa/sem.js";
-import { type Handler, type Shape, slowBranch } from "./handlers.js";
+import { type Handler, immediateWidth, slowBranch } from "./handlers.js";
 import { type FlagHome, localFlags, memoryFlags, TextSem } from "./text-sem.js";
 
 type Access = "R" | "W" | "RW";
@@ -168,12 +168,6 @@ function emitFamily(text: HandlerText, handler: Handler, entry: FamilyEntry): vo
     if (effect.flagsIf) text.emit("}");
   }
   text.leave();
-}
-
-/** Immediates are kept sign-extended to 64 bits; an operation sees them at the width of its first operand. */
-function immediateWidth(handler: Handler, shape: Shape): Width {
-  const first = handler.shapes[0];
-  return (shape.operand.signed && first !== undefined && first !== shape ? first.bits : Math.max(shape.bits, 8)) as Width;
 }
 
 const SP = L.GPR + RSP * 8;
@@ -380,16 +374,16 @@ export function emitInterpreter(handlers: readonly Handler[], sourceOf: (name: s
   for (const name of importedFunctions(handlers)) bySource.set(sourceOf(name), [...(bySource.get(sourceOf(name)) ?? []), name]);
   const imports = [...bySource].map(([source, names]) => `import { ${names.join(", ")} } from "${source}";`);
   return `// Generated from the instruction tables by scripts/build-engine; not to be edited.
-import { hostDecode } from "../imports";
+import { hostDecode, hostHot } from "../imports";
 import { codeCrossingValid, codeFind } from "../code-cache";
 import { faulted, raise, raiseError } from "../fault";
-import { frOf, fvOf } from "../flags";
 import { mulHighU, mulHighS, divU128, divFitsS128, divS128, crc32c, pdep, pext } from "../leaf";
 import { commit, fetchPtr, readPtr, rmwPtr, writePtr } from "../memory/access";
 import { canonical, withinLimit } from "../memory/segmentation";
 import { bitAddress, countDown, countOf, countUp, effectiveAddress, modifyAt, operandAddress, operandFault, readAt, segmented, stackFault, writeAt } from "../operand";
 import { fpuEnter, mmxCheck, mmxEnter } from "../x87/index";
 import { abandon, abandonOperand, abandonStack, beyondLimit, finish, leaveAt, noDevice, BUDGET, FAULTED, LIMITED, RAN } from "../interp-exits";
+import { runUnits } from "../units";
 ${imports.join("\n")}
 
 const GO_ON: i32 = 0;
@@ -402,6 +396,11 @@ function cold(cpu: usize, u: usize, op: u32): i32 {
 ${cold.map(emitHandler).join("\n")}
 default: return ABANDON;
   }
+}
+
+/** The same for a translation: 0: go on; 1: a fault is pending; 2: done, but code or mode may have changed. */
+export function coldOp(cpu: usize, u: usize): i32 {
+  return cold(cpu, u, load<u16>(u));
 }
 
 /** Handlers after which the run loop looks at the whole machine again. */
@@ -437,6 +436,8 @@ export function interpret(cpu: usize, mode: u32): i32 {
   let h: usize = 0;
   let link: usize = 0;
   let u: usize = 0;
+  /** The next block is for the interpreter even if there is a translation. */
+  let untranslated = false;
   while (true) {
     if (h == 0) {
       const linear = (rip + codeBase) & linMask;
@@ -469,7 +470,7 @@ export function interpret(cpu: usize, mode: u32): i32 {
         }
         link = 0;
       }
-      if (link && (linear & ~0xfff) == page && load<u32>(h, ${L.H_STATE}) == 0) store<u32>(link, <u32>h);
+      if (link && (linear & ~0xfff) == page && !(load<u32>(h, ${L.H_STATE}) & ${L.BLOCK_STALE | L.BLOCK_CROSSING})) store<u32>(link, <u32>h);
       page = linear & ~0xfff;
     }
     if (!(mode & ${L.MODE_FLAT}) && rip + <u64>load<u32>(h, ${L.H_BYTES}) > <u64>load<u32>(cpu, ${L.SEG + L.CS * L.SEG_SIZE + L.SEG_LIMIT}) + 1) {
@@ -479,6 +480,31 @@ export function interpret(cpu: usize, mode: u32): i32 {
       }
       return beyondLimit(cpu, mode, rip, fr, fv, cnt);
     }
+    if (load<u32>(h, ${L.H_UNIT})) {
+      if (!untranslated) {
+        store<u64>(cpu, rip, ${L.RIP});
+        leaveAt(cpu, fr, fv, cnt);
+        const left = runUnits(cpu, mode, h);
+        if (left == ${L.UNIT_LOOK}) return faulted(cpu) ? FAULTED : RAN;
+        untranslated = left == ${L.UNIT_SIDE};
+        fr = load<i64>(cpu, ${L.FR});
+        fv = load<i64>(cpu, ${L.FV});
+        cnt = load<i64>(cpu, ${L.COUNT});
+        rip = load<u64>(cpu, ${L.RIP});
+        h = 0;
+        link = 0;
+        u = 0;
+        continue;
+      }
+    } else {
+      const heat = load<u32>(h, ${L.H_HEAT}) - 1;
+      store<u32>(h, heat, ${L.H_HEAT});
+      if (heat == 0) {
+        store<u64>(cpu, rip, ${L.RIP});
+        hostHot(cpu, <u32>h);
+      }
+    }
+    untranslated = false;
     const n: i64 = <i64>load<u32>(h, ${L.H_COUNT});
     if (cnt < n) {
       const state = load<u32>(h, ${L.H_STATE});

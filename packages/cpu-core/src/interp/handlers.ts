@@ -3,6 +3,7 @@
  * that the generator (build time) and the decoder (run time) number them alike.
  */
 import type { BranchEntry, EncodingSpec, Entry } from "../isa/define.js";
+import type { Width } from "../isa/sem.js";
 import { classOf, type HandlerClass } from "./tuning.js";
 import { type Operand, type Pattern, parseEncoding } from "../decode/pattern.js";
 
@@ -83,6 +84,12 @@ export function shapesOf(operands: readonly Operand[], opsize: OperandSize, memo
     }
     return { kind: "r", bits, slot: slot++, operand };
   });
+}
+
+/** Immediates are kept sign-extended to 64 bits; an operation sees them at the width of its first operand. */
+export function immediateWidth(handler: Handler, shape: Shape): Width {
+  const first = handler.shapes[0];
+  return (shape.operand.signed && first !== undefined && first !== shape ? first.bits : Math.max(shape.bits, 8)) as Width;
 }
 
 /** Does its handler depend on what kind of stack there is? */

@@ -3,6 +3,7 @@
  * interpreter; where their flags live (locals of the loop, or the vCPU block) is the caller's choice.
  */
 import { FR, FV, GPR } from "../layout.js";
+import { flagOf, flagWords } from "../isa/flag-words.js";
 import type { Flag, FlagEffect, Leaf, Sem, Width } from "../isa/sem.js";
 
 /** Where status flags live while a handler runs. */
@@ -140,77 +141,15 @@ export class TextSem implements Sem<string> {
   }
 
   flag(name: Flag): string {
-    const { fr, fv } = this.flags;
-    switch (name) {
-      case "CF":
-        return `(<u64>(${fv}) >> 63)`;
-      case "ZF":
-        return `(<u64>(${fr} == 0))`;
-      case "SF":
-        return `(<u64>(${fr} ^ (${fv} << 62)) >> 63)`;
-      case "OF":
-        return `(<u64>(${fv} ^ (${fv} << 1)) >> 63)`;
-      case "PF":
-        return `((popcnt<u64>(<u64>${fr} & 0xff) & 1) ^ 1 ^ (<u64>${fv} >> 2 & 1))`;
-      case "AF":
-        return `(<u64>${fv} & 1)`;
-    }
+    return flagOf<string>(this, name, `<u64>${this.flags.fr}`, `<u64>${this.flags.fv}`);
   }
   /** Emits what an instruction does to the flags; `bits` is the operand width. */
   setFlags(effect: FlagEffect<string>, bits: Width): void {
-    const { setFr, setFv, fv } = this.flags;
-    const high = (cf: string, of: string): string => `(((${cf}) << 63) | (((${cf}) ^ (${of})) << 62))`;
-    const put = (fr: string | undefined, newFv: string): void => {
-      const named = this.let(newFv);
-      if (fr !== undefined) this.emit(setFr(`<i64>(${fr})`));
-      this.emit(setFv(`<i64>(${named})`));
-    };
-    const spread = (carries: string): { top: string; af: string } => {
-      const c = this.let(carries);
-      return { top: bits === 64 ? `(${c} & ~<u64>7)` : `(${c} << ${64 - bits})`, af: `((${c} >> 3) & 1)` };
-    };
-    switch (effect.kind) {
-      case "arith": {
-        const { top, af } = spread(effect.carries);
-        put(this.sext(effect.result, bits), `${top} | ${af}`);
-        return;
-      }
-      case "arithKeepCf": {
-        const { top, af } = spread(effect.carries);
-        const cf = this.let(this.flag("CF"));
-        const t = this.let(top);
-        put(this.sext(effect.result, bits), `${high(cf, `(${t} ^ (${t} << 1)) >> 63`)} | ${af}`);
-        return;
-      }
-      case "logic":
-        put(this.sext(effect.result, bits), "<u64>0");
-        return;
-      case "resultCfOf": {
-        const cf = this.let(effect.cf);
-        put(this.sext(effect.result, bits), effect.af === undefined ? high(cf, effect.of) : `${high(cf, effect.of)} | (${effect.af})`);
-        return;
-      }
-      case "cf": {
-        const cf = this.let(effect.cf);
-        put(undefined, `${high(cf, this.flag("OF"))} | (<u64>${fv} & 7)`);
-        return;
-      }
-      case "cfOf": {
-        const cf = this.let(effect.cf);
-        put(undefined, `${high(cf, effect.of)} | (<u64>${fv} & 7)`);
-        return;
-      }
-      case "of": {
-        const cf = this.let(this.flag("CF"));
-        put(undefined, `${high(cf, effect.of)} | (<u64>${fv} & 7)`);
-        return;
-      }
-      case "bits": {
-        const flags = this.let(effect.flags);
-        this.emit(setFr(`frOf(<u32>${flags})`));
-        this.emit(setFv(`fvOf(<u32>${flags})`));
-        return;
-      }
-    }
+    const { setFr, setFv, fr, fv } = this.flags;
+    const words = flagWords<string>(this, effect, bits, { fr: () => `<u64>${fr}`, fv: () => `<u64>${fv}` });
+    // Both are computed before either is written.
+    const newFv = this.let(words.fv);
+    if (words.fr !== undefined) this.emit(setFr(`<i64>(${words.fr})`));
+    this.emit(setFv(`<i64>(${newFv})`));
   }
 }

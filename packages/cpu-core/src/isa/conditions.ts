@@ -5,6 +5,8 @@ export const CONDITION_NAMES = ["O", "NO", "B", "AE", "E", "NE", "BE", "A", "S",
 
 /** 1 when condition `cc` (0-15) holds, else 0. */
 export function condition<V>(b: Sem<V>, cc: number): V {
+  const known = b.condition?.(cc);
+  if (known !== undefined) return known;
   const base = ((): V => {
     switch (cc >> 1) {
       case 0:

@@ -1,7 +1,7 @@
 /**
  * The vocabulary in which an instruction's meaning is written, once. Every value is 64 bits wide; operands arrive zero-extended from their
  * width, and results may carry garbage above it: whoever stores them truncates.
- * Readings: text of the interpreter (interp/text-sem.ts), bigint evaluator (reference/), and later the translator's locals.
+ * Readings: text of the interpreter (interp/text-sem.ts), bigint evaluator (reference/), the translator's expressions (translate/).
  */
 
 export type Width = 8 | 16 | 32 | 64;
@@ -53,6 +53,8 @@ export interface Sem<V> {
   /** Names a value that is used more than once. */
   let(a: V): V;
   flag(name: Flag): V;
+  /** Condition code 0-15 (SDM Vol. 1 Appendix B) where this reading knows better than to combine flags. */
+  condition?(code: number): V | undefined;
   leaf(name: Leaf, ...args: V[]): V;
   /** A general register by its number, as 64 bits or its low part. */
   gpr(register: number, bits: Width): V;
@@ -63,7 +65,8 @@ export interface Sem<V> {
 
 /** What an instruction does to the status flags. `result` and `carries` may have garbage above the operand's width. */
 export type FlagEffect<V> =
-  | { kind: "arith"; result: V; carries: V } // all six; carries = vector of carry-outs per bit
+  // all six; carries = vector of carry-outs per bit; `compared`: CF, ZF and SF xor OF are those of comparing these two
+  | { kind: "arith"; result: V; carries: V; compared?: readonly [V, V] }
   | { kind: "arithKeepCf"; result: V; carries: V }
   | { kind: "logic"; result: V } // CF = OF = AF = 0
   | { kind: "resultCfOf"; result: V; cf: V; of: V; af?: V } // ZF SF PF from the result

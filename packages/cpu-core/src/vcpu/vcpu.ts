@@ -2,6 +2,7 @@
 import type { ExitReason, Vcpu, VcpuRegisters } from "@paravane/paravirt-ops";
 import * as L from "../layout.js";
 import type { EngineExports } from "../engine.js";
+import type { Translator } from "../translate/translator.js";
 import { resetState } from "./reset.js";
 
 const REASONS: Record<number, ExitReason> = {
@@ -28,6 +29,7 @@ export class CoreVcpu implements Vcpu {
     view: DataView,
     readonly registers: VcpuRegisters,
     readonly engine: EngineExports,
+    readonly translator: Translator,
   ) {
     this.#view = view;
     this.#cpu = L.VCPU_BASE + id * L.VCPU_STRIDE;
@@ -59,6 +61,7 @@ export class CoreVcpu implements Vcpu {
     const reason = REASONS[this.engine.run(this.#cpu, budget)] ?? "unmodelled";
     this.#running = false;
     if (this.#initRequested) this.init();
+    this.translator.pump();
     if (reason === "shutdown") this.fault = `triple fault at rip 0x${this.registers.get("rip").toString(16)}`;
     return reason;
   }

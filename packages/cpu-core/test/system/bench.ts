@@ -3,7 +3,7 @@
  * a HLT of its own, so that a run ends with the vector that was delivered and its frame on the stack.
  */
 import type { Core, GeneralRegister, MmioBus, PioBus, SegmentName } from "@paravane/paravirt-ops";
-import { createCore } from "../../src/core.js";
+import { type CpuCoreOptions, createCore } from "../../src/core.js";
 import * as L from "../../src/layout.js";
 import { planMemory } from "../../src/memory-plan.js";
 import type { CoreVcpu } from "../../src/vcpu/vcpu.js";
@@ -67,7 +67,7 @@ export class Bench {
     readonly view: DataView,
   ) {}
 
-  static async create(cpuModel?: string): Promise<Bench> {
+  static async create(cpuModel?: string, options: CpuCoreOptions = {}): Promise<Bench> {
     const bytes = planMemory({ ramBytes: RAM, vcpus: 1 }).memoryBytes;
     const memory = new WebAssembly.Memory({ initial: bytes / 65536, maximum: bytes / 65536 });
     let bench: Bench | undefined;
@@ -87,22 +87,25 @@ export class Bench {
       read: (port, size) => bench?.readPort(port, size) ?? 0xff,
       write: (port, size, value) => void bench?.pio.push(`w${size} ${port.toString(16)} ${value.toString(16)}`),
     };
-    const core = await createCore({
-      memory,
-      ramBytes: RAM,
-      vcpus: 1,
-      pio,
-      mmio,
-      ...(cpuModel === undefined ? {} : { cpuModel }),
-      localInterrupts: { acknowledge: () => bench?.acknowledge() ?? -1, readTaskPriority: () => 0, writeTaskPriority: () => {} },
-      msrs: {
-        msrRead: (_vcpu, index) => bench?.boardMsrs.get(index),
-        msrWrite: (_vcpu, index, value) => bench?.boardMsrs.has(index) === true && bench.boardMsrs.set(index, value).has(index),
+    const core = await createCore(
+      {
+        memory,
+        ramBytes: RAM,
+        vcpus: 1,
+        pio,
+        mmio,
+        ...(cpuModel === undefined ? {} : { cpuModel }),
+        localInterrupts: { acknowledge: () => bench?.acknowledge() ?? -1, readTaskPriority: () => 0, writeTaskPriority: () => {} },
+        msrs: {
+          msrRead: (_vcpu, index) => bench?.boardMsrs.get(index),
+          msrWrite: (_vcpu, index, value) => bench?.boardMsrs.has(index) === true && bench.boardMsrs.set(index, value).has(index),
+        },
+        readTsc: () => bench?.tsc ?? 0,
+        tscHz: 1e9,
+        random: (bytes) => void bytes.fill(bench?.randomByte ?? 0),
       },
-      readTsc: () => bench?.tsc ?? 0,
-      tscHz: 1e9,
-      random: (bytes) => void bytes.fill(bench?.randomByte ?? 0),
-    });
+      options,
+    );
     bench = new Bench(core, new DataView(memory.buffer));
     return bench;
   }

@@ -33,10 +33,11 @@ function addition<V>(b: Sem<V>, x: V, y: V, carry?: V): { result: V; carries: V 
   const result = b.let(carry === undefined ? sum : b.add(sum, carry));
   return { result, carries: carriesOfAdd(b, x, y, result) };
 }
-function subtraction<V>(b: Sem<V>, x: V, y: V, borrow?: V): { result: V; carries: V } {
+function subtraction<V>(b: Sem<V>, x: V, y: V, borrow?: V): { result: V; carries: V; compared?: readonly [V, V] } {
   const difference = b.sub(x, y);
   const result = b.let(borrow === undefined ? difference : b.sub(difference, borrow));
-  return { result, carries: carriesOfSub(b, x, y, result) };
+  const flags = { result, carries: carriesOfSub(b, x, y, result) };
+  return borrow === undefined ? { ...flags, compared: [x, y] } : flags;
 }
 
 const binary = (mnemonic: string, op: number, roles: string, meaning: FamilyEntry["meaning"]): FamilyEntry =>

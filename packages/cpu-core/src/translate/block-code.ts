@@ -1,0 +1,378 @@
+/**
+ * The code of one block of a region, as a list of statements over expression trees: the translator's reading of Sem. Registers are locals of
+ * the function; a read gives a node for the register's present value, and the value is copied only if it is used after a later write. What
+ * nobody needs (mostly flags) is dropped before anything is written out.
+ */
+import * as L from "../layout.js";
+import { flagOf, flagWords } from "../isa/flag-words.js";
+import type { Flag, FlagEffect, Leaf, Sem, Width } from "../isa/sem.js";
+import { CPU, CTX, exitCode, FR, FV, REGISTER_COUNT, TLB } from "./locals.js";
+import * as N from "./node.js";
+import type { Node } from "./node.js";
+import { Op } from "./wasm.js";
+
+export type Statement =
+  | { kind: "let"; target: Node; value: Node }
+  | { kind: "set"; register: number; value: Node }
+  | { kind: "store"; op: number; address: Node; value: Node; offset: number }
+  /** Leaves with `code` when the condition is not zero. */
+  | { kind: "exitIf"; condition: Node; code: number }
+  /** Where a register was first read: becomes a copy when the value outlives the register's next write. */
+  | { kind: "copy"; source: Node }
+  /** The interpreter's function for operation `u`, all registers in memory around it. */
+  | { kind: "cold"; u: number; blockDelta: number; abandoned: number; restarted: number }
+  /** What the block's end needs. */
+  | { kind: "end"; value: Node | undefined }
+  | undefined;
+
+/** What the last instruction that set flags said, as long as its operands can still be asked directly. */
+interface FlagSource {
+  readonly x?: Node;
+  readonly y?: Node;
+  /** Sign-extended. */
+  readonly result: Node;
+  /** CF and OF are zero. */
+  readonly logic: boolean;
+  readonly bits: Width;
+}
+
+/** How guest memory is probed. */
+export type Access = "R" | "W" | "RW";
+
+export class BlockCode implements Sem<Node> {
+  readonly statements: Statement[] = [];
+  readonly #current: (Node | undefined)[] = new Array(REGISTER_COUNT).fill(undefined);
+  #flagSource: FlagSource | undefined;
+  /** Exit code of the instruction in hand: nothing of it has happened. */
+  side = 0;
+  /** Registers that any statement mentions. */
+  used = 0;
+  endValue: Node | undefined;
+
+  constructor(readonly long: boolean) {}
+
+  /** Begins the instruction at `delta` with `undo` instructions of the block still to come, itself included. */
+  begin(delta: number, undo: number): void {
+    this.side = exitCode(delta, undo, L.UNIT_SIDE);
+  }
+
+  #touch(node: Node, at: number): void {
+    if (node.op === N.TEMP) {
+      node.last = at;
+      node.uses++;
+    } else if (node.op === N.REG) node.last = at;
+    if (node.a !== undefined) this.#touch(node.a, at);
+    if (node.b !== undefined) this.#touch(node.b, at);
+    if (node.c !== undefined) this.#touch(node.c, at);
+  }
+  #append(statement: NonNullable<Statement>, ...nodes: Node[]): void {
+    for (const node of nodes) this.#touch(node, this.statements.length);
+    this.statements.push(statement);
+  }
+
+  // -- registers ------------------------------------------------------------------------------------------------------------------------
+  /** A whole register (0-15, FR, FV) as it is now. */
+  read(register: number): Node {
+    const known = this.#current[register];
+    if (known !== undefined) return known;
+    this.used |= 1 << register;
+    const node = N.reg(register, register < FR && !this.long ? 32 : 64);
+    this.#current[register] = node;
+    this.statements.push({ kind: "copy", source: node });
+    return node;
+  }
+  write(register: number, value: Node): void {
+    this.used |= 1 << register;
+    const known = this.#current[register];
+    if (known !== undefined) known.until = this.statements.length;
+    this.#append({ kind: "set", register, value }, value);
+    this.#current[register] = undefined;
+  }
+  /** Registers may have changed behind the block's back. */
+  #forget(): void {
+    for (let register = 0; register < REGISTER_COUNT; register++) {
+      const known = this.#current[register];
+      if (known !== undefined) known.until = this.statements.length;
+      this.#current[register] = undefined;
+    }
+    this.#flagSource = undefined;
+  }
+  /** The register slot at byte `offset` of the vCPU's block: low part, or AH CH DH BH at an odd offset. */
+  readSlot(offset: number, bits: number): Node {
+    const whole = this.read((offset - L.GPR) >> 3);
+    return N.truncate((offset & 7) === 0 ? whole : N.shift(Op.i64ShrU, whole, N.i64(8)), bits);
+  }
+  writeSlot(offset: number, bits: number, value: Node): void {
+    const register = (offset - L.GPR) >> 3;
+    if (bits >= 32) {
+      this.write(register, N.truncate(value, bits));
+      return;
+    }
+    const high = (offset & 7) !== 0;
+    const mask = bits === 16 ? 0xffff : high ? 0xff00 : 0xff;
+    const kept = N.and(this.read(register), N.i64(this.long ? ~mask : ~mask >>> 0));
+    const part = N.truncate(value, bits);
+    this.write(register, N.or(kept, high ? N.shift(Op.i64Shl, part, N.i64(8)) : part));
+  }
+
+  // -- memory -----------------------------------------------------------------------------------------------------------------------------
+  /** Leaves before the instruction when `condition` (i32) is not zero. */
+  exitIf(condition: Node): void {
+    if (condition.op === N.CONST && condition.value === 0) return;
+    this.#append({ kind: "exitIf", condition, code: this.side }, condition);
+  }
+  /** A field of the vCPU's block. */
+  field(op: number, wide: boolean, bits: number, offset: number): Node {
+    return this.letNode(N.loadNode(op, wide, bits, N.local(CPU, false), offset));
+  }
+  /** Host address (i32) of `bytes` at linear address `linear`; leaves when the TLB has no right for it. */
+  pointer(linear: Node, bytes: number, access: Access): Node {
+    const at = this.letNode(linear);
+    const mask = (L.TLB_ENTRIES - 1) << L.TLB_SHIFT;
+    const index = N.binary(Op.i32And, false, 32, N.wrap(N.shift(Op.i64ShrU, at, N.i64(12 - L.TLB_SHIFT))), N.i32(mask));
+    const entry = this.letNode(N.binary(Op.i32Add, false, 32, index, N.local(TLB, false)));
+    const tag = N.loadNode(Op.i64Load, true, 64, entry, access === "R" ? L.TLB_R : L.TLB_W);
+    const wanted = N.xor(N.and(N.add(at, N.i64(bytes - 1)), N.i64(-4096)), N.local(CTX, true));
+    this.exitIf(N.binary(Op.i64Ne, false, 1, tag, wanted));
+    const addend = N.loadNode(Op.i32Load, false, 32, entry, L.TLB_ADDEND);
+    return this.letNode(N.binary(Op.i32Add, false, 32, addend, N.wrap(at)));
+  }
+  load(pointer: Node, bits: number): Node {
+    const op = bits === 64 ? Op.i64Load : bits === 32 ? Op.i64Load32u : bits === 16 ? Op.i64Load16u : Op.i64Load8u;
+    return this.letNode(N.loadNode(op, true, bits, pointer, 0));
+  }
+  store(pointer: Node, bits: number, value: Node): void {
+    const op = bits === 64 ? Op.i64Store : bits === 32 ? Op.i64Store32 : bits === 16 ? Op.i64Store16 : Op.i64Store8;
+    this.#append({ kind: "store", op, address: pointer, value, offset: 0 }, pointer, value);
+  }
+
+  // -- whole statements ---------------------------------------------------------------------------------------------------------------------
+  /** Has the interpreter's function carry out operation `u`. */
+  cold(u: number, blockDelta: number, abandoned: number, restarted: number): void {
+    this.#forget();
+    this.statements.push({ kind: "cold", u, blockDelta, abandoned, restarted });
+  }
+  /** Ends the block; `value` is what its last branch asks for. */
+  end(value: Node | undefined): void {
+    this.endValue = value;
+    this.#append({ kind: "end", value }, ...(value === undefined ? [] : [value]));
+  }
+  letNode(a: Node): Node {
+    if (a.op === N.CONST || a.op === N.TEMP || a.op === N.REG || a.op === N.LOCAL) return a;
+    // A load's address may be shared by copies of its node: the temporary is what everybody uses.
+    const target = N.temp(a.wide, a.bits);
+    this.#append({ kind: "let", target, value: a }, a);
+    return target;
+  }
+
+  // -- Sem ------------------------------------------------------------------------------------------------------------------------------------
+  let(a: Node): Node {
+    return this.letNode(a);
+  }
+  imm(value: number | bigint): Node {
+    return N.i64(value);
+  }
+  add(a: Node, b: Node): Node {
+    return N.add(a, b);
+  }
+  sub(a: Node, b: Node): Node {
+    return N.sub(a, b);
+  }
+  mul(a: Node, b: Node): Node {
+    return N.mul(a, b);
+  }
+  and(a: Node, b: Node): Node {
+    return N.and(a, b);
+  }
+  or(a: Node, b: Node): Node {
+    return N.or(a, b);
+  }
+  xor(a: Node, b: Node): Node {
+    return N.xor(a, b);
+  }
+  not(a: Node): Node {
+    return N.xor(a, N.i64(-1));
+  }
+  shl(a: Node, count: Node): Node {
+    return N.shift(Op.i64Shl, a, count);
+  }
+  shr(a: Node, count: Node): Node {
+    return N.shift(Op.i64ShrU, a, count);
+  }
+  sar(a: Node, count: Node): Node {
+    return N.shift(Op.i64ShrS, a, count);
+  }
+  rotl(a: Node, count: Node): Node {
+    return N.binary(Op.i64Rotl, true, 64, a, count);
+  }
+  rotr(a: Node, count: Node): Node {
+    return N.binary(Op.i64Rotr, true, 64, a, count);
+  }
+  eq(a: Node, b: Node): Node {
+    return N.compare(Op.i64Eq, a, b);
+  }
+  ne(a: Node, b: Node): Node {
+    return N.compare(Op.i64Ne, a, b);
+  }
+  ltu(a: Node, b: Node): Node {
+    return N.compare(Op.i64LtU, a, b);
+  }
+  lts(a: Node, b: Node): Node {
+    return N.compare(Op.i64LtS, a, b);
+  }
+  select(condition: Node, ifTrue: Node, ifFalse: Node): Node {
+    return N.select(condition, ifTrue, ifFalse);
+  }
+  sext(a: Node, bits: Width): Node {
+    return N.signExtend(a, bits);
+  }
+  trunc(a: Node, bits: Width): Node {
+    return N.truncate(a, bits);
+  }
+  clz(a: Node): Node {
+    return N.unary(Op.i64Clz, true, 7, a);
+  }
+  ctz(a: Node): Node {
+    return N.unary(Op.i64Ctz, true, 7, a);
+  }
+  popcnt(a: Node): Node {
+    return N.unary(Op.i64Popcnt, true, 7, a);
+  }
+  divU(a: Node, b: Node): Node {
+    return N.binary(Op.i64DivU, true, a.bits, a, b);
+  }
+  remU(a: Node, b: Node): Node {
+    return N.binary(Op.i64RemU, true, Math.min(a.bits, b.bits), a, b);
+  }
+  divS(a: Node, b: Node): Node {
+    return N.binary(Op.i64DivS, true, 64, a, b);
+  }
+  remS(a: Node, b: Node): Node {
+    return N.binary(Op.i64RemS, true, 64, a, b);
+  }
+  gpr(register: number, bits: Width): Node {
+    return N.truncate(this.read(register), bits);
+  }
+  setGpr(register: number, bits: Width, value: Node): void {
+    this.writeSlot(L.GPR + register * 8, bits, value);
+  }
+  guard(condition: Node, _vector: number): void {
+    // The interpreter does the instruction again, and raises.
+    this.exitIf(N.truth(condition));
+  }
+  leaf(name: Leaf, ...args: Node[]): Node {
+    const [x, y] = args as [Node, Node];
+    if (name === "mulHighU") return this.#mulHigh(x, y);
+    if (name === "mulHighS") {
+      const correction = (sign: Node, other: Node): Node => N.and(N.shift(Op.i64ShrS, sign, N.i64(63)), other);
+      return N.sub(N.sub(this.#mulHigh(x, y), correction(x, y)), correction(y, x));
+    }
+    throw new Error(`leaf ${name} has no translation; its instructions are in COLD_ONLY`);
+  }
+  /** High half of an unsigned product, by four products of halves. */
+  #mulHigh(x: Node, y: Node): Node {
+    const half = (value: Node): [Node, Node] => [this.let(N.truncate(value, 32)), this.let(N.shift(Op.i64ShrU, value, N.i64(32)))];
+    const [xl, xh] = half(this.let(x));
+    const [yl, yh] = half(this.let(y));
+    const upper = (value: Node): Node => N.shift(Op.i64ShrU, value, N.i64(32));
+    const middle = this.let(N.add(N.mul(xh, yl), upper(N.mul(xl, yl))));
+    const cross = this.let(N.add(N.mul(xl, yh), N.truncate(middle, 32)));
+    return this.let(N.add(N.add(N.mul(xh, yh), upper(middle)), upper(cross)));
+  }
+
+  // -- flags ------------------------------------------------------------------------------------------------------------------------------------
+  flag(name: Flag): Node {
+    const source = this.#flagSource;
+    if (source !== undefined) {
+      if (name === "ZF") return source.x ? N.compare(Op.i64Eq, source.x, source.y!) : N.compare(Op.i64Eq, source.result, N.i64(0));
+      if (name === "SF") return N.compare(Op.i64LtS, source.result, N.i64(0));
+      if (source.logic && (name === "CF" || name === "OF" || name === "AF")) return N.i64(0);
+      if (name === "CF" && source.x) return N.compare(Op.i64LtU, source.x, source.y!);
+    }
+    return flagOf<Node>(this, name, this.read(FR), this.read(FV));
+  }
+  /** Conditions B to G in one comparison, where the operands that were compared are at hand. */
+  condition(code: number): Node | undefined {
+    const source = this.#flagSource;
+    if (source === undefined) return undefined;
+    const { x, y, result, bits } = source;
+    if (x !== undefined && y !== undefined) {
+      const unsigned = [Op.i64LtU, Op.i64GeU, Op.i64Eq, Op.i64Ne, Op.i64LeU, Op.i64GtU][code - 2];
+      if (unsigned !== undefined) return N.compare(unsigned, x, y);
+      const signed = [Op.i64LtS, Op.i64GeS, Op.i64LeS, Op.i64GtS][code - 12];
+      if (signed !== undefined) return N.compare(signed, N.signExtend(x, bits), N.signExtend(y, bits));
+    } else if (source.logic) {
+      const op = { 6: Op.i64Eq, 7: Op.i64Ne, 12: Op.i64LtS, 13: Op.i64GeS, 14: Op.i64LeS, 15: Op.i64GtS }[code];
+      if (op !== undefined) return N.compare(op, result, N.i64(0));
+    }
+    return undefined;
+  }
+  setFlags(effect: FlagEffect<Node>, bits: Width, when: Node | undefined): void {
+    if (when?.op === N.CONST) {
+      if (when.value !== 0) this.setFlags(effect, bits, undefined);
+      return;
+    }
+    const words = flagWords<Node>(this, effect, bits, { fr: () => this.read(FR), fv: () => this.read(FV) });
+    const fr = words.fr === undefined ? undefined : this.let(words.fr);
+    const fv = this.let(words.fv);
+    const chosen = (value: Node, old: number): Node => (when === undefined ? value : N.select(when, value, this.read(old)));
+    if (fr !== undefined) this.write(FR, chosen(fr, FR));
+    this.write(FV, chosen(fv, FV));
+    this.#flagSource = undefined;
+    if (when === undefined && fr !== undefined && effect.kind !== "bits") {
+      const compared = effect.kind === "arith" ? effect.compared : undefined;
+      this.#flagSource = { result: fr, logic: effect.kind === "logic", bits, ...(compared ? { x: compared[0], y: compared[1] } : {}) };
+    }
+  }
+
+  // -- cleaning up ------------------------------------------------------------------------------------------------------------------------------
+  /** Drops what nobody needs. `flagsNeeded`: some successor may read the flags before it sets them. */
+  clean(flagsNeeded: boolean): void {
+    let needed = (1 << REGISTER_COUNT) - 1;
+    if (!flagsNeeded) needed &= ~((1 << FR) | (1 << FV));
+    const all = (1 << REGISTER_COUNT) - 1;
+    const reads = (node: Node): number => {
+      let mask = 0;
+      if (node.op === N.REG && node.last <= node.until) mask = 1 << (node.value as number);
+      if (node.a !== undefined) mask |= reads(node.a);
+      if (node.b !== undefined) mask |= reads(node.b);
+      if (node.c !== undefined) mask |= reads(node.c);
+      return mask;
+    };
+    const release = (node: Node): void => {
+      if (node.op === N.TEMP) node.uses--;
+      if (node.a !== undefined) release(node.a);
+      if (node.b !== undefined) release(node.b);
+      if (node.c !== undefined) release(node.c);
+    };
+    for (let at = this.statements.length - 1; at >= 0; at--) {
+      const s = this.statements[at]!;
+      switch (s.kind) {
+        case "let":
+          if (s.target.uses === 0) {
+            release(s.value);
+            this.statements[at] = undefined;
+          } else needed |= reads(s.value);
+          break;
+        case "set":
+          if ((needed & (1 << s.register)) === 0) {
+            release(s.value);
+            this.statements[at] = undefined;
+          } else needed = (needed & ~(1 << s.register)) | reads(s.value);
+          break;
+        case "store":
+          needed |= reads(s.address) | reads(s.value);
+          break;
+        case "end":
+          if (s.value !== undefined) needed |= reads(s.value);
+          break;
+        case "copy":
+          if (s.source.last <= s.source.until) this.statements[at] = undefined;
+          else needed |= 1 << (s.source.value as number);
+          break;
+        default:
+          needed = all;
+      }
+    }
+  }
+}

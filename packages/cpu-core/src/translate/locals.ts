@@ -1,0 +1,30 @@
+/** The locals of a translated function and the numbers with which it ends. */
+
+/** Parameters: the vCPU's block, which entry to begin at, and the address that all offsets of the region count from. */
+export const CPU = 0;
+export const NEXT = 1;
+export const BASE = 2;
+/** 16 general registers, then the two flag words (isa/flag-words.ts). */
+export const REGISTERS = 3;
+export const FR = 16;
+export const FV = 17;
+export const REGISTER_COUNT = 18;
+export const CTX = REGISTERS + REGISTER_COUNT;
+/** Instructions left in this run. */
+export const COUNT = CTX + 1;
+/** Where to go on after leaving. */
+export const TARGET = COUNT + 1;
+export const TLB = TARGET + 1;
+export const EXIT = TLB + 1;
+/** Temporaries: i64 ones, then i32 ones. */
+export const TEMPS = EXIT + 1;
+export const FIXED_I64 = TLB - REGISTERS;
+export const FIXED_I32 = TEMPS - TLB;
+
+/** Largest distance of an instruction from its region's base. */
+export const MAX_DELTA = 0x7fffff;
+
+/** What a leaving unit knows in one constant: offset of RIP, instructions that were counted but not done, and a UNIT_*. */
+export function exitCode(delta: number, undo: number, kind: number): number {
+  return (delta << 8) | (undo << 2) | kind;
+}

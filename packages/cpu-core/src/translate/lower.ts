@@ -1,0 +1,318 @@
+/**
+ * From a decoded block to its translation: reads the operations that the decoder made for the interpreter, and has each instruction's
+ * meaning spoken in BlockCode's vocabulary. What is not spoken there is done by the interpreter's own function, in the middle of the unit
+ * ("cold"), or after leaving it.
+ */
+import * as L from "../layout.js";
+import { condition } from "../isa/conditions.js";
+import type { BranchEntry, FamilyEntry, StackEntry } from "../isa/define.js";
+import { RBP, RCX, RSP, type Width } from "../isa/sem.js";
+import { type Handler, immediateWidth, type Shape, SPECIAL_HANDLERS } from "../interp/handlers.js";
+import type { Access, BlockCode } from "./block-code.js";
+import { exitCode } from "./locals.js";
+import * as N from "./node.js";
+import type { Node } from "./node.js";
+import { Op } from "./wasm.js";
+
+/** How a block ends; offsets count from the region's base. */
+export type Ending =
+  | { kind: "goto"; target: number }
+  /** The condition is the block's end value. */
+  | { kind: "branch"; taken: number; next: number }
+  /** To the address that is the block's end value; after a call, `back` is where it returns to. */
+  | { kind: "indirect"; back: number | undefined }
+  | { kind: "call"; target: number; back: number }
+  /** The interpreter goes on at `at`; `next` is what follows that instruction. */
+  | { kind: "interpret"; at: number; next: number };
+
+/** Instructions whose meaning needs a function of the engine. */
+const COLD_ONLY = new Set(["DIV", "IDIV", "CRC32", "PDEP", "PEXT"]);
+
+/** The operation at `u`, as the decoder wrote it. */
+export class Uop {
+  constructor(
+    readonly view: DataView,
+    readonly at: number,
+    readonly blockDelta: number,
+  ) {}
+  u8(offset: number): number {
+    return this.view.getUint8(this.at + offset);
+  }
+  u16(offset: number): number {
+    return this.view.getUint16(this.at + offset, true);
+  }
+  get delta(): number {
+    return this.blockDelta + this.u16(L.U_DELTA);
+  }
+  get next(): number {
+    return this.delta + this.u8(L.U_LEN);
+  }
+  get immediate(): bigint {
+    return this.view.getBigInt64(this.at + L.U_IMM, true);
+  }
+  get displacement(): number {
+    return this.view.getInt32(this.at + L.U_DISP, true);
+  }
+  slot(number: number): number {
+    return this.u16(number === 0 ? L.U_DST : number === 1 ? L.U_SRC : L.U_AUX);
+  }
+}
+
+/** What an operation is to the translator. */
+export type Treatment = "inline" | "cold" | "interpret";
+
+export function treatmentOf(handler: Handler | undefined, uop: Uop, long: boolean): Treatment {
+  if (handler === undefined) return "interpret";
+  const { entry } = handler;
+  const otherwise: Treatment = handler.class === "cold" ? "cold" : "interpret";
+  switch (entry.type) {
+    case "outlined":
+      return handler.class === "sys" ? "interpret" : "cold";
+    case "stack":
+    case "branch":
+      if (handler.class === "sys" || handler.opsize === 16 || handler.shapes.some((s) => s.kind === "m" && !canAddress(uop, long)))
+        return "interpret";
+      return entry.type === "stack" && entry.kind === "pop" && handler.shapes[0]?.kind === "m" ? "interpret" : "inline";
+    case "family":
+      if (COLD_ONLY.has(entry.mnemonic)) return otherwise;
+      return handler.shapes.some(
+        (s, i) => s.kind === "m" && entry.roles[i] !== undefined && entry.roles[i] !== "a" && !canAddress(uop, long),
+      )
+        ? otherwise
+        : "inline";
+  }
+}
+
+/** Plain operands; FS and GS with a base. Everything else (other widths, limits to check) is for the interpreter. */
+function canAddress(uop: Uop, long: boolean): boolean {
+  const path = uop.u8(L.U_SEG);
+  if ((path & 8) === 0) return true;
+  return !long && (path & 7) >= L.FS && path >> 4 === 1;
+}
+
+/** Code attributes of a data segment that reads and writes anywhere: present, writable, not code, expands up. */
+const DATA_MASK = 0x8e;
+const DATA_PLAIN = 0x82;
+
+export class Lowering {
+  constructor(
+    readonly code: BlockCode,
+    readonly long: boolean,
+    /** vCPU-relative address of the region's base as a local. */
+    readonly base: Node,
+  ) {}
+
+  /** An address at `delta` from the base. */
+  address(delta: number): Node {
+    const sum = N.add(this.base, N.i64(delta));
+    return this.long ? sum : N.truncate(sum, 32);
+  }
+
+  #register(slot: number): Node {
+    return this.code.read((slot - L.GPR) >> 3);
+  }
+  /** Base, index and displacement, without the segment and not yet cut to the address size. */
+  #offset(uop: Uop): Node {
+    const base = uop.u16(L.U_BASE);
+    const index = uop.u16(L.U_INDEX);
+    let sum: Node;
+    if (base === L.RIP_BASE) return N.add(this.base, N.i64(uop.blockDelta + uop.displacement));
+    sum = base === L.ZERO ? N.i64(0) : this.#register(base);
+    if (index !== L.ZERO) sum = N.add(sum, N.shift(Op.i64Shl, this.#register(index), N.i64(uop.u8(L.U_SCALE))));
+    return N.add(sum, N.i64(uop.displacement));
+  }
+  /** Linear address of the memory operand. */
+  linear(uop: Uop): Node {
+    const path = uop.u8(L.U_SEG);
+    let address = this.#offset(uop);
+    if (!this.long) address = N.truncate(address, 32);
+    if ((path & 0x48) === 0) return address;
+    const segment = L.SEG + (path & 7) * L.SEG_SIZE;
+    if (!this.long) {
+      // A limit of 4 GiB on a plain data segment never faults; anything else goes the long way.
+      const limit = this.code.field(Op.i32Load, false, 32, segment + L.SEG_LIMIT);
+      this.code.exitIf(N.binary(Op.i32Ne, false, 1, limit, N.i32(-1)));
+      const access = this.code.field(Op.i32Load, false, 32, segment + L.SEG_ACCESS);
+      this.code.exitIf(N.binary(Op.i32Ne, false, 1, N.binary(Op.i32And, false, 8, access, N.i32(DATA_MASK)), N.i32(DATA_PLAIN)));
+    }
+    const sum = N.add(this.code.field(Op.i64Load, true, 64, segment + L.SEG_BASE), address);
+    return this.long ? sum : N.truncate(sum, 32);
+  }
+  /** The word that a bit-string instruction means. */
+  #bitWord(uop: Uop, bits: number): Node {
+    const number = N.signExtend(this.code.readSlot(uop.slot(0), bits), bits);
+    const words = N.shift(Op.i64ShrS, number, N.i64(Math.log2(bits)));
+    const sum = N.add(this.linear(uop), N.shift(Op.i64Shl, words, N.i64(Math.log2(bits / 8))));
+    return this.long ? sum : N.truncate(sum, 32);
+  }
+
+  family(uop: Uop, handler: Handler, entry: FamilyEntry): void {
+    const { code } = this;
+    let pointer: Node | undefined;
+    const operands = handler.shapes.map((shape, i): Node => {
+      const role = entry.roles[i];
+      if (role === undefined) return N.i64(0);
+      if (shape.kind === "i") return N.i64(BigInt.asUintN(immediateWidth(handler, shape), uop.immediate));
+      if (shape.kind === "r") return role === "w" ? N.i64(0) : code.let(code.readSlot(uop.slot(shape.slot), shape.bits));
+      if (role === "a") return code.let(this.#effective(uop));
+      const access: Access = role === "r" ? "R" : role === "w" ? "W" : "RW";
+      const linear = shape.operand.bitString ? this.#bitWord(uop, shape.bits) : this.linear(uop);
+      pointer = code.pointer(linear, shape.bits / 8, access);
+      return role === "w" ? N.i64(0) : code.load(pointer, shape.bits);
+    });
+    const bits = (handler.shapes[0]?.bits ?? 64) as Width;
+    const effect = entry.meaning<Node>(
+      code,
+      operands,
+      bits,
+      handler.shapes.map((s) => s.bits as Width),
+    );
+    // All results are computed before any is written.
+    const out = handler.shapes.map((_, i) => (effect.out?.[i] === undefined ? undefined : code.let(effect.out[i])));
+    const writeIf = effect.writeIf === undefined ? undefined : code.let(effect.writeIf);
+    const flagsIf = effect.flagsIf === undefined ? undefined : code.let(effect.flagsIf);
+    for (const i of [3, 2, 1, 0]) {
+      const value = out[i];
+      const shape = handler.shapes[i];
+      if (value === undefined || shape === undefined) continue;
+      if (shape.kind === "m") code.store(pointer!, shape.bits, value);
+      else this.#writeRegister(uop, shape, value, writeIf);
+    }
+    if (effect.flags) code.setFlags(effect.flags, bits, flagsIf);
+  }
+  #writeRegister(uop: Uop, shape: Shape, value: Node, writeIf: Node | undefined): void {
+    const slot = uop.slot(shape.slot);
+    if (writeIf === undefined) {
+      this.code.writeSlot(slot, shape.bits, value);
+      return;
+    }
+    const register = (slot - L.GPR) >> 3;
+    const before = this.code.read(register);
+    this.code.writeSlot(slot, shape.bits, value);
+    this.code.write(register, N.select(writeIf, this.code.read(register), before));
+  }
+  #effective(uop: Uop): Node {
+    const size = uop.u8(L.U_SEG) >> 4;
+    return size === 2 ? this.#offset(uop) : N.truncate(this.#offset(uop), size === 1 ? 32 : 16);
+  }
+
+  #wrapStack(handler: Handler, value: Node): Node {
+    return handler.stack === "s32" ? N.truncate(value, 32) : value;
+  }
+  #push(handler: Handler, value: Node): void {
+    const { code } = this;
+    const bytes = handler.opsize / 8;
+    const sp = code.let(this.#wrapStack(handler, N.add(code.read(RSP), N.i64(-bytes))));
+    code.store(code.pointer(sp, bytes, "W"), handler.opsize, value);
+    code.write(RSP, sp);
+  }
+  /** A branch's or push's operand. */
+  #operand(uop: Uop, handler: Handler): Node {
+    const shape = handler.shapes[0]!;
+    const { code } = this;
+    if (shape.kind === "r") return code.let(code.readSlot(uop.slot(shape.slot), handler.opsize));
+    if (shape.kind === "m") return code.load(code.pointer(this.linear(uop), handler.opsize / 8, "R"), handler.opsize);
+    return N.i64(BigInt.asUintN(handler.opsize, uop.immediate));
+  }
+  stack(uop: Uop, handler: Handler, entry: StackEntry): void {
+    const { code } = this;
+    const bytes = handler.opsize / 8;
+    if (entry.kind === "push") {
+      this.#push(handler, this.#operand(uop, handler));
+      return;
+    }
+    const sp = code.let(this.#wrapStack(handler, code.read(entry.kind === "leave" ? RBP : RSP)));
+    const value = code.load(code.pointer(sp, bytes, "R"), handler.opsize);
+    code.write(RSP, this.#wrapStack(handler, N.add(sp, N.i64(bytes))));
+    code.writeSlot(entry.kind === "leave" ? L.GPR + RBP * 8 : uop.slot(handler.shapes[0]!.slot), handler.opsize, value);
+  }
+
+  /** A target that is not canonical is the fault of the branch: the interpreter raises it. */
+  #checkedTarget(target: Node): Node {
+    if (this.long) {
+      const extended = N.shift(Op.i64ShrS, N.shift(Op.i64Shl, target, N.i64(16)), N.i64(16));
+      this.code.exitIf(N.binary(Op.i64Ne, false, 1, extended, target));
+    }
+    return target;
+  }
+
+  branch(uop: Uop, handler: Handler, entry: BranchEntry): Ending {
+    const { code } = this;
+    const target = (): number => uop.blockDelta + Number(uop.immediate);
+    const conditional = (test: Node): Ending => {
+      code.end(N.truth(test));
+      return { kind: "branch", taken: target(), next: uop.next };
+    };
+    switch (entry.kind) {
+      case "jmp":
+        code.end(undefined);
+        return { kind: "goto", target: target() };
+      case "jcc":
+        code.end(N.truth(condition<Node>(code, entry.condition)));
+        return { kind: "branch", taken: target(), next: uop.next };
+      case "call":
+        this.#push(handler, this.address(uop.next));
+        code.end(undefined);
+        return { kind: "call", target: target(), back: uop.next };
+      case "jmpIndirect":
+      case "callIndirect": {
+        const to = this.#checkedTarget(this.#operand(uop, handler));
+        if (entry.kind === "callIndirect") this.#push(handler, this.address(uop.next));
+        code.end(to);
+        return { kind: "indirect", back: entry.kind === "callIndirect" ? uop.next : undefined };
+      }
+      case "ret":
+      case "retImm": {
+        const sp = code.let(this.#wrapStack(handler, code.read(RSP)));
+        const bytes = handler.opsize / 8;
+        const to = this.#checkedTarget(code.load(code.pointer(sp, bytes, "R"), handler.opsize));
+        const more = entry.kind === "retImm" ? Number(uop.immediate & 0xffffn) : 0;
+        code.write(RSP, this.#wrapStack(handler, N.add(sp, N.i64(bytes + more))));
+        code.end(to);
+        return { kind: "indirect", back: undefined };
+      }
+      case "loop":
+      case "loope":
+      case "loopne": {
+        const zf = entry.kind === "loop" ? N.i64(1) : code.let(code.flag("ZF"));
+        const left = code.let(this.#countRegister(uop, -1));
+        const width = [16, 32, 64][(uop.u8(L.U_SEG) >> 4) & 3]!;
+        code.writeSlot(L.GPR + RCX * 8, width, left);
+        const more = code.ne(left, N.i64(0));
+        return conditional(N.and(more, entry.kind === "loopne" ? N.xor(zf, N.i64(1)) : zf));
+      }
+      case "jcxz":
+        return conditional(code.eq(this.#countRegister(uop, 0), N.i64(0)));
+    }
+  }
+  #countRegister(uop: Uop, change: number): Node {
+    const width = [16, 32, 64][(uop.u8(L.U_SEG) >> 4) & 3]!;
+    return N.truncate(N.add(this.code.read(RCX), N.i64(change)), width);
+  }
+
+  /** All operations of a block; its ending. */
+  block(view: DataView, header: number, blockDelta: number, handlers: readonly Handler[]): Ending {
+    const count = view.getUint32(header + L.H_REAL, true);
+    const first = SPECIAL_HANDLERS.length;
+    for (let i = 0; i < count; i++) {
+      const uop = new Uop(view, header + L.HEADER_SIZE + i * L.UOP_SIZE, blockDelta);
+      const handler = handlers[uop.u16(L.U_OP) - first];
+      const treatment = treatmentOf(handler, uop, this.long);
+      this.code.begin(uop.delta, count - i);
+      if (treatment === "interpret") {
+        this.code.end(undefined);
+        return { kind: "interpret", at: i, next: uop.next };
+      }
+      if (treatment === "cold") {
+        this.code.cold(uop.at, blockDelta, exitCode(uop.delta, count - i, L.UNIT_LOOK), exitCode(uop.next, count - i - 1, L.UNIT_LOOK));
+        continue;
+      }
+      const { entry } = handler!;
+      if (entry.type === "family") this.family(uop, handler!, entry);
+      else if (entry.type === "stack") this.stack(uop, handler!, entry);
+      else if (entry.type === "branch") return this.branch(uop, handler!, entry);
+    }
+    this.code.end(undefined);
+    return { kind: "goto", target: blockDelta + view.getUint32(header + L.H_BYTES, true) };
+  }
+}

@@ -1,0 +1,258 @@
+/**
+ * Translations of one machine: asked for by blocks that have run often, compiled off the main path while the interpreter goes on, entered
+ * through the engine's table, dropped with the blocks that they contain. Nothing here runs while guests do their work in units.
+ */
+import type { CodeRegion, PrivilegeLevel } from "@paravane/paravirt-ops";
+import * as L from "../layout.js";
+import type { Handler } from "../interp/handlers.js";
+import { type BlockSource, formRegion } from "./region.js";
+import { type UnitBlock, writeUnit } from "./unit.js";
+import { type ByteWriter, writeModule } from "./wasm.js";
+
+/** When blocks are translated. */
+export interface TranslationTuning {
+  /** Runs of a block in the interpreter before it is translated. */
+  readonly heat?: number;
+  /** Runs of a block before a neighbour's translation takes it along. */
+  readonly leastRuns?: number;
+  /** Compiles at the end of the vCPU's run instead of in the background. */
+  readonly synchronous?: boolean;
+}
+
+const HEAT = 1500;
+const LEAST_RUNS = 200;
+/** Bytes of WebAssembly after which everything is forgotten, so that a guest that writes code forever finds a bound. */
+const MAX_CODE_BYTES = 48 << 20;
+/** Units written before a run is over are compiled together, this many at most to a module. */
+const BATCH = 64;
+
+/** What the translator uses of the engine's instance. */
+export interface TranslatorEngine {
+  readonly table: WebAssembly.Table;
+  coldOp(cpu: number, u: number): number;
+}
+
+export interface TranslatorOptions extends TranslationTuning {
+  readonly view: DataView;
+  readonly memory: WebAssembly.Memory;
+  readonly engine: TranslatorEngine;
+  readonly handlers: readonly Handler[];
+  /** False: nothing is ever translated. */
+  readonly enabled: boolean;
+}
+
+interface Unit {
+  readonly blocks: readonly UnitBlock[];
+  readonly entries: readonly UnitBlock[];
+  readonly bytes: number;
+  readonly instructions: number;
+  /** Linear address of the first instruction, then. */
+  readonly address: bigint;
+  readonly level: PrivilegeLevel;
+  /** Until it is compiled. */
+  body: ByteWriter | undefined;
+  /** Index in the engine's table, once it is there. */
+  slot: number;
+  dead: boolean;
+}
+
+const TYPE = { parameters: 2, name: "coldOp" } as const;
+
+export class Translator {
+  readonly #view: DataView;
+  readonly #queue: Unit[] = [];
+  /** Units by the blocks that they contain. */
+  readonly #byBlock = new Map<number, Set<Unit>>();
+  readonly #freeSlots: number[] = [];
+  #generation = 0;
+  #compiling = 0;
+  /** Since the beginning: units written and dropped, their size in bytes and guest instructions, modules compiled, host ms spent writing. */
+  readonly #counts = { units: 0, unitsDropped: 0, unitBytes: 0, unitInstructions: 0, modules: 0, translateMs: 0 };
+  #liveBytes = 0;
+
+  readonly #heat: number;
+  readonly #leastRuns: number;
+
+  constructor(readonly options: TranslatorOptions) {
+    this.#view = options.view;
+    this.#heat = options.enabled ? (options.heat ?? HEAT) : 0;
+    this.#leastRuns = options.leastRuns ?? LEAST_RUNS;
+  }
+
+  /** How often a block of this mode runs before it is translated; 0 where there is no translation: 16-bit code, segments that are not flat. */
+  heat(mode: number): number {
+    if (mode & (L.MODE_SINGLE | L.MODE_V86)) return 0;
+    if (mode & L.MODE_64) return this.#heat;
+    const flat = L.MODE_FLAT | L.MODE_CS32 | L.MODE_SS32 | L.MODE_PE;
+    return (mode & flat) === flat ? this.#heat : 0;
+  }
+
+  /** What is translated at present. Entries and exits are not counted by region. */
+  regions(): readonly CodeRegion[] {
+    const units = new Set<Unit>();
+    for (const containing of this.#byBlock.values()) for (const unit of containing) if (unit.slot >= 0) units.add(unit);
+    return [...units].map(({ address, level, instructions, bytes }) => ({
+      tier: "jit",
+      address,
+      level,
+      instructions,
+      bytes,
+      entries: 0,
+      exits: {},
+    }));
+  }
+
+  /** Counters by name; see Core.stats. */
+  get stats(): Readonly<Record<string, number>> {
+    const counter = (at: number): number => Number(this.#view.getBigUint64(at, true));
+    return {
+      ...this.#counts,
+      unitRuns: counter(L.UNIT_RUNS_PTR),
+      "tiers.jit.instructions": counter(L.UNIT_INSTRUCTIONS_PTR),
+      "exits.interpret": counter(L.UNIT_SIDES_PTR),
+      "exits.look": counter(L.UNIT_LOOKS_PTR),
+      "exits.untranslated": counter(L.UNIT_MISSES_PTR),
+    };
+  }
+
+  /** Block `header`, which begins at vCPU `cpu`'s RIP, has run often: writes its region, to be compiled by the next `pump`. */
+  hot(cpu: number, header: number): void {
+    const started = performance.now();
+    const mode = this.#view.getUint32(header + L.H_MODE, true);
+    const address = this.#view.getBigUint64(cpu + L.RIP, true);
+    const level = this.#view.getUint32(cpu + L.CPL, true) as PrivilegeLevel;
+    const region = formRegion(this.#source(cpu), header, mode, address, this.#leastRuns);
+    const code = writeUnit(region);
+    this.#counts.translateMs += performance.now() - started;
+    if (code === undefined) return;
+    const { body, blocks, entries, instructions } = code;
+    const unit: Unit = { blocks, entries, bytes: body.length, instructions, address, level, body, slot: -1, dead: false };
+    for (const block of blocks) {
+      const units = this.#byBlock.get(block.header) ?? new Set();
+      units.add(unit);
+      this.#byBlock.set(block.header, units);
+      this.#setState(block.header, this.#view.getUint32(block.header + L.H_STATE, true) | L.BLOCK_TRANSLATED);
+    }
+    this.#queue.push(unit);
+    this.#liveBytes += unit.bytes;
+    this.#counts.units++;
+    this.#counts.unitBytes += unit.bytes;
+    this.#counts.unitInstructions += instructions;
+  }
+
+  #setState(header: number, state: number): void {
+    this.#view.setUint32(header + L.H_STATE, state, true);
+  }
+
+  #source(cpu: number): BlockSource {
+    const view = this.#view;
+    const hot = this.#heat;
+    const hash = view.getUint32(L.BLOCK_HASH_PTR, true);
+    const tlb = view.getUint32(cpu + L.TLB, true);
+    const context = view.getBigUint64(cpu + L.CTX, true);
+    return {
+      view,
+      handlers: this.options.handlers,
+      find(host, mode) {
+        const chain = hash + (((host ^ (mode << 4) ^ (mode >>> 6)) & (L.BLOCK_HASH_ENTRIES - 1)) << 2);
+        for (let at = view.getUint32(chain, true); at !== 0; at = view.getUint32(at + L.H_NEXT, true))
+          if (view.getUint32(at + L.H_HOST, true) === host && view.getUint32(at + L.H_MODE, true) === mode) return at;
+        return 0;
+      },
+      hostOf(linear) {
+        const entry = tlb + ((Number((linear >> 12n) & 0xffffffn) & (L.TLB_ENTRIES - 1)) << L.TLB_SHIFT);
+        if (view.getBigUint64(entry + L.TLB_X, true) !== ((linear & ~0xfffn) ^ context)) return 0;
+        return (view.getUint32(entry + L.TLB_ADDEND, true) + Number(linear & 0xffffffffn)) >>> 0;
+      },
+      runs(header) {
+        if (view.getUint32(header + L.H_UNIT, true) !== 0) return 0;
+        const heat = view.getUint32(header + L.H_HEAT, true);
+        return heat > hot ? Number.POSITIVE_INFINITY : hot - heat;
+      },
+    };
+  }
+
+  /** Between two runs: compiles what was written. */
+  pump(): void {
+    if (this.#liveBytes > MAX_CODE_BYTES) this.#dropAll();
+    if (this.#queue.length === 0 || this.#compiling > 0) return;
+    const batch = this.#queue.splice(0, BATCH).filter((unit) => !unit.dead);
+    if (batch.length === 0) return;
+    const bytes = writeModule(
+      [TYPE],
+      batch.map((unit) => unit.body!),
+    );
+    for (const unit of batch) unit.body = undefined;
+    const imports = { env: { memory: this.options.memory }, engine: { coldOp: this.options.engine.coldOp } };
+    this.#counts.modules++;
+    if (this.options.synchronous) {
+      this.#install(batch, new WebAssembly.Instance(new WebAssembly.Module(bytes), imports));
+      return;
+    }
+    this.#compiling++;
+    const generation = this.#generation;
+    void WebAssembly.instantiate(bytes, imports).then(({ instance }) => {
+      this.#compiling--;
+      if (generation === this.#generation) this.#install(batch, instance);
+    });
+  }
+
+  #install(batch: readonly Unit[], instance: WebAssembly.Instance): void {
+    const { table } = this.options.engine;
+    batch.forEach((unit, i) => {
+      if (unit.dead) return;
+      unit.slot = this.#freeSlots.pop() ?? table.grow(1);
+      table.set(unit.slot, instance.exports[String(i)]);
+      unit.entries.forEach((block, entry) => {
+        this.#view.setUint32(block.header + L.H_UNIT, (unit.slot << 8) | entry, true);
+        this.#view.setInt32(block.header + L.H_UNIT_DELTA, block.delta, true);
+      });
+    });
+  }
+
+  /** The engine has dropped a block: what contains it is no longer right. */
+  dropped(header: number): void {
+    for (const unit of this.#byBlock.get(header) ?? []) this.#kill(unit);
+  }
+
+  #kill(unit: Unit): void {
+    if (unit.dead) return;
+    unit.dead = true;
+    this.#counts.unitsDropped++;
+    this.#liveBytes -= unit.bytes;
+    for (const { header } of unit.blocks) {
+      const units = this.#byBlock.get(header);
+      units?.delete(unit);
+      if (units?.size === 0) this.#byBlock.delete(header);
+      this.#view.setUint32(header + L.H_HEAT, this.#heat, true);
+    }
+    if (unit.slot < 0) return;
+    for (const { header } of unit.entries)
+      if (this.#view.getUint32(header + L.H_UNIT, true) >>> 8 === unit.slot) this.#view.setUint32(header + L.H_UNIT, 0, true);
+    this.options.engine.table.set(unit.slot, null);
+    this.#freeSlots.push(unit.slot);
+  }
+
+  #dropAll(): void {
+    for (const units of [...this.#byBlock.values()]) for (const unit of [...units]) this.#kill(unit);
+  }
+
+  /** All decoded blocks are gone, their memory is used anew. */
+  flushed(): void {
+    this.#generation++;
+    const { table } = this.options.engine;
+    const slots = new Set<number>();
+    for (const units of this.#byBlock.values())
+      for (const unit of units) {
+        unit.dead = true;
+        if (unit.slot >= 0) slots.add(unit.slot);
+      }
+    for (const slot of slots) {
+      table.set(slot, null);
+      this.#freeSlots.push(slot);
+    }
+    this.#byBlock.clear();
+    this.#queue.length = 0;
+    this.#liveBytes = 0;
+  }
+}

@@ -1,0 +1,464 @@
+/**
+ * Writes a region as one WebAssembly function (cpu, entry, base) -> UNIT_*: registers come from the vCPU's block into locals at the start and
+ * go back at the end; inside, control stays in structured code, or passes the dispatcher at its top.
+ */
+import * as L from "../layout.js";
+import type { BlockCode, Statement } from "./block-code.js";
+import {
+  BASE,
+  COUNT,
+  CPU,
+  CTX,
+  EXIT,
+  exitCode,
+  FIXED_I32,
+  FIXED_I64,
+  FR,
+  FV,
+  NEXT,
+  REGISTER_COUNT,
+  REGISTERS,
+  TARGET,
+  TEMPS,
+  TLB,
+} from "./locals.js";
+import * as N from "./node.js";
+import type { Node } from "./node.js";
+import type { Region, RegionBlock } from "./region.js";
+import { headOf, type Item, type Structure, structureOf } from "./structure.js";
+import { ByteWriter, Op, TYPE_I32, TYPE_I64 } from "./wasm.js";
+
+/** Index of the one imported function, `coldOp(cpu, u) -> i32`. */
+const COLD_OP = 0;
+
+/** A block by where it was decoded to, and its offset from its unit's base. */
+export interface UnitBlock {
+  readonly header: number;
+  readonly delta: number;
+}
+
+export interface UnitCode {
+  readonly body: ByteWriter;
+  /** Everything that the unit was made from. */
+  readonly blocks: readonly UnitBlock[];
+  /** Blocks that can be entered, by the number that `entry` gives. */
+  readonly entries: readonly UnitBlock[];
+  readonly instructions: number;
+}
+
+/** An open block or loop; `target` is the region block that a branch to it reaches. */
+interface Label {
+  readonly kind: "forward" | "loop" | "dispatch" | "side" | "leave";
+  readonly target: number;
+}
+
+class UnitWriter {
+  readonly out = new ByteWriter();
+  readonly #labels: Label[] = [];
+  readonly #structure: Structure;
+  readonly #used: number;
+  readonly #entryNumber = new Map<number, number>();
+  /** Most temporaries of each type that any block needs at once. */
+  #wideTemps = 0;
+  #narrowTemps = 0;
+
+  constructor(readonly region: Region) {
+    const { blocks } = region;
+    const entries = blocks.flatMap((block, i) => (block.entry ? [i] : []));
+    this.#structure = structureOf(
+      blocks.map((block) => this.#successors(block)),
+      entries,
+    );
+    this.#structure.entries.forEach((block, number) => {
+      this.#entryNumber.set(block, number);
+    });
+    let used = 0;
+    for (const { code } of blocks) used |= code.used;
+    this.#used = used | (1 << FR) | (1 << FV);
+    for (const { code } of blocks) {
+      code.clean(true);
+      this.#assignTemps(code);
+    }
+  }
+
+  #successors({ ending }: RegionBlock): number[] {
+    const inside = (delta: number): number[] => {
+      const block = this.region.at(delta);
+      return block === undefined ? [] : [block];
+    };
+    switch (ending.kind) {
+      case "goto":
+      case "call":
+        return inside(ending.target);
+      case "branch":
+        return [...inside(ending.taken), ...inside(ending.next)];
+      default:
+        return [];
+    }
+  }
+
+  /** Gives each temporary a local; a local is free again after its last use. */
+  #assignTemps(code: BlockCode): void {
+    const free: { wide: number[]; narrow: number[] } = { wide: [], narrow: [] };
+    let wide = 0;
+    let narrow = 0;
+    const releases = new Map<number, Node[]>();
+    const take = (node: Node): void => {
+      node.local = (node.wide ? free.wide : free.narrow).pop() ?? (node.wide ? wide++ : narrow++);
+      const list = releases.get(node.last) ?? [];
+      list.push(node);
+      releases.set(node.last, list);
+    };
+    code.statements.forEach((s, at) => {
+      if (s?.kind === "let") take(s.target);
+      else if (s?.kind === "copy") take(s.source);
+      for (const node of releases.get(at) ?? []) (node.wide ? free.wide : free.narrow).push(node.local);
+    });
+    this.#wideTemps = Math.max(this.#wideTemps, wide);
+    this.#narrowTemps = Math.max(this.#narrowTemps, narrow);
+  }
+
+  write(): UnitCode {
+    const { region, out } = this;
+    const body = new ByteWriter();
+    body.u32(4);
+    for (const [count, type] of [
+      [FIXED_I64, TYPE_I64],
+      [FIXED_I32, TYPE_I32],
+      [this.#wideTemps, TYPE_I64],
+      [this.#narrowTemps, TYPE_I32],
+    ] as const) {
+      body.u32(count);
+      body.byte(type);
+    }
+    this.#enter();
+    this.#open(Op.block, { kind: "leave", target: -1 });
+    this.#open(Op.block, { kind: "side", target: -1 });
+    this.#open(Op.loop, { kind: "dispatch", target: -1 });
+    this.#sequence(this.#structure.items, true);
+    this.#close();
+    out.op(Op.unreachable); // every block leaves or branches
+    this.#close();
+    // side: the constant says where and what is to be taken back
+    out.local(Op.localGet, BASE);
+    out.local(Op.localGet, EXIT);
+    out.i32Const(8);
+    out.op(Op.i32ShrS);
+    out.op(Op.i64ExtendI32S);
+    out.op(Op.i64Add);
+    this.#cut();
+    out.local(Op.localSet, TARGET);
+    out.local(Op.localGet, COUNT);
+    out.local(Op.localGet, EXIT);
+    out.i32Const(2);
+    out.op(Op.i32ShrU);
+    out.i32Const(63);
+    out.op(Op.i32And);
+    out.op(Op.i64ExtendI32U);
+    out.op(Op.i64Add);
+    out.local(Op.localSet, COUNT);
+    this.#close();
+    this.#leave();
+    out.op(Op.end);
+    body.append(out);
+    const blocks = region.blocks.map(({ header, delta }): UnitBlock => ({ header, delta }));
+    return {
+      body,
+      blocks,
+      entries: this.#structure.entries.map((block) => blocks[block]!),
+      instructions: region.blocks.reduce((sum, { count }) => sum + count, 0),
+    };
+  }
+
+  #open(opcode: number, label: Label): void {
+    this.out.open(opcode);
+    this.#labels.push(label);
+  }
+  #close(): void {
+    this.out.op(Op.end);
+    this.#labels.pop();
+  }
+  #depth(found: (label: Label) => boolean): number | undefined {
+    for (let i = this.#labels.length - 1; i >= 0; i--) if (found(this.#labels[i]!)) return this.#labels.length - 1 - i;
+    return undefined;
+  }
+  /** Truncates an address outside 64-bit code. */
+  #cut(): void {
+    if (this.region.long) return;
+    this.out.byte(Op.i64Const);
+    this.out.s64(0xffffffff);
+    this.out.op(Op.i64And);
+  }
+
+  // -- state in and out -----------------------------------------------------------------------------------------------------------------------
+  #loadField(opcode: number, offset: number, local: number): void {
+    this.out.local(Op.localGet, CPU);
+    this.out.memory(opcode, offset);
+    this.out.local(Op.localSet, local);
+  }
+  #storeField(opcode: number, offset: number, local: number): void {
+    this.out.local(Op.localGet, CPU);
+    this.out.local(Op.localGet, local);
+    this.out.memory(opcode, offset);
+  }
+  #eachRegister(visit: (offset: number, local: number) => void): void {
+    for (let register = 0; register < REGISTER_COUNT; register++) {
+      if ((this.#used & (1 << register)) === 0) continue;
+      visit(register === FR ? L.FR : register === FV ? L.FV : L.GPR + register * 8, REGISTERS + register);
+    }
+  }
+  #enter(): void {
+    this.#eachRegister((offset, local) => this.#loadField(Op.i64Load, offset, local));
+    this.#loadField(Op.i64Load, L.CTX, CTX);
+    this.#loadField(Op.i64Load, L.COUNT, COUNT);
+    this.#loadField(Op.i32Load, L.TLB, TLB);
+  }
+  #leave(): void {
+    this.#eachRegister((offset, local) => this.#storeField(Op.i64Store, offset, local));
+    this.#storeField(Op.i64Store, L.COUNT, COUNT);
+    this.#storeField(Op.i64Store, L.RIP, TARGET);
+    this.out.local(Op.localGet, EXIT);
+    this.out.i32Const(3);
+    this.out.op(Op.i32And);
+  }
+
+  // -- control flow ---------------------------------------------------------------------------------------------------------------------------
+  /** Items in order; each is reachable by a forward branch from those before it, and all entries from the dispatcher at the top. */
+  #sequence(items: readonly Item[], top: boolean): void {
+    const entries = this.#structure.entries;
+    for (let i = items.length - 1; i >= 0; i--) this.#open(Op.block, { kind: "forward", target: headOf(items[i]!) });
+    if (top) {
+      if (entries.length > 1) {
+        this.out.local(Op.localGet, NEXT);
+        this.out.op(Op.brTable);
+        this.out.u32(entries.length - 1);
+        for (const entry of entries) this.out.u32(this.#depth((l) => l.kind === "forward" && l.target === entry)!);
+      } else {
+        this.out.op(Op.br);
+        this.out.u32(this.#depth((l) => l.kind === "forward" && l.target === entries[0])!);
+      }
+    }
+    items.forEach((item, i) => {
+      this.#close();
+      const next = items[i + 1];
+      if ("loop" in item) {
+        this.#open(Op.loop, { kind: "loop", target: item.loop });
+        this.#sequence(item.items, false);
+        this.#close();
+      } else this.#block(item.block, next === undefined ? undefined : headOf(next));
+    });
+  }
+
+  /** Goes to `delta`: inside the region if it can be reached from here, else out of it. `following`: the block whose code comes next. */
+  #goto(from: RegionBlock, delta: number, following: number | undefined): void {
+    const { out } = this;
+    const to = this.region.at(delta);
+    if (to === undefined) {
+      this.#expression(N.add(N.local(BASE, true), N.i64(delta)));
+      this.#cut();
+      this.#leaveForTarget();
+      return;
+    }
+    const target = this.region.blocks[to]!;
+    if (target.host >>> 12 !== from.host >>> 12) this.#provePage(target);
+    if (to === following) return;
+    const from_ = this.region.blocks.indexOf(from);
+    const back = this.#structure.isBackEdge(from_, to);
+    const depth = back
+      ? this.#depth((l) => l.kind === "loop" && l.target === to)
+      : this.#depth((l) => l.kind === "forward" && l.target === to);
+    if (depth === undefined) {
+      const entry = this.#entryNumber.get(to);
+      if (entry === undefined) throw new Error("a region's edge has no way to go");
+      out.i32Const(entry);
+      out.local(Op.localSet, NEXT);
+      out.op(Op.br);
+      out.u32(this.#depth((l) => l.kind === "dispatch")!);
+      return;
+    }
+    out.op(Op.br);
+    out.u32(depth);
+  }
+  /** Leaves for the address on the stack. */
+  #leaveForTarget(): void {
+    const { out } = this;
+    out.local(Op.localSet, TARGET);
+    out.i32Const(L.UNIT_GO);
+    out.local(Op.localSet, EXIT);
+    out.op(Op.br);
+    out.u32(this.#depth((l) => l.kind === "leave")!);
+  }
+  /** Leaves for `target` unless its page is mapped where it was when the region was formed. */
+  #provePage(target: RegionBlock): void {
+    const at = N.add(N.local(BASE, true), N.i64(target.delta));
+    const linear = this.region.long ? at : N.truncate(at, 32);
+    const mask = (L.TLB_ENTRIES - 1) << L.TLB_SHIFT;
+    const index = N.binary(Op.i32And, false, 32, N.wrap(N.shift(Op.i64ShrU, linear, N.i64(12 - L.TLB_SHIFT))), N.i32(mask));
+    const entry = N.binary(Op.i32Add, false, 32, index, N.local(TLB, false));
+    const tag = N.loadNode(Op.i64Load, true, 64, entry, L.TLB_X);
+    const wanted = N.xor(N.and(linear, N.i64(-4096)), N.local(CTX, true));
+    const host = N.binary(Op.i32Add, false, 32, N.loadNode(Op.i32Load, false, 32, entry, L.TLB_ADDEND), N.wrap(linear));
+    const wrong = N.binary(
+      Op.i32Or,
+      false,
+      1,
+      N.binary(Op.i64Ne, false, 1, tag, wanted),
+      N.binary(Op.i32Ne, false, 1, host, N.i32(target.host)),
+    );
+    this.#exitIf(wrong, exitCode(target.delta, 0, L.UNIT_GO));
+  }
+
+  #block(number: number, following: number | undefined): void {
+    const { out } = this;
+    const block = this.region.blocks[number]!;
+    const { code, ending } = block;
+    out.local(Op.localGet, COUNT);
+    out.byte(Op.i64Const);
+    out.s64(block.count);
+    out.op(Op.i64Sub);
+    out.local(Op.localTee, COUNT);
+    out.byte(Op.i64Const);
+    out.s64(0);
+    out.op(Op.i64LtS);
+    this.#exitOnTop(exitCode(block.delta, block.count, L.UNIT_SIDE));
+    for (const s of code.statements) if (s !== undefined) this.#statement(s);
+    switch (ending.kind) {
+      case "goto":
+      case "call":
+        this.#goto(block, ending.target, following);
+        return;
+      case "branch": {
+        out.open(Op.block);
+        this.#labels.push({ kind: "forward", target: -1 });
+        this.#expression(code.endValue!);
+        out.op(Op.i32Eqz);
+        out.op(Op.brIf);
+        out.u32(0);
+        this.#goto(block, ending.taken, undefined);
+        this.#close();
+        this.#goto(block, ending.next, following);
+        return;
+      }
+      case "indirect":
+        this.#expression(code.endValue!);
+        this.#leaveForTarget();
+        return;
+      case "interpret":
+        out.i32Const(code.side);
+        out.local(Op.localSet, EXIT);
+        out.op(Op.br);
+        out.u32(this.#depth((l) => l.kind === "side")!);
+        return;
+    }
+  }
+
+  // -- statements -----------------------------------------------------------------------------------------------------------------------------
+  /** Leaves with `code` when the i32 on the stack is not zero. */
+  #exitOnTop(code: number): void {
+    this.out.i32Const(code);
+    this.out.local(Op.localSet, EXIT);
+    this.out.op(Op.brIf);
+    this.out.u32(this.#depth((l) => l.kind === "side")!);
+  }
+  #exitIf(condition: Node, code: number): void {
+    this.#expression(condition);
+    this.#exitOnTop(code);
+  }
+  #statement(s: NonNullable<Statement>): void {
+    const { out } = this;
+    switch (s.kind) {
+      case "let":
+        this.#expression(s.value);
+        out.local(Op.localSet, this.#tempLocal(s.target));
+        break;
+      case "set":
+        this.#expression(s.value);
+        out.local(Op.localSet, REGISTERS + s.register);
+        break;
+      case "copy":
+        out.local(Op.localGet, REGISTERS + (s.source.value as number));
+        out.local(Op.localSet, this.#tempLocal(s.source));
+        break;
+      case "store":
+        this.#expression(s.address);
+        this.#expression(s.value);
+        out.memory(s.op, s.offset);
+        break;
+      case "exitIf":
+        this.#exitIf(s.condition, s.code);
+        break;
+      case "cold":
+        this.#cold(s);
+        break;
+      case "end":
+        break;
+    }
+  }
+  #cold(s: Extract<Statement, { kind: "cold" }>): void {
+    const { out } = this;
+    this.#eachRegister((offset, local) => this.#storeField(Op.i64Store, offset, local));
+    this.#storeField(Op.i64Store, L.COUNT, COUNT);
+    out.local(Op.localGet, CPU);
+    this.#expression(N.add(N.local(BASE, true), N.i64(s.blockDelta)));
+    this.#cut();
+    out.memory(Op.i64Store, L.RIP_BASE);
+    out.local(Op.localGet, CPU);
+    out.i32Const(s.u);
+    out.op(Op.call);
+    out.u32(COLD_OP);
+    out.local(Op.localSet, EXIT);
+    this.#eachRegister((offset, local) => this.#loadField(Op.i64Load, offset, local));
+    // 0: go on; 1: a fault is pending; 2: done, but code or mode may have changed
+    out.open(Op.block);
+    this.#labels.push({ kind: "forward", target: -1 });
+    out.local(Op.localGet, EXIT);
+    out.op(Op.i32Eqz);
+    out.op(Op.brIf);
+    out.u32(0);
+    out.i32Const(s.abandoned);
+    out.i32Const(s.restarted);
+    out.local(Op.localGet, EXIT);
+    out.i32Const(1);
+    out.op(Op.i32Eq);
+    out.op(Op.select);
+    out.local(Op.localSet, EXIT);
+    out.op(Op.br);
+    out.u32(this.#depth((l) => l.kind === "side")!);
+    this.#close();
+  }
+  #tempLocal(node: Node): number {
+    return TEMPS + (node.wide ? node.local : this.#wideTemps + node.local);
+  }
+  #expression(node: Node): void {
+    const { out } = this;
+    switch (node.op) {
+      case N.CONST:
+        if (node.wide) {
+          out.byte(Op.i64Const);
+          out.s64(node.value);
+        } else out.i32Const(node.value as number);
+        return;
+      case N.TEMP:
+        out.local(Op.localGet, this.#tempLocal(node));
+        return;
+      case N.REG:
+        out.local(Op.localGet, node.last > node.until ? this.#tempLocal(node) : REGISTERS + (node.value as number));
+        return;
+      case N.LOCAL:
+        out.local(Op.localGet, node.value as number);
+        return;
+    }
+    if (node.a !== undefined) this.#expression(node.a);
+    if (node.b !== undefined) this.#expression(node.b);
+    if (node.c !== undefined) this.#expression(node.c);
+    if (isMemory(node.op)) out.memory(node.op, node.value as number);
+    else out.op(node.op);
+  }
+}
+
+const isMemory = (op: number): boolean => op >= Op.i32Load && op <= Op.i64Store32;
+
+/** Writes the region's function; undefined when the region is empty. */
+export function writeUnit(region: Region): UnitCode | undefined {
+  return region.blocks.length === 0 ? undefined : new UnitWriter(region).write();
+}

@@ -1,0 +1,238 @@
+/**
+ * WebAssembly's binary format, as far as the translator writes it: a growing byte buffer with LEB128 numbers, the opcodes, and a module of
+ * functions of one type. WebAssembly Core Specification §5.
+ */
+
+/** Opcodes by the names of the text format. */
+export const Op = {
+  unreachable: 0x00,
+  block: 0x02,
+  loop: 0x03,
+  end: 0x0b,
+  br: 0x0c,
+  brIf: 0x0d,
+  brTable: 0x0e,
+  call: 0x10,
+  select: 0x1b,
+  localGet: 0x20,
+  localSet: 0x21,
+  localTee: 0x22,
+  i32Load: 0x28,
+  i64Load: 0x29,
+  i64Load8u: 0x31,
+  i64Load16u: 0x33,
+  i64Load32u: 0x35,
+  i64Store: 0x37,
+  i64Store8: 0x3c,
+  i64Store16: 0x3d,
+  i64Store32: 0x3e,
+  i32Store: 0x36,
+  i32Const: 0x41,
+  i64Const: 0x42,
+  i32Eqz: 0x45,
+  i32Eq: 0x46,
+  i32Ne: 0x47,
+  i32Add: 0x6a,
+  i32Sub: 0x6b,
+  i32And: 0x71,
+  i32Or: 0x72,
+  i32Xor: 0x73,
+  i32ShrS: 0x75,
+  i32ShrU: 0x76,
+  i64Eqz: 0x50,
+  i64Eq: 0x51,
+  i64Ne: 0x52,
+  i64LtS: 0x53,
+  i64LtU: 0x54,
+  i64GtS: 0x55,
+  i64GtU: 0x56,
+  i64LeS: 0x57,
+  i64LeU: 0x58,
+  i64GeS: 0x59,
+  i64GeU: 0x5a,
+  i64Clz: 0x79,
+  i64Ctz: 0x7a,
+  i64Popcnt: 0x7b,
+  i64Add: 0x7c,
+  i64Sub: 0x7d,
+  i64Mul: 0x7e,
+  i64DivS: 0x7f,
+  i64DivU: 0x80,
+  i64RemS: 0x81,
+  i64RemU: 0x82,
+  i64And: 0x83,
+  i64Or: 0x84,
+  i64Xor: 0x85,
+  i64Shl: 0x86,
+  i64ShrS: 0x87,
+  i64ShrU: 0x88,
+  i64Rotl: 0x89,
+  i64Rotr: 0x8a,
+  i32WrapI64: 0xa7,
+  i64ExtendI32S: 0xac,
+  i64ExtendI32U: 0xad,
+  i64Extend8S: 0xc2,
+  i64Extend16S: 0xc3,
+  i64Extend32S: 0xc4,
+} as const;
+
+export const TYPE_I32 = 0x7f;
+export const TYPE_I64 = 0x7e;
+const TYPE_FUNCTION = 0x60;
+const NO_RESULT = 0x40;
+
+/** Bytes under construction. */
+export class ByteWriter {
+  bytes = new Uint8Array(4096);
+  length = 0;
+
+  #room(more: number): void {
+    if (this.length + more <= this.bytes.length) return;
+    const larger = new Uint8Array(Math.max(this.bytes.length * 2, this.length + more));
+    larger.set(this.bytes.subarray(0, this.length));
+    this.bytes = larger;
+  }
+  byte(value: number): void {
+    if (this.length === this.bytes.length) this.#room(1);
+    this.bytes[this.length++] = value;
+  }
+  /** An unsigned 32-bit number. */
+  u32(value: number): void {
+    let rest = value >>> 0;
+    while (rest >= 0x80) {
+      this.byte((rest & 0x7f) | 0x80);
+      rest >>>= 7;
+    }
+    this.byte(rest);
+  }
+  /** A signed 32-bit number. */
+  s32(value: number): void {
+    let rest = value | 0;
+    for (;;) {
+      const low = rest & 0x7f;
+      rest >>= 7;
+      const last = rest === ((low & 0x40) === 0 ? 0 : -1);
+      this.byte(last ? low : low | 0x80);
+      if (last) return;
+    }
+  }
+  /** A signed 64-bit number. */
+  s64(value: number | bigint): void {
+    if (typeof value === "number" && value === (value | 0)) {
+      this.s32(value);
+      return;
+    }
+    let rest = BigInt.asIntN(64, BigInt(value));
+    for (;;) {
+      const low = Number(rest & 0x7fn);
+      rest >>= 7n;
+      const last = rest === ((low & 0x40) === 0 ? 0n : -1n);
+      this.byte(last ? low : low | 0x80);
+      if (last) return;
+    }
+  }
+  name(text: string): void {
+    this.u32(text.length);
+    for (let i = 0; i < text.length; i++) this.byte(text.charCodeAt(i));
+  }
+  append(other: ByteWriter): void {
+    this.#room(other.length);
+    this.bytes.set(other.bytes.subarray(0, other.length), this.length);
+    this.length += other.length;
+  }
+  /** A copy of what was written. */
+  take(): Uint8Array<ArrayBuffer> {
+    return this.bytes.slice(0, this.length);
+  }
+
+  op(opcode: number): void {
+    this.byte(opcode);
+  }
+  local(opcode: number, index: number): void {
+    this.byte(opcode);
+    this.u32(index);
+  }
+  i32Const(value: number): void {
+    this.byte(Op.i32Const);
+    this.s32(value);
+  }
+  /** `opcode` is a load or store; addresses carry no alignment promise. */
+  memory(opcode: number, offset: number): void {
+    this.byte(opcode);
+    this.byte(0);
+    this.u32(offset);
+  }
+  /** Opens a block or loop without a result. */
+  open(opcode: number): void {
+    this.byte(opcode);
+    this.byte(NO_RESULT);
+  }
+}
+
+/** A function that the module takes from the engine: i32 parameters, one i32 result. */
+export interface ImportedFunction {
+  readonly name: string;
+  readonly parameters: number;
+}
+
+/**
+ * A module that imports `env.memory` and the given functions of `engine`, and exports functions (i32, i32, i64) -> i32 as "0", "1", …
+ * Each body is its local declarations and code, without the size in front.
+ */
+export function writeModule(imports: readonly ImportedFunction[], bodies: readonly ByteWriter[]): Uint8Array<ArrayBuffer> {
+  const out = new ByteWriter();
+  for (const byte of [0, 0x61, 0x73, 0x6d, 1, 0, 0, 0]) out.byte(byte);
+  const section = (id: number, write: (w: ByteWriter) => void): void => {
+    const content = new ByteWriter();
+    write(content);
+    out.byte(id);
+    out.u32(content.length);
+    out.append(content);
+  };
+  section(1, (w) => {
+    w.u32(1 + imports.length);
+    const signature = (parameters: readonly number[]): void => {
+      w.byte(TYPE_FUNCTION);
+      w.u32(parameters.length);
+      for (const type of parameters) w.byte(type);
+      w.u32(1);
+      w.byte(TYPE_I32);
+    };
+    signature([TYPE_I32, TYPE_I32, TYPE_I64]);
+    for (const { parameters } of imports) signature(new Array<number>(parameters).fill(TYPE_I32));
+  });
+  section(2, (w) => {
+    w.u32(1 + imports.length);
+    w.name("env");
+    w.name("memory");
+    w.byte(2);
+    w.byte(0);
+    w.u32(1);
+    imports.forEach(({ name }, i) => {
+      w.name("engine");
+      w.name(name);
+      w.byte(0);
+      w.u32(1 + i);
+    });
+  });
+  section(3, (w) => {
+    w.u32(bodies.length);
+    for (let i = 0; i < bodies.length; i++) w.u32(0);
+  });
+  section(7, (w) => {
+    w.u32(bodies.length);
+    for (let i = 0; i < bodies.length; i++) {
+      w.name(String(i));
+      w.byte(0);
+      w.u32(imports.length + i);
+    }
+  });
+  section(10, (w) => {
+    w.u32(bodies.length);
+    for (const body of bodies) {
+      w.u32(body.length);
+      w.append(body);
+    }
+  });
+  return out.take();
+}
