@@ -22,6 +22,7 @@ import {
   RIP,
   SEG_ACCESS,
   SEG_LIMIT,
+  SEG_SELECTOR,
   SS,
   STEP_TF,
   U_AUX,
@@ -41,7 +42,6 @@ import {
   raiseSelector,
   readDescriptor,
   segmentAt,
-  setNullDataSegment,
   setNullSegment,
   setRealSegment,
   setSegment,
@@ -64,13 +64,18 @@ export function returnFlags(cpu: usize, value: u32, mask: u32): void {
   if (seen) store<u32>(cpu, load<u32>(cpu, STEP_TF) | (flags & RF), STEP_TF);
 }
 
-/** After the code segment has changed: segments that the new CPL may not use become null. */
+/**
+ * After the code segment has changed: segments that the new CPL may not use become null. That concerns selector and rights alone: the base
+ * stays, and 64-bit code goes on using it (processors of both vendors; SDM Vol. 2A "IRET" says "SegmentSelector <- 0").
+ */
 export function dropInnerSegments(cpu: usize, cpl: u32): void {
   for (let seg: u32 = 0; seg < 6; seg++) {
     if (seg == CS || seg == SS) continue;
     const access = load<u32>(segmentAt(cpu, seg), SEG_ACCESS);
     const conforming = (access & (ACC_CODE | ACC_CONFORMING)) == (ACC_CODE | ACC_CONFORMING);
-    if (access & ACC_P && !conforming && dplOf(access) < cpl) setNullDataSegment(cpu, seg, 0);
+    if (!(access & ACC_P) || conforming || dplOf(access) >= cpl) continue;
+    store<u32>(segmentAt(cpu, seg), 0, SEG_ACCESS);
+    store<u32>(segmentAt(cpu, seg), 0, SEG_SELECTOR);
   }
 }
 
