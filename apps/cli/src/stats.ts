@@ -43,6 +43,7 @@ export function statsReport(stats: MachineStats, guestMemory: GuestMemory | unde
     tiers: { interp: { instructions: stats.instructions }, ...grouped(stats.core, "tiers") },
     exits: grouped(stats.core, "exits"),
     slices: stats.slices,
+    sliceEndings: stats.endings,
     yields: stats.yields,
     vcpus: stats.vcpus,
     core: Object.fromEntries(Object.entries(stats.core).filter(([name]) => !name.includes("."))),

@@ -140,8 +140,18 @@ describe("boot", () => {
       const stats = join(dir, name);
       const { status, stdout } = await paravane(["boot", "hello", "--clock", "icount", ...PROMPT, "--stats", stats]);
       expect(status).toBe(0);
-      const report = JSON.parse(readFileSync(stats, "utf8")) as { instructions: number; memory: { peakResidentBytes: number } };
+      const report = JSON.parse(readFileSync(stats, "utf8")) as {
+        instructions: number;
+        slices: number;
+        sliceEndings: Record<string, number>;
+        cpu: { processSeconds: number; firstInstruction: { processSeconds: number } };
+        memory: { peakResidentBytes: number; touchedBytes: number };
+      };
       expect(report.memory.peakResidentBytes).toBeGreaterThan(2 ** 20);
+      expect(report.memory.touchedBytes).toBeGreaterThan(0);
+      expect(report.cpu.firstInstruction.processSeconds).toBeGreaterThan(0);
+      expect(report.cpu.processSeconds).toBeGreaterThanOrEqual(report.cpu.firstInstruction.processSeconds);
+      expect(Object.values(report.sliceEndings).reduce((sum, times) => sum + times, 0)).toBe(report.slices);
       return { stdout, instructions: report.instructions };
     };
     const first = await run("one.json");

@@ -2,7 +2,7 @@
  * Runs a machine's vCPUs on the host's thread: fires alarms, gives each vCPU its slice, sleeps while all of them do, and gives the
  * host its turn at least every 10 ms. The loop knows neither devices nor images; what ends it comes in through `end` and `interrupt`.
  */
-import type { Vcpu } from "@paravane/paravirt-ops";
+import type { ExitReason, Vcpu } from "@paravane/paravirt-ops";
 import type { MachineClock } from "../clock/machine-clock.js";
 import type { EventLoop } from "../host/event-loop.js";
 import type { InFlight } from "../host/tracked-store.js";
@@ -23,13 +23,21 @@ export interface RunCounters {
   idleMs: number;
   /** Slices given to vCPUs. */
   slices: number;
+  /** The same by what ended them. */
+  readonly endings: Record<ExitReason, number>;
   /** Times the host's thread was given up. */
   yields: number;
 }
 
 /** The loop of one machine. */
 export class RunLoop {
-  readonly counters: RunCounters = { vcpuMs: 0, idleMs: 0, slices: 0, yields: 0 };
+  readonly counters: RunCounters = {
+    vcpuMs: 0,
+    idleMs: 0,
+    slices: 0,
+    endings: { budget: 0, halted: 0, yield: 0, shutdown: 0, stopped: 0, unmodelled: 0 },
+    yields: 0,
+  };
   /** How the guest ended, once it has. */
   #ended: RunResult | undefined;
   #interrupted: string | undefined;
@@ -115,6 +123,7 @@ export class RunLoop {
     this.#hostMs = performance.now();
     counters.vcpuMs += this.#hostMs - started;
     counters.slices++;
+    counters.endings[reason]++;
     if (reason === "shutdown") this.end({ kind: "shutdown", vcpu: vcpu.id, detail: vcpu.fault ?? "triple fault" });
     else if (reason === "unmodelled")
       this.end({ kind: "unmodelled", vcpu: vcpu.id, detail: vcpu.fault ?? "something that is not modelled" });
