@@ -89,7 +89,8 @@ static void tell_processor(void) {
 }
 
 static const struct entry *entry_named(const char *name) {
-  static const struct entry *const files[] = { compute_programs, memory_programs, string_programs, x87_programs, sse_programs, system_programs };
+  static const struct entry *const files[] = { compute_programs, memory_programs, string_programs, x87_programs, sse_programs, system_programs,
+                                              code_programs };
   for (size_t file = 0; file < sizeof files / sizeof *files; file++)
     for (const struct entry *entry = files[file]; entry->name; entry++)
       if (same_text(entry->name, name)) return entry;
@@ -136,7 +137,7 @@ static void read_request(struct request *request) {
 
 /** Each program has a process of its own until another one is asked for, so that none finds memory that an earlier one has touched. */
 static void serve(void) {
-  struct request *request = (struct request *)map_memory(4096, SHARED_ANONYMOUS);
+  struct request *request = (struct request *)map_memory(4096, READ_WRITE, SHARED_ANONYMOUS);
   for (read_request(request); !request->none;) {
     const struct entry *entry = entry_named(request->name);
     const long child = SYS(fork, 0, 0, 0, 0);

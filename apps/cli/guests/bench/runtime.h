@@ -22,7 +22,8 @@ struct entry {
 };
 
 /** The programs of one file, ended by a nameless entry. */
-extern const struct entry compute_programs[], memory_programs[], string_programs[], x87_programs[], sse_programs[], system_programs[];
+extern const struct entry compute_programs[], memory_programs[], string_programs[], x87_programs[], sse_programs[], system_programs[],
+                          code_programs[];
 
 /** Kernel numbers of the calls in use. */
 #ifdef __x86_64__
@@ -50,10 +51,10 @@ static inline long call(long number, long a, long b, long c, long d, long e) {
 #define SYS(name, a, b, c, d) call(NR_##name, (long)(a), (long)(b), (long)(c), (long)(d), 0)
 
 enum { SHARED_ANONYMOUS = 0x21, PRIVATE_ANONYMOUS = 0x22 };
+enum { READ_WRITE = 3, READ_WRITE_EXECUTE = 7 };
 
-/** Zeroed memory; the length is a multiple of the page size, and sharing is one of the two above. */
-static inline u8 *map_memory(size_t length, long sharing) {
-  enum { READ_WRITE = 3 };
+/** Zeroed memory; the length is a multiple of the page size, sharing and rights are of those above. */
+static inline u8 *map_memory(size_t length, long rights, long sharing) {
 #ifdef __x86_64__
   register long flags asm("r10") = sharing;
   register long file asm("r8") = -1;
@@ -61,11 +62,11 @@ static inline u8 *map_memory(size_t length, long sharing) {
   long result;
   asm volatile("syscall"
                : "=a"(result)
-               : "a"((long)NR_mmap), "D"(0L), "S"(length), "d"((long)READ_WRITE), "r"(flags), "r"(file), "r"(offset)
+               : "a"((long)NR_mmap), "D"(0L), "S"(length), "d"(rights), "r"(flags), "r"(file), "r"(offset)
                : "rcx", "r11", "memory");
   return (u8 *)result;
 #else
-  const long arguments[6] = { 0, (long)length, READ_WRITE, sharing, -1, 0 };
+  const long arguments[6] = { 0, (long)length, rights, sharing, -1, 0 };
   return (u8 *)SYS(mmap, arguments, 0, 0, 0);
 #endif
 }

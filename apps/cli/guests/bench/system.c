@@ -79,7 +79,7 @@ static u32 page_faults(u32 count) {
   enum { PAGES = 64, PAGE = 4096 };
   u32 sum = 0;
   while (count--) {
-    u8 *memory = map_memory(PAGES * PAGE, PRIVATE_ANONYMOUS);
+    u8 *memory = map_memory(PAGES * PAGE, READ_WRITE, PRIVATE_ANONYMOUS);
     if ((unsigned long)memory > -4096ul) give_up("mmap failed");
     for (u32 page = 0; page < PAGES; page++) {
       sum = mix(sum, memory[page * PAGE + 8]);

@@ -1,7 +1,7 @@
 // The programs of the suite "programs": what they are called in guests/bench, and the column of the summary that each belongs to.
 
 /** Columns of the summary, in order. */
-export const COLUMNS = ["compute", "memory", "strings", "x87", "SSE", "SIMD integer", "OS work"] as const;
+export const COLUMNS = ["compute", "memory", "strings", "x87", "SSE", "SIMD integer", "OS work", "new code"] as const;
 
 /** Kinds of work that are summed up together. */
 export type Column = (typeof COLUMNS)[number];
@@ -20,6 +20,7 @@ const NAMES: Readonly<Record<Column, readonly string[]>> = {
   SSE: ["sse-nbody", "sse-matrix", "sse-mandelbrot", "sse-packed-single", "sse-packed-double"],
   "SIMD integer": ["sse-integer"],
   "OS work": ["system-call", "pipe", "fork", "exec", "page-fault"],
+  "new code": ["new-code"],
 };
 
 /** All programs, in the order in which they are run. */
