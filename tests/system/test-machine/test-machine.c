@@ -94,6 +94,12 @@ static bool count(struct frame *frame) {
   return true;
 }
 static void user_call(void *argument) { *(sword *)argument = vmcall(0, 0, 0, 0, 0); }
+static void write_msr(void *argument) { wrmsr(0x4b564d01, (u64)(word)argument | 1); }
+static void test_clock(void) {
+  static volatile u64 page[4] __attribute__((aligned(64)));
+  expect_no_fault("the paravirtual clock can be enabled", attempt(write_msr, (void *)page));
+  expect_true("its page starts now", page[1] != 0 && rdtsc() - page[1] < 1000000000);
+}
 static void test_hypercalls(void) {
   static sword result __attribute__((aligned(4096)));
   expect_value("an unknown hypercall by VMCALL", -vmcall(-1, 0, 0, 0, 0), 1000);
@@ -127,5 +133,6 @@ void test_main(void) {
   test_acpi();
 #ifdef HYPERCALLS
   test_hypercalls();
+  test_clock();
 #endif
 }

@@ -144,12 +144,18 @@ function constantOf(cpu: usize, index: u32): u64 {
 // @ts-ignore: decorator
 @inline
 function boardOwns(index: u32): bool {
-  return index == APIC_BASE || index == TSC_DEADLINE || (index & 0xffffff00) == 0x800;
+  return index == APIC_BASE || index == TSC_DEADLINE || (index & 0xffffff00) == 0x800 || isParavirtual(index);
+}
+
+/** Of the range that KVM has for its own; a board may answer. */
+function isParavirtual(index: u32): bool {
+  return (index & 0xffffff00) == 0x4b564d00;
 }
 
 /** Does the model have this register of the board's? */
 function boardHas(cpu: usize, index: u32): bool {
   if (index == APIC_BASE) return has(cpu, FEATURE_APIC);
+  if (isParavirtual(index)) return true;
   return has(cpu, index == TSC_DEADLINE ? FEATURE_TSC_DEADLINE : FEATURE_X2APIC);
 }
 

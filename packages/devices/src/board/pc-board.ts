@@ -30,7 +30,7 @@ import { IsaPit } from "../pit/index.js";
 import { AcpiPm, attachAcpiPm, type PortAcpiPm } from "../pm-timer/index.js";
 import { cmosContents, IsaRtc } from "../rtc/index.js";
 import { requireSchema } from "../schema.js";
-import { TestDevice, TestHypercalls } from "../test-device/index.js";
+import { ParavirtualMsrs, TestDevice, TestHypercalls } from "../test-device/index.js";
 import { attachIsaUart, type IsaUart, Uart16550 } from "../uart/index.js";
 import { attachVga, Vga } from "../vga/index.js";
 import { VirtioBlock, VirtioConsole, VirtioEntropy, VirtioPci } from "../virtio/index.js";
@@ -43,6 +43,7 @@ const COM1_PORT = 0x3f8;
 const IRQ = { timer: 0, keyboard: 1, com1: 4, rtc: 8 } as const;
 /** Width of physical addresses: what IA32_APIC_BASE takes as a base. */
 const PHYSICAL_BITS = 40;
+const MSR_TSC = 0x10;
 
 /** A part whose registers can be saved. */
 interface StatefulPart {
@@ -76,6 +77,7 @@ export class PcBoard implements Board {
   readonly hypercalls?: HypercallDevice;
   readonly localInterrupts: LocalInterrupts;
   readonly msrs: MsrDevice;
+  readonly #paravirtualMsrs: ParavirtualMsrs | undefined;
   readonly msi: MsiSink;
   readonly #wires: InterruptWires;
   /** The wires as the contract lends them to whoever has the board. */
@@ -93,6 +95,7 @@ export class PcBoard implements Board {
   readonly #controllers: Record<string, StatefulPart>;
   readonly #suspend: SuspendToRam;
   #memory: GuestMemory | undefined;
+  #vcpus: readonly Vcpu[] = [];
   #facs: number | undefined;
 
   constructor(environment: BoardEnvironment) {
@@ -122,7 +125,17 @@ export class PcBoard implements Board {
     this.#lines = this.#wires.party();
     extInt = this.#wires.connect(0);
     this.#xapic = new XapicWindow(mmio, this.apics.apics, () => environment.currentVcpu());
-    this.msrs = new ApicMsrs(this.apics.apics, PHYSICAL_BITS, () => this.#xapic.follow());
+    const apicMsrs = new ApicMsrs(this.apics.apics, PHYSICAL_BITS, () => this.#xapic.follow());
+    if (environment.testDevice) {
+      this.#paravirtualMsrs = new ParavirtualMsrs(apicMsrs, {
+        clock,
+        wallClock: environment.wallClock,
+        tscHz: environment.tscHz,
+        memory: () => this.#memory,
+        guestTsc: (vcpu) => this.#vcpus[vcpu]?.registers.msr(MSR_TSC) ?? 0n,
+      });
+    }
+    this.msrs = this.#paravirtualMsrs ?? apicMsrs;
     this.localInterrupts = localInterrupts(this.apics);
     this.pic.attach(pio);
     attachIoApic(mmio, IOAPIC_BASE, this.ioapic);
@@ -198,6 +211,7 @@ export class PcBoard implements Board {
 
   connect(parts: { vcpus: readonly Vcpu[]; memory: GuestMemory }): void {
     this.#memory = parts.memory;
+    this.#vcpus = parts.vcpus;
     for (const vcpu of parts.vcpus) this.apics.apics[vcpu.id]?.connect(vcpu);
     this.fwCfg.connect(parts.memory);
     for (const device of this.#virtio) device.connect(parts.memory);
@@ -252,6 +266,7 @@ export class PcBoard implements Board {
     this.vga.reset();
     this.fwCfg.reset();
     this.testDevice?.reset();
+    this.#paravirtualMsrs?.reset();
     this.pci.reset();
     this.#settle();
     applyFirmwareState(this.pic, this.apics);
