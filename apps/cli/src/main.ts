@@ -265,6 +265,7 @@ function lockstepCommand(
       .option("--count <n>", "instructions to compare (default 1M; 20k with --skip)")
       .option("--skip <n>", "then let ours run so many alone, and compare again")
       .option("--samples <n>", "how often, with --skip (default: until the guest ends)")
+      .option("--findings <n>", "how many differences to report; after each the other side takes our state", "1")
       .option("--exact", "step from the start instead of following QEMU's log")
       .option("--strict <rule>", "switch a rule off, or all; may be given again", collect)
       .option("--rules", "list the rules and end")

@@ -23,6 +23,23 @@ describe("disassemble", () => {
     expect(disassemble(bytes(code), bits, 0x1000n).text).toBe(text);
   });
 
+  it("tells where a memory operand is", () => {
+    expect(disassemble(bytes("48 8b 44 8d 10"), 64).memory).toEqual({
+      segment: 2,
+      base: 5,
+      index: 1,
+      scale: 2,
+      displacement: 16n,
+      bits: 64,
+    });
+    expect(disassemble(bytes("8b 05 00 01 00 00"), 64, 0x1000n).memory).toMatchObject({
+      base: undefined,
+      displacement: 0x1106n,
+      segment: 3,
+    });
+    expect(disassemble(bytes("8b c3"), 32).memory).toBeUndefined();
+  });
+
   it("tells the same lengths as another disassembler for whatever exists", () => {
     let seed = 1;
     const next = (): number => {

@@ -21,6 +21,22 @@ export interface Disassembled {
   readonly bits: number;
   /** The immediate, or undefined when there is none. */
   readonly immediate: number | undefined;
+  /** The memory operand's address by its parts, or undefined without one in ModRM. */
+  readonly memory: MemoryOperand | undefined;
+}
+
+/** base + (index << scale) + displacement in a segment; registers by their numbers. */
+export interface MemoryOperand {
+  /** 0 to 5 as ES CS SS DS FS GS: the prefix's, or the default that goes with the base. */
+  readonly segment: number;
+  /** General register, or undefined. RIP-relative operands have none, and the next instruction's address in the displacement. */
+  readonly base: number | undefined;
+  readonly index: number | undefined;
+  readonly scale: number;
+  /** To be added and cut to `bits`. */
+  readonly displacement: bigint;
+  /** Address size. */
+  readonly bits: 16 | 32 | 64;
 }
 
 const WIDE = ["rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi"];
@@ -47,7 +63,8 @@ export function disassemble(bytes: Uint8Array, bits: 16 | 32 | 64, address = 0n)
   index ??= new OpcodeIndex(buildTable(instructions).rows);
   const out = decodeInstruction(index, (at) => bytes[at] ?? 0, bits, createInstruction());
   const { row } = out;
-  if (row === undefined) return { length: out.length, mnemonic: "(bad)", text: "(bad)", repeated: false, bits, immediate: undefined };
+  if (row === undefined)
+    return { length: out.length, mnemonic: "(bad)", text: "(bad)", repeated: false, bits, immediate: undefined, memory: undefined };
   const codes = row.spec[1]?.split(",") ?? [];
   let immediates = 0;
   const operands = row.operands.map((operand, at) => operandText(out, operand, codes[at] ?? "", bits, address, () => immediates++));
@@ -66,6 +83,20 @@ export function disassemble(bytes: Uint8Array, bits: 16 | 32 | 64, address = 0n)
     repeated,
     bits: size,
     immediate: hasImmediate ? (row.operands.some(({ place }) => place === "one") ? 1 : out.immediate) : undefined,
+    memory: out.hasModrm && out.mod !== 3 ? memoryOperand(out, address) : undefined,
+  };
+}
+
+function memoryOperand(out: Instruction, address: bigint): MemoryOperand {
+  const relative = out.base === -2;
+  const stack = out.base === 4 || out.base === 5;
+  return {
+    segment: out.segment >= 0 ? out.segment : stack ? 2 : 3,
+    base: out.base >= 0 ? out.base : undefined,
+    index: out.index >= 0 ? out.index : undefined,
+    scale: out.scale,
+    displacement: BigInt(out.displacement) + (relative ? address + BigInt(out.length) : 0n),
+    bits: out.addressSize,
   };
 }
 

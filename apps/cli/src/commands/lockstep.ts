@@ -44,6 +44,7 @@ export async function runLockstep(asked: LockstepArguments, messages: Messages):
       count: asked.count,
       skip: asked.skip,
       samples: asked.samples,
+      findings: asked.findings,
       exact: asked.exact,
       rules: RULES.filter(({ name }) => !asked.strict.includes(name)),
       ignoredTableBits: TABLE_RULES.filter(({ name }) => !asked.strict.includes(name)).map(({ bits }) => bits),

@@ -21,6 +21,7 @@ export interface RawLockstepOptions {
   count?: string;
   skip?: string;
   samples?: string;
+  findings?: string;
   exact?: boolean;
   strict?: string[];
   symbols?: string;
@@ -40,6 +41,7 @@ export interface LockstepArguments {
   readonly count: number;
   readonly skip: number;
   readonly samples: number;
+  readonly findings: number;
   readonly exact: boolean;
   /** Names of rules that are switched off. */
   readonly strict: readonly string[];
@@ -103,6 +105,7 @@ export function understandLockstep(guest: string | undefined, raw: RawLockstepOp
     count: parseCount("--count", raw.count ?? (skip > 0 ? "20k" : "1M")),
     skip,
     samples: raw.samples === undefined ? (skip > 0 ? Number.POSITIVE_INFINITY : 1) : parseCount("--samples", raw.samples),
+    findings: parseCount("--findings", raw.findings ?? "1"),
     exact: raw.exact ?? false,
     strict: raw.strict?.includes("all") ? RULE_NAMES : (raw.strict ?? []),
     symbols,

@@ -25,6 +25,8 @@ export interface LockstepOptions {
   /** Compare `count` instructions, then let ours run alone for so many, again and again until the guest ends or `samples` are done. */
   readonly skip: number;
   readonly samples: number;
+  /** So many differences are reported; after each the other machine takes our state. */
+  readonly findings: number;
   /** One instruction at a time from the start. */
   readonly exact: boolean;
   readonly rules: readonly Rule[];
@@ -39,15 +41,19 @@ export interface LockstepOptions {
   readonly progress: (line: string) => void;
 }
 
+/** A finding, and the function in which it lies, where that has a name. */
+export interface NamedFinding extends Finding {
+  readonly where: string | undefined;
+}
+
 /** What came of it. */
 export interface LockstepResult {
   readonly outcome: "equal" | "differs" | "ended";
   /** Our guest's instruction count where the comparison began and where it stopped. */
   readonly first: number;
   readonly last: number;
-  readonly finding: Finding | undefined;
-  /** The function in which the finding lies, where it has a name. */
-  readonly where: string | undefined;
+  /** Differences in the order in which they were found. */
+  readonly findings: readonly NamedFinding[];
   /** How the guest ended, when it did. */
   readonly ended: string | undefined;
   readonly counters: PairCounters;
@@ -79,7 +85,7 @@ class Search {
   #falseAlarms = 0;
   #perturbed = false;
   #first = 0;
-  #finding: Finding | undefined;
+  readonly #findings: NamedFinding[] = [];
   #ended: string | undefined;
   #reported = performance.now();
 
@@ -99,13 +105,12 @@ class Search {
       await this.#join();
       if (!(await this.#compare(this.#machine.count + options.count))) break;
     }
-    const outcome = this.#finding !== undefined ? "differs" : this.#ended !== undefined ? "ended" : "equal";
+    const outcome = this.#findings.length > 0 ? "differs" : this.#ended !== undefined ? "ended" : "equal";
     return {
       outcome,
       first: this.#first,
-      last: this.#finding?.count ?? this.#machine.count,
-      finding: this.#finding,
-      where: this.#finding && this.#nameOf(this.#finding),
+      last: this.#machine.count,
+      findings: this.#findings,
       ended: this.#ended,
       counters: this.#counters,
       falseAlarms: this.#falseAlarms,
@@ -187,9 +192,9 @@ class Search {
       const perturbAt = perturb === undefined || this.#perturbed ? Number.POSITIVE_INFINITY : this.#first + perturb.at;
       const pair = this.#pair!;
       if (exact || !pair.other.traces || perturbAt < count + STRETCH) {
-        if (!this.#took(await pair.stepOne(count >= perturbAt ? (qemu) => this.#perturb(qemu) : undefined))) return false;
+        if (!(await this.#took(await pair.stepOne(count >= perturbAt ? (qemu) => this.#perturb(qemu) : undefined)))) return false;
       } else if (pair.atLongRepeat()) {
-        if (!this.#took(await pair.passRepeat())) return false;
+        if (!(await this.#took(await pair.passRepeat()))) return false;
       } else {
         const result = await stretch(pair, Math.min(STRETCH, until - count), this.options.rules);
         if (result.kind === "ended") {
@@ -197,7 +202,8 @@ class Search {
           return false;
         }
         if (result.kind === "suspicious") {
-          if (!(await this.#confirm(result.count, this.#machine.count, result.why))) return false;
+          this.#counters.compared += result.from - count;
+          if (!(await this.#confirm(result.from, Math.min(result.to, this.#machine.count), result.why))) return false;
         } else this.#counters.compared += result.compared;
       }
       if (this.#machine.count >= nextRam || (this.#machine.count >= until && this.#pair!.other.sharesRam)) {
@@ -205,7 +211,7 @@ class Search {
         equalSince = this.#machine.count;
         nextRam = equalSince + RAM_EVERY;
       }
-      this.#report();
+      this.#tell();
     }
     return true;
   }
@@ -214,18 +220,31 @@ class Search {
   async #confirm(from: number, to: number, why: string): Promise<boolean> {
     this.options.progress(`looks different between instructions ${from} and ${to} (${why}): stepping through`);
     const pair = await this.#goBack(from);
+    const before = this.#findings.length;
     while (this.#machine.count < to) {
       this.options.signal.throwIfAborted();
-      if (!this.#took(await pair.stepOne())) return false;
+      if (!(await this.#took(await pair.stepOne()))) return false;
+      if (this.#findings.length > before) return true;
     }
     this.#falseAlarms++;
     return true;
   }
 
-  #took(moved: Moved): boolean {
-    if (moved.kind === "differs") this.#finding = moved.finding;
-    else if (moved.kind === "ended") this.#ended = moved.result.detail;
-    return moved.kind === "moved";
+  /** False when the search is over. */
+  async #took(moved: Moved): Promise<boolean> {
+    if (moved.kind === "ended") {
+      this.#ended = moved.result.detail;
+      return false;
+    }
+    return moved.kind === "moved" || this.#report(moved.finding);
+  }
+
+  /** Notes a finding; true when the search goes on, from our state. */
+  async #report(finding: Finding): Promise<boolean> {
+    this.#findings.push({ ...finding, where: this.#nameOf(finding) });
+    if (this.#findings.length >= this.options.findings) return false;
+    await this.#pair!.startOver();
+    return true;
   }
 
   async #perturb(qemu: Qemu): Promise<void> {
@@ -247,10 +266,7 @@ class Search {
     this.options.progress(`memory differs at ${cells.map(({ physical }) => physical.toString(16)).join(" ")}: looking for the instruction`);
     const watched = cells.map(({ physical }) => physical);
     const found = await this.#narrow(equalSince, to, watched);
-    if (found !== undefined) {
-      this.#finding = found;
-      return false;
-    }
+    if (found !== undefined) return this.#report(found);
     this.#falseAlarms++;
     return true;
   }
@@ -312,7 +328,7 @@ class Search {
     return ignoredTableBits.some((ignored) => (bits & ~ignored) === 0n);
   }
 
-  #report(): void {
+  #tell(): void {
     if (performance.now() - this.#reported < 2000) return;
     this.#reported = performance.now();
     const { compared } = this.#counters;

@@ -1,6 +1,6 @@
 // Two processors in the same state, and the ways to move both on: one instruction with everything compared, or a stretch that QEMU logs.
 // What comes from outside the processor is not executed by the other one: it takes our registers and the memory that was written.
-import { type Disassembled, disassemble } from "@paravane/cpu-core/disasm";
+import { type Disassembled, disassemble, type MemoryOperand } from "@paravane/cpu-core/disasm";
 import { type Difference, differences, fxDifferences, fxField, isFxField } from "./compare.js";
 import type { GdbAddress } from "./gdb-client.js";
 import type { Halt, OurMachine } from "./our-machine.js";
@@ -55,8 +55,22 @@ const STACK_BYTES = 512;
 const MAX_STRING_BYTES = 1 << 20;
 const STEPS_OF_A_REPEAT = 64n;
 const LONG_REPEAT = 2000n;
+/** The largest memory operand: an XSAVE area. */
+const OPERAND_BYTES = 576;
 const SELECTORS = ["cs", "ss", "ds", "es", "fs", "gs"] as const;
 const bump = (map: Map<string, number>, key: string): void => void map.set(key, (map.get(key) ?? 0) + 1);
+
+const SEGMENT_NAMES = ["es", "cs", "ss", "ds", "fs", "gs"] as const;
+
+/** Where a memory operand was before its instruction. */
+function linearAddress(state: State, operand: MemoryOperand): bigint {
+  const { base, index, scale, displacement, bits, segment } = operand;
+  const part = (number: number | undefined): bigint => (number === undefined ? 0n : state.get(GENERAL[number]!));
+  const offset = BigInt.asUintN(bits, part(base) + (part(index) << BigInt(scale)) + displacement);
+  const name = SEGMENT_NAMES[segment]!;
+  const flat = state.bits === 64 && name !== "fs" && name !== "gs";
+  return BigInt.asUintN(state.bits === 64 ? 64 : 32, offset + (flat ? 0n : state.get(`${name}.base`)));
+}
 
 /** The two of them. */
 export class Pair {
@@ -209,7 +223,7 @@ export class Pair {
     if (reason !== undefined) {
       bump(this.counters.outside, reason.startsWith("interrupt") ? "hardware interrupt" : reason);
       ours.outside.written.length = 0;
-      await this.#startOver();
+      await this.startOver();
       return { kind: "moved" };
     }
     const after = stateOf(ours.vcpu, true);
@@ -234,7 +248,9 @@ export class Pair {
     for (const { from, to } of outside.written) await this.#copyRam(from, to - from);
     outside.written.length = 0;
     const changed = differences(after, before);
-    if (changed.length === 0 && reason !== "device memory") return;
+    const { memory } = this.instructionAt(before).instruction;
+    if (memory !== undefined) await this.#copyLinear(before, linearAddress(before, memory), OPERAND_BYTES);
+    if (changed.length === 0) return;
     if (changed.some(({ field }) => field === "rsp" || field === "cs"))
       await this.#copyLinear(after, after.get("rsp") + (after.bits === 64 ? 0n : after.get("ss.base")), STACK_BYTES);
     if (changed.some(({ field }) => field === "rdi")) {
@@ -271,10 +287,11 @@ export class Pair {
     const state = stateOf(this.ours.vcpu, true);
     const { instruction } = this.instructionAt(state);
     const { left } = this.#judge(state, await this.qemu.state(), { instruction, before: state });
-    if (left.length > 0) await this.#startOver();
+    if (left.length > 0) await this.startOver();
   }
 
-  async #startOver(): Promise<void> {
+  /** Puts our whole state into the other machine anew. */
+  async startOver(): Promise<void> {
     await this.qemu.close();
     this.counters.resyncs++;
     this.qemu = await transplant(this.ours.vcpu, this.ours.memory, this.where);

@@ -1,6 +1,5 @@
 // What lockstep found, for people and for programs.
-import type { LockstepResult } from "./lockstep.js";
-import type { Finding } from "./pair.js";
+import type { LockstepResult, NamedFinding } from "./lockstep.js";
 import { FIELDS, GENERAL, type State } from "./state.js";
 
 const hex = (value: bigint, digits = 0): string => value.toString(16).padStart(digits, "0");
@@ -27,10 +26,10 @@ function registersBefore(state: State): string[] {
   return lines;
 }
 
-function findingText(finding: Finding, where: string | undefined): string[] {
-  const { before, instruction, bytes } = finding;
+function findingText(finding: NamedFinding, nth: number): string[] {
+  const { before, instruction, bytes, where } = finding;
   const lines = [
-    `first difference after instruction ${finding.count}`,
+    `${nth === 0 ? "first" : "next"} difference after instruction ${finding.count}`,
     `  at ${hex(before.get("cs"), 4)}:${hex(before.rip)}${where === undefined ? "" : ` (${where})`}, ${before.bits}-bit code: ${instruction.text}`,
     `  bytes ${bytesText(bytes.subarray(0, Math.max(1, instruction.length)))}`,
     "before it",
@@ -56,9 +55,9 @@ const tally = (map: ReadonlyMap<string, number>): string => [...map].map(([name,
 
 /** The report as text, with a newline at its end. */
 export function formatLockstep(result: LockstepResult): string {
-  const { counters, finding } = result;
-  const lines =
-    finding === undefined ? [`no difference from instruction ${result.first} to ${result.last}`] : findingText(finding, result.where);
+  const { counters, findings } = result;
+  const lines = findings.flatMap(findingText);
+  if (findings.length === 0) lines.push(`no difference from instruction ${result.first} to ${result.last}`);
   if (result.ended !== undefined) lines.push(`the guest ended: ${result.ended}`);
   lines.push(
     `compared ${counters.compared} instructions in ${result.seconds.toFixed(1)} s`,
@@ -73,7 +72,7 @@ const stateJson = (state: State): Record<string, string> => Object.fromEntries(F
 
 /** The report as a value for JSON; numbers of registers and addresses are hexadecimal text. */
 export function lockstepJson(result: LockstepResult): Record<string, unknown> {
-  const { finding, counters } = result;
+  const { findings, counters } = result;
   return {
     outcome: result.outcome,
     first: result.first,
@@ -85,23 +84,19 @@ export function lockstepJson(result: LockstepResult): Record<string, unknown> {
     outside: Object.fromEntries(counters.outside),
     excused: Object.fromEntries(counters.excused),
     ...(result.ended === undefined ? {} : { ended: result.ended }),
-    ...(finding === undefined
-      ? {}
-      : {
-          difference: {
-            instruction: finding.count,
-            rip: `0x${hex(finding.before.rip)}`,
-            symbol: result.where,
-            text: finding.instruction.text,
-            bytes: bytesText(finding.bytes.subarray(0, Math.max(1, finding.instruction.length))),
-            before: stateJson(finding.before),
-            registers: finding.registers.map(({ field, ours, theirs }) => ({ field, ours: `0x${hex(ours)}`, theirs: `0x${hex(theirs)}` })),
-            memory: finding.memory.map(({ physical, ours, theirs }) => ({
-              physical: `0x${physical.toString(16)}`,
-              ours: `0x${hex(ours)}`,
-              theirs: `0x${hex(theirs)}`,
-            })),
-          },
-        }),
+    differences: findings.map(({ count, before, instruction, bytes, where, registers, memory }) => ({
+      instruction: count,
+      rip: `0x${hex(before.rip)}`,
+      ...(where === undefined ? {} : { symbol: where }),
+      text: instruction.text,
+      bytes: bytesText(bytes.subarray(0, Math.max(1, instruction.length))),
+      before: stateJson(before),
+      registers: registers.map(({ field, ours, theirs }) => ({ field, ours: `0x${hex(ours)}`, theirs: `0x${hex(theirs)}` })),
+      memory: memory.map((cell) => ({
+        physical: `0x${cell.physical.toString(16)}`,
+        ours: `0x${hex(cell.ours)}`,
+        theirs: `0x${hex(cell.theirs)}`,
+      })),
+    })),
   };
 }

@@ -1,7 +1,7 @@
 // A stretch of instructions at once: ours executes it noting each state, QEMU then runs to the same place while its log is compared with the
 // notes, record by record. What looks different here is only a suspicion, because excused flags live on; stepping decides.
 import type { Disassembled } from "@paravane/cpu-core/disasm";
-import { type Difference, differences, fxDifferences } from "./compare.js";
+import { type Difference, differences, fxDifferences, isFxField } from "./compare.js";
 import type { Halt } from "./our-machine.js";
 import type { Pair } from "./pair.js";
 import { type Executed, FROM_OUTSIDE, judge, type Rule } from "./rules.js";
@@ -10,10 +10,12 @@ import { type State, stateOf } from "./state.js";
 /** How a stretch went. */
 export type StretchResult =
   | { readonly kind: "moved"; readonly compared: number }
-  | { readonly kind: "suspicious"; readonly count: number; readonly why: string }
+  | { readonly kind: "suspicious"; readonly from: number; readonly to: number; readonly why: string }
   | (Halt & { readonly kind: "ended" });
 
 const MAX_NOTES = 200_000;
+/** Instructions before and behind a suspicion that are looked at again. */
+const AROUND = 60;
 /** A string instruction with more iterations than this is not followed by the log. */
 const MANY_ITERATIONS = 2000n;
 
@@ -73,19 +75,35 @@ export async function stretch(pair: Pair, length: number, rules: readonly Rule[]
   if (halt.kind === "ended") return halt;
   const last = notes.length - 1;
   const suspicion = await follow(pair, notes, executed, rules, after === undefined);
-  if (suspicion !== undefined) return { kind: "suspicious", count: start, why: suspicion };
+  if (suspicion !== undefined) {
+    const at = start + suspicion.index;
+    return {
+      kind: "suspicious",
+      from: Math.max(start, at - AROUND),
+      to: start + (suspicion.last ?? suspicion.index) + AROUND,
+      why: suspicion.why,
+    };
+  }
   if (after !== undefined) await pair.adopt(notes[last]!, after, outside!);
   return { kind: "moved", compared: last };
 }
 
-/** Runs the other machine from the first note to the last; a text when they part. `exact`: ours is at the last note. */
+interface Suspicion {
+  /** The note that is not matched. */
+  readonly index: number;
+  readonly why: string;
+  /** It may have begun anywhere up to this note. */
+  readonly last?: number;
+}
+
+/** Runs the other machine from the first note to the last; what looks different, if anything. `exact`: ours is at the last note. */
 async function follow(
   pair: Pair,
   notes: readonly State[],
   executed: readonly Disassembled[],
   rules: readonly Rule[],
   exact: boolean,
-): Promise<string | undefined> {
+): Promise<Suspicion | undefined> {
   const { other } = pair;
   const last = notes.length - 1;
   const target = notes[last]!;
@@ -95,8 +113,8 @@ async function follow(
     const stop = await other.trace(passes === 1 ? target.linearRip : undefined, (state) =>
       comparison.record(state) ? last - comparison.next : -1,
     );
-    if (stop.kind === "exited") return "the other machine ended";
-    if (comparison.suspicion !== undefined) return comparison.suspicion;
+    if (stop.kind === "exited") return { index: comparison.next, why: "the other machine ended" };
+    if (comparison.suspicion !== undefined) return { index: comparison.next, why: comparison.suspicion };
   }
   if (last === 0) return undefined;
   const here = await other.state();
@@ -105,7 +123,14 @@ async function follow(
   const found: Difference[] = [...differences(state, here), ...(exact ? fxDifferences(state, here) : [])];
   const { left } = judge(found, context, rules);
   const open = left.filter(({ field, bits }) => !(field === "rflags" && (bits & ~comparison.loose) === 0n));
-  return open.length === 0 ? undefined : `after the stretch: ${open.map(({ field }) => field).join(" ")}`;
+  if (open.length === 0) return undefined;
+  // x87 and SSE are not in the log: what differs now may have begun anywhere.
+  const early = open.some(({ field }) => isFxField(field));
+  return {
+    index: early ? 0 : last,
+    why: `at the end of the stretch: ${open.map(({ field }) => field).join(" ")}`,
+    ...(early ? { last } : {}),
+  };
 }
 
 /** Goes through the notes as records arrive. */
@@ -140,7 +165,9 @@ class Comparison {
       this.#skipped = true;
       return true;
     }
-    this.suspicion ??= `at instruction ${next}, ${note.rip.toString(16)}: the other machine is at ${state.rip.toString(16)}`;
+    this.suspicion ??= differences(note, state)
+      .map(({ field, ours, theirs }) => `${field} ${ours.toString(16)} and ${theirs.toString(16)}`)
+      .join(", ");
     return false;
   }
 
