@@ -210,4 +210,4 @@ export const WRITTEN_ON_BOTH: ReadonlySet<number> = new Set([
 ]);
 
 /** Features of ours that QEMU 7.2's TCG does not have; the guest must not find them. */
-export const NOT_IN_QEMU: readonly string[] = ["sha", "pcid", "invpcid", "autoibrs"];
+export const NOT_IN_QEMU: readonly string[] = ["sha", "pcid", "invpcid", "xsavec", "autoibrs"];
