@@ -281,6 +281,7 @@ function lockstepCommand(
     const asked = understandLockstep(guest, options);
     const result = await runLockstep(asked, messages);
     io.stdout.write(options.json ? `${JSON.stringify(lockstepJson(result), null, 2)}\n` : formatLockstep(result));
+    if (result.stopped !== undefined && result.outcome !== "differs") throw result.stopped;
     done(result.outcome === "differs" ? ExitStatus.noMarker : ExitStatus.ok);
   });
 }

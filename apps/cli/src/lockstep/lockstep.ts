@@ -54,6 +54,8 @@ export interface LockstepResult {
   readonly last: number;
   /** Differences in the order in which they were found. */
   readonly findings: readonly NamedFinding[];
+  /** The signal's reason, when it came before the end. */
+  readonly stopped: unknown;
   /** How the guest ended, when it did. */
   readonly ended: string | undefined;
   readonly counters: PairCounters;
@@ -63,6 +65,7 @@ export interface LockstepResult {
 }
 
 const STRETCH = 20_000;
+const SHORT_STRETCH = 1000;
 const RAM_EVERY = 2_000_000;
 const RAM_CHUNK = 1 << 20;
 const MAX_CELLS = 8;
@@ -93,6 +96,29 @@ class Search {
 
   async run(): Promise<LockstepResult> {
     const { options } = this;
+    let stopped: unknown;
+    try {
+      await this.#search();
+    } catch (error) {
+      if (!options.signal.aborted) throw error;
+      stopped = options.signal.reason;
+    }
+    const outcome = this.#findings.length > 0 ? "differs" : this.#ended !== undefined ? "ended" : "equal";
+    return {
+      outcome,
+      first: this.#first,
+      last: this.#ours?.count ?? 0,
+      findings: this.#findings,
+      stopped,
+      ended: this.#ended,
+      counters: this.#counters,
+      falseAlarms: this.#falseAlarms,
+      seconds: (performance.now() - this.#started) / 1000,
+    };
+  }
+
+  async #search(): Promise<void> {
+    const { options } = this;
     await this.#anew();
     await this.#seek();
     this.#first = this.#machine.count;
@@ -105,17 +131,6 @@ class Search {
       await this.#join();
       if (!(await this.#compare(this.#machine.count + options.count))) break;
     }
-    const outcome = this.#findings.length > 0 ? "differs" : this.#ended !== undefined ? "ended" : "equal";
-    return {
-      outcome,
-      first: this.#first,
-      last: this.#machine.count,
-      findings: this.#findings,
-      ended: this.#ended,
-      counters: this.#counters,
-      falseAlarms: this.#falseAlarms,
-      seconds: (performance.now() - this.#started) / 1000,
-    };
   }
 
   async close(): Promise<void> {
@@ -219,9 +234,19 @@ class Search {
   /** Steps through a stretch that looked different. False when it is, or when the guest ended. */
   async #confirm(from: number, to: number, why: string): Promise<boolean> {
     this.options.progress(`looks different between instructions ${from} and ${to} (${why}): stepping through`);
-    const pair = await this.#goBack(from);
     const before = this.#findings.length;
-    while (this.#machine.count < to) {
+    let pair = await this.#goBack(from);
+    let end = to;
+    while (end - this.#machine.count > 2 * SHORT_STRETCH) {
+      // Somewhere in a long one: shorter ones tell where.
+      const start = this.#machine.count;
+      const result = pair.atLongRepeat() ? await pair.passRepeat() : await stretch(pair, SHORT_STRETCH, this.options.rules);
+      if (result.kind === "moved") continue;
+      end = Math.min(this.#machine.count, to);
+      pair = await this.#goBack(start);
+      break;
+    }
+    while (this.#machine.count < end) {
       this.options.signal.throwIfAborted();
       if (!(await this.#took(await pair.stepOne()))) return false;
       if (this.#findings.length > before) return true;

@@ -58,6 +58,8 @@ export function formatLockstep(result: LockstepResult): string {
   const { counters, findings } = result;
   const lines = findings.flatMap(findingText);
   if (findings.length === 0) lines.push(`no difference from instruction ${result.first} to ${result.last}`);
+  if (result.stopped !== undefined)
+    lines.push(`stopped: ${result.stopped instanceof Error ? result.stopped.message : String(result.stopped)}`);
   if (result.ended !== undefined) lines.push(`the guest ended: ${result.ended}`);
   lines.push(
     `compared ${counters.compared} instructions in ${result.seconds.toFixed(1)} s`,
