@@ -92,7 +92,7 @@ function randomInstruction(random: Random, bits: 32 | 64): { bytes: number[]; wh
     if (/\[0x|\bsp\b|esp|rsp|\b[c-g]s\b|\bss\b|\bcr|\bdr/.test(text) || /\[(?:cs|fs|gs|es|ss|ds):/.test(text)) continue;
     // QEMU knows neither TEST as F6 /1 nor hints with registers.
     if ((mnemonic === "TEST" && (bytes.at(modrmAt)! & 0x38) === 8) || (mnemonic === "NOP" && kind >= 9)) continue;
-    if (text === "pop" || text === "push") continue; // segment registers
+    if (/\b(?:pop|push)$/.test(text)) continue; // segment registers
     // QEMU does not refuse LOCK where it is not allowed.
     if (text.startsWith("lock ") && !(memory !== undefined && LOCKABLE.test(mnemonic) && /^lock \w+ \w+ \[/.test(text))) continue;
     return { bytes: bytes.slice(0, length), what };
