@@ -30,6 +30,8 @@ function loop(cpu: usize): u32 {
       continue;
     }
     if (load<u32>(cpu, HALTED) == SHUT_DOWN) return EXIT_SHUTDOWN;
+    // A debug trap that follows HLT wakes the processor before it has slept.
+    if (load<u32>(cpu, EXIT) == EXIT_HALT && load<u32>(cpu, DEBUG_PENDING)) store<u32>(cpu, EXIT_NONE, EXIT);
     if (load<u32>(cpu, EXIT)) return load<u32>(cpu, EXIT);
     if (load<u32>(cpu, STOP)) {
       store<u32>(cpu, 0, STOP);

@@ -28,6 +28,8 @@ export interface Settings {
   readonly memory?: string;
   /** Preprocessor definitions for the sources. */
   readonly defines?: Readonly<Record<string, string>>;
+  /** How the run has to end: by the debug exit, or by a triple fault. Default `exit`. */
+  readonly ends?: "exit" | "shutdown";
   /** Seconds of host time for one run. Default 20. */
   readonly limitSeconds?: number;
   /** What QEMU is to be, or why it is not asked. */

@@ -10,6 +10,8 @@ export interface Outcome {
   readonly console: string;
   /** The debug exit's status, 1 for success; undefined when the run ended in another way. */
   readonly status: number | undefined;
+  /** A triple fault ended it. */
+  readonly shutdown: boolean;
   /** How it ended, in words. */
   readonly end: string;
 }
@@ -37,10 +39,15 @@ export async function runOurs(kernel: Uint8Array, { vcpus = 1, cpu, memory = "32
     await machine.close();
     await reading;
     const { kind } = result;
-    return { console, status: kind === "exit" ? result.status : undefined, end: "detail" in result ? `${kind}: ${result.detail}` : kind };
+    return {
+      console,
+      shutdown: kind === "shutdown",
+      status: kind === "exit" ? result.status : undefined,
+      end: "detail" in result ? `${kind}: ${result.detail}` : kind,
+    };
   } catch (error) {
     if (!signal.aborted) throw error;
-    return { console, status: undefined, end: `no end within ${limitSeconds} s` };
+    return { console, shutdown: false, status: undefined, end: `no end within ${limitSeconds} s` };
   } finally {
     await machine.close();
   }
@@ -68,6 +75,7 @@ export async function runQemu(path: string, { vcpus = 1, memory = "32M", limitSe
   return {
     console,
     status: exited ? code : undefined,
+    shutdown: code === 0, // -no-reboot: a triple fault ends QEMU
     end: code === null ? `no end within ${limitSeconds} s` : `status ${code} ${stderr}`.trim(),
   };
 }

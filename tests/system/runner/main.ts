@@ -16,7 +16,7 @@ for (const one of casesOf(name).filter((candidate) => mode === undefined || cand
   const { path, bytes } = await buildImage(one);
   if (values.keep !== undefined) copyFileSync(path, values.keep);
   const outcome = values.qemu ? await runQemu(path, one.settings) : await runOurs(bytes, one.settings);
-  const wrong = complaints(outcome, values.qemu ? one.settings.qemu?.wrong : [], one.mode);
+  const wrong = complaints(outcome, values.qemu ? one.settings.qemu?.wrong : [], one.mode, one.settings.ends);
   console.log(`== ${one.title}: ${outcome.end}\n${outcome.console.replaceAll("\r", "")}${wrong.map((line) => `!! ${line}\n`).join("")}`);
   if (wrong.length > 0) process.exitCode = 1;
 }

@@ -6,9 +6,10 @@ import { runOurs, runQemu } from "./machines.js";
 import { complaints } from "./verdict.js";
 
 const MACHINES = {
-  paravane: async (image: { bytes: Uint8Array }, { settings }: Case) => complaints(await runOurs(image.bytes, settings)),
+  paravane: async (image: { bytes: Uint8Array }, { settings }: Case) =>
+    complaints(await runOurs(image.bytes, settings), [], undefined, settings.ends),
   qemu: async (image: { path: string }, { settings, mode }: Case) =>
-    complaints(await runQemu(image.path, settings), settings.qemu?.wrong, mode),
+    complaints(await runQemu(image.path, settings), settings.qemu?.wrong, mode, settings.ends),
 };
 
 /** One vitest test a case. Without the tools they are skipped with the line that installs them; on CI they fail instead. */

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { complaints } from "./verdict.js";
 
-const run = (console: string, status: number | undefined) => ({ console, status, end: "in the test" });
+const run = (console: string, status: number | undefined) => ({ console, status, shutdown: false, end: "in the test" });
 
 test("a run in which everything is ok has nothing to complain of", () => {
   expect(complaints(run("ok a\r\nok b: c\r\n2 passed, 0 failed\r\n", 1))).toEqual([]);
@@ -16,6 +16,14 @@ test("a failed line is a complaint, and one that is known to be wrong is not", (
 
 test("a line that is listed as wrong must be wrong", () => {
   expect(complaints(run("ok ab\n1 passed, 0 failed\n", 1), [{ line: "a*", reason: "" }])).toEqual(["listed as wrong, but right: a*"]);
+});
+
+test("a run that has to end by a triple fault does, and says nothing more", () => {
+  const ended = (console: string, shutdown: boolean) =>
+    complaints({ ...run(console, undefined), shutdown }, [], undefined, "shutdown").length;
+  expect([ended("ok a\n", true), ended("ok a\n", false), ended("", true), ended("ok a\nnot ok b: expected 1, got 2\n", true)]).toEqual([
+    0, 1, 1, 1,
+  ]);
 });
 
 test.each([

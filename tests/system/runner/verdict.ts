@@ -1,5 +1,5 @@
 // Reads a run's console: every `not ok` line, and whether the run came to its end.
-import type { Mode, WrongLine } from "./catalogue.js";
+import type { Mode, Settings, WrongLine } from "./catalogue.js";
 import type { Outcome } from "./machines.js";
 
 /** `*` stands for any text. */
@@ -10,8 +10,14 @@ const nameOf = (line: string) => /^not ok (.*): expected /.exec(line)?.[1] ?? li
  * What is wrong with a run, one string each; empty when nothing is.
  *
  * @param wrong - lines that this machine is known to get wrong; they must fail, and nothing else may
+ * @param ends - how the run has to end; with `shutdown` there is no last line
  */
-export function complaints({ console, status, end }: Outcome, wrong: readonly WrongLine[] = [], mode?: Mode): string[] {
+export function complaints(
+  { console, status, shutdown, end }: Outcome,
+  wrong: readonly WrongLine[] = [],
+  mode?: Mode,
+  ends: Settings["ends"] = "exit",
+): string[] {
   const lines = console.replaceAll("\r", "").trimEnd().split("\n");
   const known = wrong.filter(({ modes }) => modes === undefined || mode === undefined || modes.includes(mode));
   const matches = ({ line }: WrongLine, name: string) => patternOf(line).test(name);
@@ -21,7 +27,7 @@ export function complaints({ console, status, end }: Outcome, wrong: readonly Wr
   const counts = /^(\d+) passed, (\d+) failed$/.exec(lines.at(-1) ?? "");
   const passed = lines.filter((line) => line.startsWith("ok ")).length;
   const complete = counts !== null && Number(counts[1]) === passed && Number(counts[2]) === failed.length && passed > 0;
-  const finished = complete && status === (failed.length > 0 ? 3 : 1);
+  const finished = ends === "shutdown" ? shutdown && passed > 0 && counts === null : complete && status === (failed.length > 0 ? 3 : 1);
   return [
     ...unexpected,
     ...stale.map(({ line }) => `listed as wrong, but right: ${line}`),
