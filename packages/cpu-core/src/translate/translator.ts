@@ -22,7 +22,7 @@ export interface TranslationTuning {
 const HEAT = 1500;
 const LEAST_RUNS = 200;
 /** Bytes of WebAssembly after which everything is forgotten, so that a guest that writes code forever finds a bound. */
-const MAX_CODE_BYTES = 48 << 20;
+const MAX_CODE_BYTES = 16 << 20;
 /** Units written before a run is over are compiled together, this many at most to a module. */
 const BATCH = 64;
 
