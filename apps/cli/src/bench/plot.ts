@@ -82,6 +82,7 @@ export function plotSvg(metrics: readonly Metric[], conditions: Conditions): str
   parts.push(text(LEFT, y - 6, `${conditions.date}, Node ${conditions.node}, ${conditions.cpu}; ${noise(conditions)}`, 9));
   return [
     `<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 ${WIDTH} ${y}' width='${WIDTH}' height='${y}'>`,
+    "<title>What guests cost: host CPU time as multiples of native, and CPU seconds of boots</title>",
     `<rect width='${WIDTH}' height='${y}' fill='white'/>`,
     ...parts,
     "</svg>",
