@@ -6,7 +6,7 @@ import type { Parts } from "../parts.js";
 
 /** What happened within an instruction beyond the processor. */
 export interface Outside {
-  /** A port, a device's memory, an MSR of the board, the clock or the random numbers were touched. */
+  /** A port or a device's memory was read, or an MSR of the board, the clock or the random numbers were used. */
   touched: string | undefined;
   /** The vector of a hardware interrupt that was taken before it. */
   interrupt: number | undefined;
@@ -192,15 +192,12 @@ export class OurMachine {
   }
 }
 
+/** A bus whose reads are noted. What is written leaves the processor, and tells it nothing. */
 function watchedBus<B extends PioBus | MmioBus>(bus: B, touch: () => void): B {
   return overlay(bus, {
     read(address: number, size: 1 | 2 | 4): number {
       touch();
       return bus.read(address, size);
-    },
-    write(address: number, size: 1 | 2 | 4, value: number): void {
-      touch();
-      bus.write(address, size, value);
     },
   });
 }

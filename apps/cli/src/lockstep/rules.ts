@@ -199,11 +199,8 @@ export function judge(
 /** Why the other machine does not execute an instruction but takes our result. Keys are mnemonics. */
 export const FROM_OUTSIDE: Readonly<Record<string, string>> = {
   IN: "port",
-  OUT: "port",
   INS: "port",
   INSB: "port",
-  OUTS: "port",
-  OUTSB: "port",
   CPUID: "the processors' identities differ",
   RDTSC: "clock",
   RDTSCP: "clock",
