@@ -1,7 +1,11 @@
-// Lockstep with a real QEMU: needs qemu-system-x86_64. The guest is hello, which needs nothing else.
+// Lockstep with a real QEMU: needs qemu-system-x86_64. The guests are hello, and random instructions that gcc assembles.
 import { type ChildProcess, spawn } from "node:child_process";
-import { describe, expect, it } from "vitest";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, describe, expect, it } from "vitest";
 import { hasTool, paravane } from "./paravane.js";
+import { buildRandomGuest } from "./random-code.js";
 
 const hasQemu = hasTool("qemu-system-x86_64");
 const HELLO = ["lockstep", "hello", "-m", "16M", "--json", "-q", "--timeout", "90s"];
@@ -64,6 +68,24 @@ describe.skipIf(!hasQemu)("paravane lockstep", () => {
     } finally {
       qemu.kill("SIGKILL");
     }
+  });
+});
+
+describe.skipIf(!hasQemu || !hasTool("gcc") || !hasTool("objcopy"))("random instructions", () => {
+  const folder = mkdtempSync(join(tmpdir(), "paravane-random-"));
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+  it.each([32, 64] as const)("of %i-bit code leave both processors in the same state", async (bits) => {
+    const guest = buildRandomGuest(folder, 5, 400, bits);
+    const { status, stdout } = await paravane(
+      ["lockstep", guest, "-m", "32M", "--exit-port", "0xf4", "--json", "-q", "--findings", "5", "--timeout", "200s"],
+      { limitMs: 240_000 },
+    );
+    const report = JSON.parse(stdout);
+    expect(report.differences).toEqual([]);
+    expect(report.ended).toBe("the guest ended the run with status 99");
+    expect(status).toBe(0);
+    expect(report.compared).toBeGreaterThan(5000);
   });
 });
 

@@ -213,6 +213,7 @@ class Search {
       } else {
         const result = await stretch(pair, Math.min(STRETCH, until - count), this.options.rules);
         if (result.kind === "ended") {
+          this.#counters.compared += result.compared ?? 0;
           this.#ended = result.result.detail;
           return false;
         }

@@ -11,7 +11,7 @@ import { type State, stateOf } from "./state.js";
 export type StretchResult =
   | { readonly kind: "moved"; readonly compared: number }
   | { readonly kind: "suspicious"; readonly from: number; readonly to: number; readonly why: string }
-  | (Halt & { readonly kind: "ended" });
+  | (Halt & { readonly kind: "ended"; readonly compared?: number });
 
 const MAX_NOTES = 200_000;
 /** Instructions before and behind a suspicion that are looked at again. */
@@ -72,9 +72,10 @@ export async function stretch(pair: Pair, length: number, rules: readonly Rule[]
       return false;
     },
   );
-  if (halt.kind === "ended") return halt;
   const last = notes.length - 1;
-  const suspicion = await follow(pair, notes, executed, rules, after === undefined);
+  if (last < 0) return halt.kind === "ended" ? halt : { kind: "moved", compared: 0 };
+  const ended = halt.kind === "ended";
+  const suspicion = await follow(pair, notes, executed, rules, after === undefined && !ended);
   if (suspicion !== undefined) {
     const at = start + suspicion.index;
     return {
@@ -84,6 +85,7 @@ export async function stretch(pair: Pair, length: number, rules: readonly Rule[]
       why: suspicion.why,
     };
   }
+  if (ended) return { ...halt, compared: last };
   if (after !== undefined) await pair.adopt(notes[last]!, after, outside!);
   return { kind: "moved", compared: last };
 }

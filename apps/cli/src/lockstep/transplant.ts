@@ -43,6 +43,8 @@ const LMA = 0x400n;
 const ACCESSED_CODE64 = 0xa09b;
 const ACCESSED_DATA = 0xc093;
 const SYSTEM_BUSY = 2;
+const VM = 0x20000;
+const DATA_SEGMENTS = ["ds", "es", "fs", "gs"] as const;
 
 /** The guest cannot be put into the other processor at this instruction. */
 export const transplantError = (why: string): CliError =>
@@ -175,10 +177,13 @@ class Move {
     for (const name of ["dr0", "dr1", "dr2", "dr3", "dr6"] as const) await this.#execute(name, { rax: state.get(name) });
     await this.#systemSegment("ldtr", "lldt");
     if ((state.get("tr") & 0xfffcn) !== 0n) await this.#systemSegment("tr", "ltr");
-    for (const name of ["ds", "es", "fs", "gs"] as const) await this.#segment(name);
+    const virtual8086 = (state.rflags & VM) !== 0;
+    if (!virtual8086) for (const name of DATA_SEGMENTS) await this.#segment(name);
     await this.#execute("lgdt", { rdi: this.#data(0x20) });
     await this.#execute("dr7", { rax: state.get("dr7") });
     await this.#gdb.writeRegister("eflags", BigInt(state.rflags));
+    // With VM set a selector is its base, as in virtual-8086 mode.
+    if (virtual8086) for (const name of DATA_SEGMENTS) await this.#segment(name);
     await this.#segment("cs");
     await this.#segment("ss");
     await this.#controlRegisters();
@@ -254,7 +259,7 @@ class Move {
   async #segment(name: "es" | "cs" | "ss" | "ds" | "fs" | "gs"): Promise<void> {
     const { selector, base, limit, access } = this.vcpu.registers.segment(name);
     const gdb = this.#gdb;
-    const virtual8086 = (this.state.rflags & 0x20000) !== 0;
+    const virtual8086 = (this.state.rflags & VM) !== 0;
     // The port loads a descriptor only when the selector changes, so another one comes first.
     const other = (selector & 0xfff8) === 0 ? 8n : 0n;
     if (!virtual8086) {
