@@ -199,7 +199,25 @@ void returns(void) {
   }
 }
 
+#if LONG
+CODE(load_gs_word, "mov %gs:0, %rax\nmov %gs, %ebx\nint $0x30")
+/** GS of DPL 0 becomes null on the way to CPL 3; its base stays. */
+static void null_base(void) {
+  static const word value = 0x1122334455667788;
+  write_gs(SEL_DATA);
+  wrmsr(MSR_GS_BASE, (word)&value);
+  struct frame start = start_frame(load_gs_word, 3);
+  struct fault got = attempt_at(&start);
+  expect_fault("GS at CPL 3", got, RETURNED, 0);
+  expect_value("GS is null", got.frame.bx, 0);
+  expect_value("its base is as before", got.frame.ax, value);
+}
+#endif
+
 void test_main(void) {
+#if LONG
+  null_base();
+#endif
   far_pointer.offset = (word)stop;
   through_gates();
   refused();

@@ -23,6 +23,7 @@ import {
   SEG_ACCESS,
   SEG_LIMIT,
   SEG_SELECTOR,
+  SEG_SELECTOR,
   SS,
   STEP_TF,
   U_AUX,
