@@ -161,10 +161,10 @@ class Search {
   }
 
   async #join(): Promise<void> {
-    const { vs, exact, rules } = this.options;
+    const { vs, exact, rules, ignoredTableBits } = this.options;
     await this.#pair?.close();
     this.#pair = undefined;
-    this.#pair = await Pair.join(this.#machine, vs === "qemu" ? { trace: !exact } : vs, rules, this.#counters);
+    this.#pair = await Pair.join(this.#machine, vs === "qemu" ? { trace: !exact } : vs, rules, ignoredTableBits, this.#counters);
   }
 
   /** Both machines in the state that ours had after so many instructions. */
@@ -337,7 +337,7 @@ class Search {
           const mine = memory.readU64(at + offset);
           const other = part.readBigUInt64LE(offset);
           if (mine === other) continue;
-          if (this.#mayDiffer(mine ^ other)) {
+          if (pair.mayDiffer(mine ^ other)) {
             await pair.copyCell(at + offset);
             continue;
           }
@@ -346,12 +346,6 @@ class Search {
       }
     }
     return found;
-  }
-
-  /** Is the difference of 8 bytes one of the bits that a processor sets in tables by itself? */
-  #mayDiffer(bits: bigint): boolean {
-    const { ignoredTableBits } = this.options;
-    return ignoredTableBits.some((ignored) => (bits & ~ignored) === 0n);
   }
 
   #tell(): void {

@@ -57,6 +57,8 @@ const STEPS_OF_A_REPEAT = 64n;
 const LONG_REPEAT = 2000n;
 /** The largest memory operand: an XSAVE area. */
 const OPERAND_BYTES = 576;
+/** Below the stack pointer: what a handler's first instruction may have popped. */
+const POPPED_BYTES = 16n;
 const SELECTORS = ["cs", "ss", "ds", "es", "fs", "gs"] as const;
 const bump = (map: Map<string, number>, key: string): void => void map.set(key, (map.get(key) ?? 0) + 1);
 
@@ -84,6 +86,7 @@ export class Pair {
     private qemu: Qemu,
     private readonly where: GdbAddress | { readonly trace: boolean },
     private readonly rules: readonly Rule[],
+    private readonly ignoredBits: readonly bigint[],
     readonly counters: PairCounters,
   ) {}
 
@@ -92,9 +95,10 @@ export class Pair {
     ours: OurMachine,
     where: GdbAddress | { readonly trace: boolean },
     rules: readonly Rule[],
+    ignoredBits: readonly bigint[],
     counters: PairCounters,
   ): Promise<Pair> {
-    const pair = new Pair(ours, await transplant(ours.vcpu, ours.memory, where), where, rules, counters);
+    const pair = new Pair(ours, await transplant(ours.vcpu, ours.memory, where), where, rules, ignoredBits, counters);
     try {
       await pair.#verify();
     } catch (error) {
@@ -152,7 +156,7 @@ export class Pair {
         theirs = further;
       }
     }
-    const memory = await this.differences(this.watched);
+    const memory = await this.differences([...new Set([...this.watched, ...this.#cellsOf(instruction, before, after)])]);
     this.counters.compared++;
     for (const name of verdict.used) bump(this.counters.excused, name);
     if (verdict.left.length > 0 || memory.length > 0) {
@@ -160,6 +164,23 @@ export class Pair {
     }
     if (verdict.excused.length > 0) await this.#takeOver(after, verdict.excused);
     return { kind: "moved" };
+  }
+
+  /** Cells that the instruction may have written: its memory operand, and the top of the stack. */
+  #cellsOf({ memory }: Disassembled, before: State, after: State): number[] {
+    const cells: number[] = [];
+    const add = (state: State, linear: bigint, count: bigint): void => {
+      for (let i = 0n; i < count; i++) {
+        const physical = translate(this.ours.memory, state, BigInt.asUintN(state.bits === 64 ? 64 : 32, linear + 8n * i));
+        if (physical === undefined) continue;
+        const cell = physical - (physical % 8);
+        if (this.ours.memory.contains(cell, 8)) cells.push(cell);
+      }
+    };
+    if (memory !== undefined) add(before, linearAddress(before, memory), 3n);
+    if (after.get("rsp") !== before.get("rsp"))
+      add(after, after.get("rsp") - POPPED_BYTES + (after.bits === 64 ? 0n : after.get("ss.base")), 9n);
+    return cells;
   }
 
   /** Why the other machine does not execute what ours just did, or undefined. */
@@ -323,6 +344,11 @@ export class Pair {
     return this.#copyRam(physical, 8);
   }
 
+  /** Are the bits in which 8 bytes differ of those that may? */
+  mayDiffer(bits: bigint): boolean {
+    return this.ignoredBits.some((ignored) => (bits & ~ignored) === 0n);
+  }
+
   /** Which of these cells of 8 bytes differ. */
   async differences(cells: readonly number[]): Promise<MemoryDifference[]> {
     const found: MemoryDifference[] = [];
@@ -330,7 +356,10 @@ export class Pair {
     for (const physical of cells) {
       await this.qemu.readRam(physical, cell);
       const ours = this.ours.memory.readU64(physical);
-      if (ours !== cell.readBigUInt64LE()) found.push({ physical, ours, theirs: cell.readBigUInt64LE() });
+      const theirs = cell.readBigUInt64LE();
+      if (ours === theirs) continue;
+      if (this.mayDiffer(ours ^ theirs)) await this.copyCell(physical);
+      else found.push({ physical, ours, theirs });
     }
     return found;
   }

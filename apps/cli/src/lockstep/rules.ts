@@ -167,6 +167,11 @@ export const TABLE_RULES: readonly { readonly name: string; readonly why: string
     why: "accessed and dirty bits of page tables are set when a translation is cached, and caches differ",
     bits: 0x0000_0060_0000_0060n,
   },
+  {
+    name: "pushed-resume-flag",
+    why: "processors push RF as one when a fault is delivered, QEMU does not",
+    bits: 0x0001_0000_0001_0000n,
+  },
   { name: "descriptor-accessed", why: "QEMU does not mark code descriptors accessed in far transfers", bits: 1n << 40n },
 ];
 
