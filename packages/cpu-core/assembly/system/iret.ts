@@ -66,17 +66,20 @@ export function returnFlags(cpu: usize, value: u32, mask: u32): void {
 }
 
 /**
- * After the code segment has changed: segments that the new CPL may not use become null. That concerns selector and rights alone: the base
- * stays, and 64-bit code goes on using it (processors of both vendors; SDM Vol. 2A "IRET" says "SegmentSelector <- 0").
+ * After the code segment has changed: segments that the new CPL may not use become null, and null selectors 1 to 3 become 0 (SDM Vol. 2A
+ * "IRET", RETURN-TO-OUTER-PRIVILEGE-LEVEL). That concerns selector and rights alone: the base stays, and 64-bit code goes on using it
+ * (processors of both vendors; the manual says "SegmentSelector <- 0").
  */
 export function dropInnerSegments(cpu: usize, cpl: u32): void {
   for (let seg: u32 = 0; seg < 6; seg++) {
     if (seg == CS || seg == SS) continue;
-    const access = load<u32>(segmentAt(cpu, seg), SEG_ACCESS);
+    const at = segmentAt(cpu, seg);
+    const access = load<u32>(at, SEG_ACCESS);
+    if (load<u32>(at, SEG_SELECTOR) < 4) store<u32>(at, 0, SEG_SELECTOR);
     const conforming = (access & (ACC_CODE | ACC_CONFORMING)) == (ACC_CODE | ACC_CONFORMING);
     if (!(access & ACC_P) || conforming || dplOf(access) >= cpl) continue;
-    store<u32>(segmentAt(cpu, seg), 0, SEG_ACCESS);
-    store<u32>(segmentAt(cpu, seg), 0, SEG_SELECTOR);
+    store<u32>(at, 0, SEG_ACCESS);
+    store<u32>(at, 0, SEG_SELECTOR);
   }
 }
 

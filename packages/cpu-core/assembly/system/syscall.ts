@@ -156,13 +156,12 @@ export function sysenter(cpu: usize, u: usize): void {
 }
 
 export function sysexit(cpu: usize, u: usize): void {
-  if (!sysenterExists(cpu)) return;
+  if (!privileged(cpu) || !sysenterExists(cpu)) return; // a real AMD processor looks at CPL first
   const selector = load<u32>(cpu, MSR_SYSENTER_CS) & 0xfffc;
   if (!selector || !(load<u32>(cpu, MODE) & MODE_PE)) {
     refuse(cpu);
     return;
   }
-  if (!privileged(cpu)) return;
   const wide = (load<u32>(u, U_AUX) & AUX_OP64) != 0;
   const target = load<u64>(cpu, DX);
   const stack = load<u64>(cpu, CX);
