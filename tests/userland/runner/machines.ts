@@ -8,10 +8,9 @@ import { type CpioEntry, writeCpio } from "../../../apps/cli/src/img/cpio.js";
 import type { Program } from "./programs.js";
 
 const app = join(import.meta.dirname, "../../../apps/cli");
-// By hand, tsx runs the sources; tests run what was built.
-const cli = process.execArgv.some((word) => word.includes("tsx"))
-  ? [...process.execArgv, join(app, "src/cli.ts")]
-  : [join(app, "dist/cli.js")];
+const BUILT: readonly string[] = [join(app, "dist/cli.js")];
+/** The command line's sources, for a caller that tsx runs. */
+export const fromSources = (): readonly string[] => [...process.execArgv, join(app, "src/cli.ts")];
 const LIMIT_SECONDS = 200;
 
 const linesOf = (text: string): string[] => text.replaceAll("\r", "").trimEnd().split("\n");
@@ -44,6 +43,8 @@ export interface GuestSettings {
   readonly args?: readonly string[];
   /** Runs the guest on QEMU (TCG), where Debian's `qemu-system-x86` is installed. */
   readonly qemu?: boolean;
+  /** Node's arguments that start our command line; the built one when absent. */
+  readonly cli?: readonly string[];
   /** Seconds for the boot and all programs. */
   readonly limitSeconds: number;
 }
@@ -75,7 +76,7 @@ export async function runInGuest(settings: GuestSettings, programs: readonly Pro
     ];
     const console = settings.qemu
       ? await output("timeout", [`${settings.limitSeconds}`, "qemu-system-x86_64", "-cpu", "max", "-nographic", "-no-reboot", ...machine])
-      : await output(process.execPath, [...cli, "boot", ...machine, "--timeout", `${settings.limitSeconds}s`]);
+      : await output(process.execPath, [...(settings.cli ?? BUILT), "boot", ...machine, "--timeout", `${settings.limitSeconds}s`]);
     const results = new Map<string, string[]>();
     for (const part of console.split("=== ").slice(1)) {
       const [title = "", ...lines] = linesOf(part);

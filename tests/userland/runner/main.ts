@@ -3,7 +3,7 @@
 import { parseArgs } from "node:util";
 import { existsSync, writeFileSync } from "node:fs";
 import { differences, recorded, recordFile } from "./lines.js";
-import { runHere, runInGuest } from "./machines.js";
+import { fromSources, runHere, runInGuest } from "./machines.js";
 import { type Bits, buildProgram, type Program, programNames } from "./programs.js";
 
 const { values, positionals: named } = parseArgs({
@@ -24,7 +24,9 @@ const programs: Program[] = sizes.flatMap((bits) =>
     .map((name) => buildProgram(name, bits)),
 );
 const results =
-  guest === undefined ? undefined : await runInGuest({ guest, qemu, args: ["-smp", values.smp], limitSeconds: 900 }, programs);
+  guest === undefined
+    ? undefined
+    : await runInGuest({ guest, qemu, cli: fromSources(), args: ["-smp", values.smp], limitSeconds: 900 }, programs);
 let different = 0;
 for (const program of programs) {
   const { name, bits } = program;
