@@ -2,6 +2,7 @@
  * The interpreter's handlers: one for each meaning and operand shape that the decode table can produce. Enumerated in the table's order, so
  * that the generator (build time) and the decoder (run time) number them alike.
  */
+import * as L from "../layout.js";
 import type { BranchEntry, EncodingSpec, Entry } from "../isa/define.js";
 import type { Width } from "../isa/sem.js";
 import { classOf, type HandlerClass } from "./tuning.js";
@@ -160,9 +161,17 @@ export function buildTable(entries: readonly Entry[]): { rows: TableRow[]; handl
   return { rows, handlers };
 }
 
-/** A number that changes whenever handlers are renumbered (FNV-1a of their keys): engine and decoder must agree on it. */
+/** A number that changes whenever handlers are renumbered or the layout moves (FNV-1a): engine and decoder must agree on both. */
 export function fingerprint(handlers: readonly Handler[]): number {
   let hash = 0x811c9dc5;
-  for (const { key } of handlers) for (let i = 0; i <= key.length; i++) hash = Math.imul(hash ^ (key.charCodeAt(i) || 0), 0x01000193);
+  const add = (text: string): void => {
+    for (let i = 0; i <= text.length; i++) hash = Math.imul(hash ^ (text.charCodeAt(i) || 0), 0x01000193);
+  };
+  for (const { key } of handlers) add(key);
+  // Sorted, since bundlers order a namespace as they like.
+  for (const text of Object.entries(L)
+    .map(([name, value]) => `${name}=${value}`)
+    .sort())
+    add(text);
   return hash >>> 0;
 }
