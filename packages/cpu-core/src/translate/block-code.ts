@@ -326,11 +326,10 @@ export class BlockCode implements Sem<Node> {
   }
 
   // -- cleaning up ------------------------------------------------------------------------------------------------------------------------------
-  /** Drops what nobody needs. `flagsNeeded`: some successor may read the flags before it sets them. */
-  clean(flagsNeeded: boolean): void {
-    let needed = (1 << REGISTER_COUNT) - 1;
-    if (!flagsNeeded) needed &= ~((1 << FR) | (1 << FV));
+  /** Drops what nobody needs; whatever follows the block may need every register and the flags. */
+  clean(): void {
     const all = (1 << REGISTER_COUNT) - 1;
+    let needed = all;
     const reads = (node: Node): number => {
       let mask = 0;
       if (node.op === N.REG && node.last <= node.until) mask = 1 << (node.value as number);

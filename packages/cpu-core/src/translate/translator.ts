@@ -56,7 +56,8 @@ interface Unit {
   dead: boolean;
 }
 
-const TYPE = { parameters: 2, name: "coldOp" } as const;
+/** What units call in the engine. */
+const COLD_OP = { parameters: 2, name: "coldOp" } as const;
 
 export class Translator {
   readonly #view: DataView;
@@ -179,7 +180,7 @@ export class Translator {
     const batch = this.#queue.splice(0, BATCH).filter((unit) => !unit.dead);
     if (batch.length === 0) return;
     const bytes = writeModule(
-      [TYPE],
+      [COLD_OP],
       batch.map((unit) => unit.body!),
     );
     for (const unit of batch) unit.body = undefined;

@@ -76,7 +76,7 @@ class UnitWriter {
     for (const { code } of blocks) used |= code.used;
     this.#used = used | (1 << FR) | (1 << FV);
     for (const { code } of blocks) {
-      code.clean(true);
+      code.clean();
       this.#assignTemps(code);
     }
   }
@@ -250,7 +250,7 @@ class UnitWriter {
   }
 
   /** Goes to `delta`: inside the region if it can be reached from here, else out of it. `following`: the block whose code comes next. */
-  #goto(from: RegionBlock, delta: number, following: number | undefined): void {
+  #goto(from: number, delta: number, following: number | undefined): void {
     const { out } = this;
     const to = this.region.at(delta);
     if (to === undefined) {
@@ -260,10 +260,9 @@ class UnitWriter {
       return;
     }
     const target = this.region.blocks[to]!;
-    if (target.host >>> 12 !== from.host >>> 12) this.#provePage(target);
+    if (target.host >>> 12 !== this.region.blocks[from]!.host >>> 12) this.#provePage(target);
     if (to === following) return;
-    const from_ = this.region.blocks.indexOf(from);
-    const back = this.#structure.isBackEdge(from_, to);
+    const back = this.#structure.isBackEdge(from, to);
     const depth = back
       ? this.#depth((l) => l.kind === "loop" && l.target === to)
       : this.#depth((l) => l.kind === "forward" && l.target === to);
@@ -325,7 +324,7 @@ class UnitWriter {
     switch (ending.kind) {
       case "goto":
       case "call":
-        this.#goto(block, ending.target, following);
+        this.#goto(number, ending.target, following);
         return;
       case "branch": {
         out.open(Op.block);
@@ -334,9 +333,9 @@ class UnitWriter {
         out.op(Op.i32Eqz);
         out.op(Op.brIf);
         out.u32(0);
-        this.#goto(block, ending.taken, undefined);
+        this.#goto(number, ending.taken, undefined);
         this.#close();
-        this.#goto(block, ending.next, following);
+        this.#goto(number, ending.next, following);
         return;
       }
       case "indirect":
