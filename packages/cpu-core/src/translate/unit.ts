@@ -3,7 +3,8 @@
  * go back at the end; inside, control stays in structured code, or passes the dispatcher at its top.
  */
 import * as L from "../layout.js";
-import type { BlockCode, Statement } from "./block-code.js";
+import type { Statement } from "./block-code.js";
+import { ExpressionWriter } from "./expressions.js";
 import {
   BASE,
   COUNT,
@@ -19,7 +20,6 @@ import {
   REGISTER_COUNT,
   REGISTERS,
   TARGET,
-  TEMPS,
   TLB,
 } from "./locals.js";
 import * as N from "./node.js";
@@ -58,9 +58,7 @@ class UnitWriter {
   readonly #structure: Structure;
   readonly #used: number;
   readonly #entryNumber = new Map<number, number>();
-  /** Most temporaries of each type that any block needs at once. */
-  #wideTemps = 0;
-  #narrowTemps = 0;
+  readonly #expressions = new ExpressionWriter(this.out);
 
   constructor(readonly region: Region) {
     const { blocks } = region;
@@ -77,7 +75,7 @@ class UnitWriter {
     this.#used = used | (1 << FR) | (1 << FV);
     for (const { code } of blocks) {
       code.clean();
-      this.#assignTemps(code);
+      this.#expressions.assign(code);
     }
   }
 
@@ -97,37 +95,11 @@ class UnitWriter {
     }
   }
 
-  /** Gives each temporary a local; a local is free again after its last use. */
-  #assignTemps(code: BlockCode): void {
-    const free: { wide: number[]; narrow: number[] } = { wide: [], narrow: [] };
-    let wide = 0;
-    let narrow = 0;
-    const releases = new Map<number, Node[]>();
-    const take = (node: Node): void => {
-      node.local = (node.wide ? free.wide : free.narrow).pop() ?? (node.wide ? wide++ : narrow++);
-      const list = releases.get(node.last) ?? [];
-      list.push(node);
-      releases.set(node.last, list);
-    };
-    code.statements.forEach((s, at) => {
-      if (s?.kind === "let") take(s.target);
-      else if (s?.kind === "copy") take(s.source);
-      for (const node of releases.get(at) ?? []) (node.wide ? free.wide : free.narrow).push(node.local);
-    });
-    this.#wideTemps = Math.max(this.#wideTemps, wide);
-    this.#narrowTemps = Math.max(this.#narrowTemps, narrow);
-  }
-
   write(): UnitCode {
     const { region, out } = this;
     const body = new ByteWriter();
     body.u32(4);
-    for (const [count, type] of [
-      [FIXED_I64, TYPE_I64],
-      [FIXED_I32, TYPE_I32],
-      [this.#wideTemps, TYPE_I64],
-      [this.#narrowTemps, TYPE_I32],
-    ] as const) {
+    for (const [count, type] of [[FIXED_I64, TYPE_I64], [FIXED_I32, TYPE_I32], ...this.#expressions.declarations()] as const) {
       body.u32(count);
       body.byte(type);
     }
@@ -368,7 +340,7 @@ class UnitWriter {
     switch (s.kind) {
       case "let":
         this.#expression(s.value);
-        out.local(Op.localSet, this.#tempLocal(s.target));
+        out.local(Op.localSet, this.#expressions.local(s.target));
         break;
       case "set":
         this.#expression(s.value);
@@ -376,7 +348,7 @@ class UnitWriter {
         break;
       case "copy":
         out.local(Op.localGet, REGISTERS + (s.source.value as number));
-        out.local(Op.localSet, this.#tempLocal(s.source));
+        out.local(Op.localSet, this.#expressions.local(s.source));
         break;
       case "store":
         this.#expression(s.address);
@@ -425,37 +397,10 @@ class UnitWriter {
     out.u32(this.#depth((l) => l.kind === "side")!);
     this.#close();
   }
-  #tempLocal(node: Node): number {
-    return TEMPS + (node.wide ? node.local : this.#wideTemps + node.local);
-  }
   #expression(node: Node): void {
-    const { out } = this;
-    switch (node.op) {
-      case N.CONST:
-        if (node.wide) {
-          out.byte(Op.i64Const);
-          out.s64(node.value);
-        } else out.i32Const(node.value as number);
-        return;
-      case N.TEMP:
-        out.local(Op.localGet, this.#tempLocal(node));
-        return;
-      case N.REG:
-        out.local(Op.localGet, node.last > node.until ? this.#tempLocal(node) : REGISTERS + (node.value as number));
-        return;
-      case N.LOCAL:
-        out.local(Op.localGet, node.value as number);
-        return;
-    }
-    if (node.a !== undefined) this.#expression(node.a);
-    if (node.b !== undefined) this.#expression(node.b);
-    if (node.c !== undefined) this.#expression(node.c);
-    if (isMemory(node.op)) out.memory(node.op, node.value as number);
-    else out.op(node.op);
+    this.#expressions.write(node);
   }
 }
-
-const isMemory = (op: number): boolean => op >= Op.i32Load && op <= Op.i64Store32;
 
 /** Writes the region's function; undefined when the region is empty. */
 export function writeUnit(region: Region): UnitCode | undefined {
