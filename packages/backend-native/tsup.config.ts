@@ -1,12 +1,11 @@
-// One output file per source file, so that dist reads like src and a bundler can drop what is unused; tsc -b writes the declarations.
+// One file per entry point, what they share in chunks: a program that starts loads a handful of files; tsc -b writes the declarations.
 import { defineConfig } from "tsup";
 
 export default defineConfig({
-  entry: ["src/**/*.ts", "!src/**/*.test.ts"],
+  entry: ["src/index.ts"],
   format: "esm",
   target: "es2022",
   platform: "neutral",
-  bundle: false,
   sourcemap: false,
   silent: true,
 });

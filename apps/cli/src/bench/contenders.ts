@@ -2,9 +2,8 @@
 // ours, another build of ours, QEMU's TCG, v86; and this host without any machine.
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
-import { extname } from "node:path";
-import { fileURLToPath } from "node:url";
 import { usageError } from "../errors.js";
+import { entryPoint } from "../package-root.js";
 import type { ThreadChoice } from "./process-clock.js";
 import type { Bits } from "./programs/build.js";
 
@@ -48,8 +47,8 @@ const IDENTITY: Readonly<Record<Bits, { readonly ours: string; readonly qemu: st
   64: { ours: "qemu64", qemu: "qemu64" },
 };
 
-const own = fileURLToPath(new URL(`../cli${extname(import.meta.url)}`, import.meta.url));
-const v86Console = fileURLToPath(new URL(`./v86-console${extname(import.meta.url)}`, import.meta.url));
+const own = entryPoint("cli");
+const v86Console = entryPoint("bench/v86-console");
 
 /** A word of --vs, understood. */
 export function parseRival(word: string): Rival {

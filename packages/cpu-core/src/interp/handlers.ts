@@ -128,36 +128,45 @@ function keyOf(entry: Entry, shapes: readonly Shape[], opsize: OperandSize, stac
 
 /** Parses all entries and numbers their handlers: inline ones first, then cold ones, then sys. */
 export function buildTable(entries: readonly Entry[]): { rows: TableRow[]; handlers: Handler[] } {
-  const byKey = new Map<string, Omit<Handler, "id">>();
-  const uses: { row: TableRow; index: number; key: string }[] = [];
+  const byKey = new Map<string, number>();
+  const found: Omit<Handler, "id">[] = [];
   const rows: TableRow[] = [];
   for (const entry of entries) {
     for (const spec of entry.encodings) {
       const { pattern, operands } = parseEncoding(spec);
+      // Until all are known, handlers are numbered in the order in which they were found.
       const row: TableRow = { entry, pattern, operands, spec, handlers: new Int16Array(18).fill(-1) };
       const sizes = dependsOnSize(entry, operands) ? OPERAND_SIZES : ([32] as const);
       const hasRm = operands.some((o) => o.place === "rm");
       const forms = !hasRm ? [false] : pattern.mod === "mem" ? [true] : pattern.mod === "reg" ? [false] : [false, true];
       const stacks = isStackUser(entry) ? STACK_KINDS : (["s64"] as const);
       for (const opsize of sizes)
-        for (const memory of forms)
+        for (const memory of forms) {
+          const shapes = shapesOf(operands, opsize, memory);
           for (const stack of stacks) {
-            const shapes = shapesOf(operands, opsize, memory);
             const key = keyOf(entry, shapes, opsize, stack);
-            if (!byKey.has(key))
-              byKey.set(key, { class: classOf(entry, stack === "slow", shapes[0]?.bits ?? 0), key, entry, shapes, opsize, stack });
+            let number = byKey.get(key);
+            if (number === undefined) {
+              number = found.length;
+              byKey.set(key, number);
+              found.push({ class: classOf(entry, stack === "slow", shapes[0]?.bits ?? 0), key, entry, shapes, opsize, stack });
+            }
             for (const s of sizes.length === 1 ? OPERAND_SIZES : [opsize])
               for (const m of hasRm ? [memory] : [false, true])
-                for (const k of stacks.length === 1 ? STACK_KINDS : [stack]) uses.push({ row, index: handlerIndex(s, m, k), key });
+                for (const k of stacks.length === 1 ? STACK_KINDS : [stack]) row.handlers[handlerIndex(s, m, k)] = number;
           }
+        }
       rows.push(row);
     }
   }
   const order: HandlerClass[] = ["inline", "cold", "sys"];
-  const sorted = order.flatMap((c) => [...byKey.values()].filter((h) => h.class === c));
-  const handlers = sorted.map((h, i): Handler => ({ ...h, id: SPECIAL_HANDLERS.length + i }));
-  const numbers = new Map(handlers.map((h) => [h.key, h.id]));
-  for (const { row, index, key } of uses) row.handlers[index] = numbers.get(key)!;
+  const places = order.flatMap((c) => found.flatMap((handler, place) => (handler.class === c ? [place] : [])));
+  const ids = new Int16Array(found.length);
+  const handlers = places.map((place, i): Handler => {
+    ids[place] = SPECIAL_HANDLERS.length + i;
+    return { ...found[place]!, id: ids[place]! };
+  });
+  for (const row of rows) row.handlers.set(row.handlers.map((place) => (place < 0 ? place : ids[place]!)));
   return { rows, handlers };
 }
 

@@ -4,16 +4,16 @@ import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { imageError } from "../../errors.js";
 import { cacheDirectory } from "../../img/cache.js";
 import { readCpioFile, writeCpio } from "../../img/cpio.js";
 import { decompress } from "../../img/decompress.js";
+import { packageFile } from "../../package-root.js";
 
 /** Word sizes of guests. */
 export type Bits = 32 | 64;
 
-const sources = fileURLToPath(new URL("../../../guests/bench", import.meta.url));
+const sources = packageFile("guests/bench");
 
 const COMMON = [
   "-O2 -std=gnu11 -ffreestanding -nostdlib -static -no-pie -fno-pie -fno-stack-protector -fcf-protection=none -fno-asynchronous-unwind-tables",
