@@ -70,7 +70,13 @@ export function isStale() {
       if (entry.isDirectory()) return entry.name !== "generated" && newer(path);
       return !entry.name.endsWith(".test.ts") && statSync(path).mtimeMs > built;
     });
-  return ["packages/paravirt-ops", "packages/cpu-core", "packages/devices", "packages/vmm", "packages/backend-native", "apps/cli"].some(
-    (dir) => newer(join(root, dir, "src")),
-  );
+  return [
+    "packages/paravirt-ops",
+    "packages/cpu-core",
+    "packages/devices",
+    "packages/vmm",
+    "packages/backend-native",
+    "packages/backend-xen",
+    "apps/cli",
+  ].some((dir) => newer(join(root, dir, "src")));
 }

@@ -1,0 +1,94 @@
+/** public/arch-x86/xen*.h: selectors, the hole in linear memory, traps, callbacks, a vCPU's whole state, CPUID and MSRs of Xen. */
+import { type GuestBits, struct } from "./struct.js";
+
+/** Xen's part of every descriptor table starts with this entry; guests own those below. */
+export const FIRST_RESERVED_GDT_ENTRY = 14 * 512;
+export const FIRST_RESERVED_GDT_BYTE = FIRST_RESERVED_GDT_ENTRY * 8;
+
+/** Flat selectors that Xen lends, by ring and kind. */
+export const selectors = {
+  64: { kernelCode: 0xe033, kernelData: 0xe02b, userCode64: 0xe033, userCode32: 0xe023, userData: 0xe02b },
+  32: { kernelCode: 0xe019, kernelData: 0xe021, userCode32: 0xe02b, userData: 0xe033 },
+} as const;
+
+/** Linear memory that is Xen's: from `start` to `end`, both included. 32-bit guests may lower the start by a note. */
+export const hypervisorHole = {
+  64: { start: 0xffff_8000_0000_0000n, end: 0xffff_87ff_ffff_ffffn },
+  32: { start: 0xf580_0000n, end: 0xffff_ffffn },
+} as const satisfies Record<GuestBits, { start: bigint; end: bigint }>;
+
+/** Where the machine-to-physical table is seen: from `start` up to, not including, `end`; `entryBytes` for each frame. */
+export const machToPhys = {
+  64: { start: 0xffff_8000_0000_0000n, end: 0xffff_8040_0000_0000n, entryBytes: 8 },
+  32: { start: 0xf580_0000n, end: 0xffe0_0000n, entryBytes: 4 },
+} as const satisfies Record<GuestBits, { start: bigint; end: bigint; entryBytes: number }>;
+
+/** Entries of a 64-bit top-level table that are Xen's: first, and the first after them. */
+export const XEN_L4_SLOTS = { first: 256, end: 272 } as const;
+
+/** Types of callback_op. 1, 3 and 6 have other meanings elsewhere or none. */
+export const callbackTypes = { event: 0, failsafe: 1, syscall: 2, nmi: 4, sysenter: 5, syscall32: 7 } as const;
+/** Flag of a callback: it is entered with events masked. */
+export const CALLBACKF_mask_events = 1;
+
+/** Which base set_segment_base sets. */
+export const segmentBases = { FS: 0, GS_USER: 1, GS_KERNEL: 2, GS_USER_SEL: 3 } as const;
+
+/** Flag in the frame of the iret call: the way back is as by SYSRET, without RCX and R11. */
+export const VGCF_in_syscall = 1 << 8;
+/** Flags of vcpu_guest_context. */
+export const vgcf = { i387_valid: 1, in_kernel: 4, failsafe_disables_events: 8, syscall_disables_events: 16, online: 32 } as const;
+
+/** One line of set_trap_table. */
+export const trap_info = struct("trap_info", [16, 8], {
+  vector: ["u8", 0],
+  flags: ["u8", 1],
+  cs: ["u16", 2],
+  address: ["ulong", 8, 4],
+});
+
+/** Argument of callback_op; 32-bit guests name a selector too. */
+export const callback_register = struct("callback_register", [16, 12], {
+  type: ["u16", 0],
+  flags: ["u16", 2],
+  "address.cs": ["u32", 8, 4],
+  "address.eip": ["ulong", 8],
+});
+
+/** Frame of the iret call, at the stack pointer; 32-bit guests have the last two only when they leave the kernel. */
+export const iret_context = struct("iret_context", [72, 24], {
+  rax: ["ulong", 0],
+  r11: ["ulong", 8, 0],
+  rcx: ["ulong", 16, 0],
+  flags: ["ulong", 24, 0],
+  rip: ["ulong", 32, 4],
+  cs: ["ulong", 40, 8],
+  rflags: ["ulong", 48, 12],
+  rsp: ["ulong", 56, 16],
+  ss: ["ulong", 64, 20],
+});
+
+/** A vCPU's whole state, for VCPUOP_initialise. */
+export const vcpu_guest_context = struct("vcpu_guest_context", [0x1430, 0xaf0], {
+  fpu_ctxt: [512, 0],
+  flags: ["ulong", 0x200],
+  user_regs: [[200, 68], 0x208, 0x204],
+  trap_ctxt: [[4096, 2048], 0x2d0, 0x248],
+  ldt_base: ["ulong", 0x12d0, 0xa48],
+  ldt_ents: ["ulong", 0x12d8, 0xa4c],
+  gdt_frames: [[128, 64], 0x12e0, 0xa50],
+  gdt_ents: ["ulong", 0x1360, 0xa90],
+  kernel_ss: ["ulong", 0x1368, 0xa94],
+  kernel_sp: ["ulong", 0x1370, 0xa98],
+  ctrlreg: [[64, 32], 0x1378, 0xa9c],
+  debugreg: [[64, 32], 0x13b8, 0xabc],
+});
+
+/** CPUID leaves of Xen, and the MSR through which a hypercall page is asked for. */
+export const XEN_CPUID_BASE = 0x4000_0000;
+export const XEN_CPUID_MAX = 0x4000_0005;
+export const XEN_HYPERCALL_MSR = 0x4000_0000;
+/** "XenVMMXenVMM" in EBX, ECX, EDX. */
+export const XEN_CPUID_SIGNATURE = [0x566e_6558, 0x6558_4d4d, 0x4d4d_566e] as const;
+/** ud2a; "xen": the next instruction is to be emulated. */
+export const FORCED_EMULATION_PREFIX = [0x0f, 0x0b, 0x78, 0x65, 0x6e] as const;
