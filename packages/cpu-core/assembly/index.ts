@@ -1,6 +1,7 @@
 // The engine's exports: what TypeScript calls.
 export { run } from "./run";
 export { coldOp } from "./generated/interpreter";
+export * from "./generated/unit-calls";
 export { codeFlush, codeInit, codeInsert, codeReserve } from "./code-cache";
 export { dmaInvalidate, machineInit, setA20, tlbFlushAll, tlbForgetFrame, tlbProtectFrame, tlbSelect, tlbWipe } from "./memory/index";
 export { fetchPtr } from "./memory/access";

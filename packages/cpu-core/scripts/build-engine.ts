@@ -6,7 +6,7 @@ import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "n
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import asc from "assemblyscript/asc";
-import { emitInterpreter } from "../src/interp/emit.ts";
+import { emitInterpreter, unitCalls } from "../src/interp/emit.ts";
 import { buildTable, fingerprint } from "../src/interp/handlers.ts";
 import { instructions } from "../src/isa/index.ts";
 import { STATIC_BASE } from "../src/layout.ts";
@@ -44,6 +44,19 @@ if (missing.size > 0) throw new Error(`the instruction tables name engine functi
 mkdirSync(join(assembly, "generated"), { recursive: true });
 mkdirSync(join(root, "src/generated"), { recursive: true });
 writeFileSync(join(assembly, "generated/interpreter.ts"), text);
+
+const bySource = new Map<string, string[]>();
+for (const name of unitCalls(handlers)) {
+  const source = sources.get(name);
+  if (source === undefined) throw new Error(`units call ${name}, which the engine does not have`);
+  bySource.set(source, [...(bySource.get(source) ?? []), name]);
+}
+writeFileSync(
+  join(assembly, "generated/unit-calls.ts"),
+  `// What translated units call. Generated from the instruction tables by scripts/build-engine; not to be edited.
+${[...bySource].map(([source, names]) => `export { ${names.join(", ")} } from "${source}";`).join("\n")}
+`,
+);
 
 const { error, stderr, binary } = await compile();
 if (error || binary === undefined) throw new Error(`asc: ${stderr}`);

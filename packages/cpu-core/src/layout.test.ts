@@ -14,7 +14,7 @@ const FIELDS: [string, number, number][] = [
   ["PHYS_MASK", L.PHYS_MASK, L.PHYS_MASK + 8],
   ["INTR..RESTART", L.INTR, L.RESTART + 4],
   ["SCRATCH", L.SCRATCH, L.SCRATCH_SPLIT + 4],
-  ["FCW..MXCSR", L.FCW, L.MXCSR + 4],
+  ["FCW..FPU_UOP", L.FCW, L.FPU_UOP + 4],
   ["FPR", L.FPR, L.FPR + 128],
   ["XMM", L.XMM, L.XMM + 256],
   ["STEP_TF..PCID_USED", L.STEP_TF, L.PCID_USED + 4],

@@ -160,6 +160,7 @@ export const FDP = 0x518; // u64
 export const FCS = 0x520; // u32
 export const FDS = 0x524; // u32
 export const MXCSR = 0x528; // u32
+export const FPU_UOP = 0x52c; // u32: x87 operation under way, for FOP, FDP and FDS when it raises an unmasked exception
 export const FPR = 0x540; // 8 physical registers R0-R7, 16 bytes each: u64 mantissa (MMn), u16 sign and exponent
 export const XMM = 0x5c0; // 16 x 16 bytes, to 0x6bf
 

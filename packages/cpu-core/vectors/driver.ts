@@ -22,6 +22,9 @@ const CS_KERNEL = 8,
   CS_USER = 0x1b,
   SS_USER = 0x23;
 const IF = 0x200;
+const UNIT_BUDGET = 1000n;
+/** No address has it. */
+const NO_TAG = 1n;
 
 export interface Observed {
   state: State;
@@ -32,6 +35,8 @@ export class VectorMachine {
   readonly #view: DataView;
   readonly #bytes: Uint8Array;
   readonly #cpu = L.VCPU_BASE;
+  /** Instructions carried out by translations that the driver itself has entered. */
+  #direct = 0;
   readonly #ram: number;
   private constructor(
     readonly file: VectorFile,
@@ -143,7 +148,7 @@ export class VectorMachine {
 
   /** Instructions of this machine that were carried out by translations. */
   get translated(): number {
-    return this.core.stats()["tiers.jit.instructions"]!;
+    return this.core.stats()["tiers.jit.instructions"]! + this.#direct;
   }
 
   /** Runs one case to its end. */
@@ -153,17 +158,48 @@ export class VectorMachine {
   }
   /** Runs the case that `run` has just run once more, from its initial state, over the code that was decoded and translated then. */
   runAgain(test: VectorCase): Observed {
-    return this.#runLoaded(test);
+    return this.#runLoaded(test, true);
   }
-  #runLoaded(test: VectorCase): Observed {
+  #runLoaded(test: VectorCase, translated = false): Observed {
     this.#load(test);
-    const engine = this.vcpu as unknown as { engine: { updateMode(cpu: number): void; setFlags(cpu: number, flags: number): void } };
+    const engine = this.vcpu as unknown as {
+      engine: { updateMode(cpu: number): void; setFlags(cpu: number, flags: number): void; table: WebAssembly.Table };
+    };
     engine.engine.setFlags(this.#cpu, test.initial.flags);
     engine.engine.updateMode(this.#cpu);
+    if (translated) this.#enterUnit(engine.engine.table);
     const reason = this.vcpu.run(100_000);
     const rip = this.#view.getBigUint64(this.#cpu + L.RIP, true);
     if (reason !== "halted") throw new Error(`case ${test.index}: ended by ${reason} (${this.vcpu.fault ?? ""}) at 0x${rip.toString(16)}`);
     return this.#observe(Number((rip - this.#linear(HANDLERS)) / BigInt(HANDLER_SIZE)));
+  }
+
+  /**
+   * Runs the entry's translation, if it has one, as the engine would, but with the data page in the TLB: code and data pages share a TLB
+   * entry, so that a translation entered through the code page would find every access to memory missing.
+   */
+  #enterUnit(table: WebAssembly.Table): void {
+    const v = this.#view,
+      cpu = this.#cpu;
+    const host = this.#ram + CODE + Number(this.file.entry - this.file.codePage);
+    const mode = v.getUint32(cpu + L.MODE, true);
+    const chain = v.getUint32(L.BLOCK_HASH_PTR, true) + (((host ^ (mode << 4) ^ (mode >>> 6)) & (L.BLOCK_HASH_ENTRIES - 1)) << 2);
+    let header = v.getUint32(chain, true);
+    while (header !== 0 && (v.getUint32(header + L.H_HOST, true) !== host || v.getUint32(header + L.H_MODE, true) !== mode))
+      header = v.getUint32(header + L.H_NEXT, true);
+    const unit = header === 0 ? 0 : v.getUint32(header + L.H_UNIT, true);
+    if (unit === 0) return;
+    const { dataPage, entry } = this.file;
+    const at = v.getUint32(cpu + L.TLB, true) + ((Number(dataPage >> 12n) & (L.TLB_ENTRIES - 1)) << L.TLB_SHIFT);
+    const tag = dataPage ^ v.getBigUint64(cpu + L.CTX, true);
+    v.setBigUint64(at + L.TLB_R, tag, true);
+    v.setBigUint64(at + L.TLB_W, tag, true);
+    v.setBigUint64(at + L.TLB_X, NO_TAG, true);
+    v.setUint32(at + L.TLB_ADDEND, (this.#ram + DATA - Number(dataPage)) >>> 0, true);
+    v.setBigInt64(cpu + L.COUNT, UNIT_BUDGET, true);
+    const base = entry - BigInt(v.getInt32(header + L.H_UNIT_DELTA, true));
+    (table.get(unit >>> 8) as (cpu: number, entry: number, base: bigint) => number)(cpu, unit & 0xff, base);
+    this.#direct += Number(UNIT_BUDGET - v.getBigInt64(cpu + L.COUNT, true));
   }
 
   #loadCode({ code }: VectorCase): void {

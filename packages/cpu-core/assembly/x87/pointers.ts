@@ -1,7 +1,7 @@
 // What surrounds every x87 and MMX instruction: the pending-exception check and the last-instruction pointers (SDM Vol. 1 sections 8.1.8
 // and 8.1.9). FIP and FCS follow each instruction; FDP, FDS and FOP are recorded when an unmasked exception occurs, the
 // rule CPUID calls FDP_EXCPTN_ONLY. With CR0.NE clear the part behaves as if IGNNE# were asserted: FERR# and IRQ 13 are not modelled.
-import { CR0, CS, FCS, FDP, FDS, FIP, FOP, FSW, FTW, RIP_BASE, SEG, SEG_SELECTOR, SEG_SIZE, U_DELTA, U_IMM, U_SEG } from "../../src/layout";
+import { CR0, CS, FCS, FDP, FDS, FIP, FOP, FPU_UOP, FSW, FTW, RIP_BASE, SEG, SEG_SELECTOR, SEG_SIZE, U_DELTA, U_IMM, U_SEG } from "../../src/layout";
 import { MF, NM, raise, UD } from "../fault";
 import { uopOffset } from "../memory/segmentation";
 import { BUSY, ES, TOP } from "./state";
@@ -15,15 +15,12 @@ const CR0_NE: u64 = 0x20;
 const FOP_BITS: u32 = 0x7ff;
 const FOP_MEMORY: u32 = 0x8000;
 
-/** The operation under way. */
-let current: usize = 0;
-
 /** Before any x87 instruction that waits: false when #MF is raised. */
 export function fpuEnter(cpu: usize, u: usize): bool {
   if (load<u32>(cpu, FSW) & ES) {
     if (pending(cpu)) return false;
   }
-  current = u;
+  store<u32>(cpu, <u32>u, FPU_UOP);
   store<u64>(cpu, load<u64>(cpu, RIP_BASE) + load<u16>(u, U_DELTA), FIP);
   store<u32>(cpu, load<u32>(cpu, SEG + CS * SEG_SIZE + SEG_SELECTOR), FCS);
   return true;
@@ -58,7 +55,7 @@ export function x87Fwait(cpu: usize, u: usize): void {
 
 /** Records operand and opcode of the instruction that raised an unmasked exception. */
 export function notePointers(cpu: usize): void {
-  const u = current;
+  const u: usize = load<u32>(cpu, FPU_UOP);
   if (u == 0) return;
   const fop = load<u32>(u, U_IMM);
   store<u32>(cpu, fop & FOP_BITS, FOP);

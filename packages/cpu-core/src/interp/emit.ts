@@ -364,6 +364,12 @@ function importedFunctions(handlers: readonly Handler[]): string[] {
   return [...new Set(names)].sort();
 }
 
+/** Engine functions that translated units call: those of all handlers that do not end a block, and what surrounds them. */
+export function unitCalls(handlers: readonly Handler[]): string[] {
+  const names = handlers.flatMap((h) => (h.class !== "sys" && h.entry.type === "outlined" ? [h.entry.fn] : []));
+  return [...new Set(["mmxEnter", ...names])].sort();
+}
+
 /** The whole generated module; `sourceOf` names the assembly file that exports a function. */
 export function emitInterpreter(handlers: readonly Handler[], sourceOf: (name: string) => string): string {
   const of = (c: Handler["class"]): Handler[] => handlers.filter((h) => h.class === c);

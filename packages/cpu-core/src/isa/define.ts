@@ -15,6 +15,8 @@ export interface EntryOptions {
   feature?: string;
   /** An outlined function reads or writes the status flags. */
   flags?: boolean;
+  /** General registers that an outlined function reads or writes though they are no operands. */
+  general?: readonly number[];
   /** LOCK is allowed with a memory destination. */
   lock?: boolean;
   /** An x87 control instruction: no check for pending exceptions. */

@@ -9,7 +9,7 @@ import type { Flag, FlagEffect, Leaf, Sem, Width } from "../isa/sem.js";
 import { CPU, CTX, exitCode, FR, FV, REGISTER_COUNT, TLB } from "./locals.js";
 import * as N from "./node.js";
 import type { Node } from "./node.js";
-import { Op } from "./wasm.js";
+import { type EngineFunction, Op, TYPE_I32, TYPE_I64 } from "./wasm.js";
 
 export type Statement =
   | { kind: "let"; target: Node; value: Node }
@@ -21,6 +21,8 @@ export type Statement =
   | { kind: "copy"; source: Node }
   /** The interpreter's function for operation `u`, all registers in memory around it. */
   | { kind: "cold"; u: number; blockDelta: number; abandoned: number; restarted: number }
+  /** An engine function; the registers (one bit each) that it needs in memory, and those that are in memory afterwards. */
+  | { kind: "call"; callee: EngineFunction; args: readonly Node[]; result: Node | undefined; spilled: number; reloaded: number }
   /** What the block's end needs. */
   | { kind: "end"; value: Node | undefined }
   | undefined;
@@ -36,6 +38,19 @@ interface FlagSource {
   readonly bits: Width;
 }
 
+const ALL_REGISTERS = (1 << REGISTER_COUNT) - 1;
+const FLAGS = (1 << FR) | (1 << FV);
+
+/** What a called function does beside its work on its arguments; registers as bits. */
+export interface CallEffect {
+  readonly reads?: number;
+  readonly writes?: number;
+  /** It has an i32 result. */
+  readonly returns?: boolean;
+  /** How many low bits of the result can be other than zero; 0 when it is not wanted. */
+  readonly resultBits?: number;
+}
+
 /** How guest memory is probed. */
 export type Access = "R" | "W" | "RW";
 
@@ -45,6 +60,8 @@ export class BlockCode implements Sem<Node> {
   #flagSource: FlagSource | undefined;
   /** Exit code of the instruction in hand: nothing of it has happened. */
   side = 0;
+  /** Registers whose slots in memory hold what they hold. */
+  #stored = 0;
   /** Registers that any statement mentions. */
   used = 0;
   endValue: Node | undefined;
@@ -87,15 +104,18 @@ export class BlockCode implements Sem<Node> {
     if (known !== undefined) known.until = this.statements.length;
     this.#append({ kind: "set", register, value }, value);
     this.#current[register] = undefined;
+    this.#stored &= ~(1 << register);
   }
-  /** Registers may have changed behind the block's back. */
-  #forget(): void {
+  /** The next statement changes these registers behind the block's back; afterwards they are as in memory. */
+  #forget(registers: number): void {
     for (let register = 0; register < REGISTER_COUNT; register++) {
+      if ((registers & (1 << register)) === 0) continue;
       const known = this.#current[register];
       if (known !== undefined) known.until = this.statements.length;
       this.#current[register] = undefined;
     }
-    this.#flagSource = undefined;
+    if (registers & FLAGS) this.#flagSource = undefined;
+    this.#stored |= registers;
   }
   /** The register slot at byte `offset` of the vCPU's block: low part, or AH CH DH BH at an odd offset. */
   readSlot(offset: number, bits: number): Node {
@@ -117,13 +137,17 @@ export class BlockCode implements Sem<Node> {
 
   // -- memory -----------------------------------------------------------------------------------------------------------------------------
   /** Leaves before the instruction when `condition` (i32) is not zero. */
-  exitIf(condition: Node): void {
+  exitIf(condition: Node, code = this.side): void {
     if (condition.op === N.CONST && condition.value === 0) return;
-    this.#append({ kind: "exitIf", condition, code: this.side }, condition);
+    this.#append({ kind: "exitIf", condition, code }, condition);
   }
   /** A field of the vCPU's block. */
   field(op: number, wide: boolean, bits: number, offset: number): Node {
     return this.letNode(N.loadNode(op, wide, bits, N.local(CPU, false), offset));
+  }
+  /** Writes a field of the vCPU's block; `op` is a store of an i64's low bits. */
+  setField(op: number, offset: number, value: Node): void {
+    this.#append({ kind: "store", op, address: N.local(CPU, false), value, offset }, value);
   }
   /** Host address (i32) of `bytes` at linear address `linear`; leaves when the TLB has no right for it. */
   pointer(linear: Node, bytes: number, access: Access): Node {
@@ -149,8 +173,27 @@ export class BlockCode implements Sem<Node> {
   // -- whole statements ---------------------------------------------------------------------------------------------------------------------
   /** Has the interpreter's function carry out operation `u`. */
   cold(u: number, blockDelta: number, abandoned: number, restarted: number): void {
-    this.#forget();
+    this.#forget(ALL_REGISTERS);
     this.statements.push({ kind: "cold", u, blockDelta, abandoned, restarted });
+  }
+  /**
+   * Calls a function that the engine exports. Registers are given one bit each: what it finds in the vCPU's block is stored before the call,
+   * what it may write there is both stored, since it may not write, and read back. All other registers stay where they are.
+   *
+   * @param args - i32 nodes are pointers and numbers, i64 nodes values
+   * @param resultBits - width of the i32 that it returns, 0 when there is none or nobody wants it
+   */
+  call(name: string, args: readonly Node[], effect: CallEffect): Node | undefined {
+    const { reads = 0, writes = 0, returns = false, resultBits = 0 } = effect;
+    const spilled = (reads | writes) & ~this.#stored;
+    this.used |= reads | writes;
+    const typeOf = (node: Node): number => (node.wide ? TYPE_I64 : TYPE_I32);
+    const callee = { name, parameters: args.map(typeOf), result: returns ? TYPE_I32 : undefined };
+    const result = resultBits > 0 ? N.temp(false, resultBits) : undefined;
+    this.#forget(writes);
+    this.#stored |= spilled;
+    this.#append({ kind: "call", callee, args, result, spilled, reloaded: writes }, ...args);
+    return result;
   }
   /** Ends the block; `value` is what its last branch asks for. */
   end(value: Node | undefined): void {
@@ -328,8 +371,7 @@ export class BlockCode implements Sem<Node> {
   // -- cleaning up ------------------------------------------------------------------------------------------------------------------------------
   /** Drops what nobody needs; whatever follows the block may need every register and the flags. */
   clean(): void {
-    const all = (1 << REGISTER_COUNT) - 1;
-    let needed = all;
+    let needed = ALL_REGISTERS;
     const reads = (node: Node): number => {
       let mask = 0;
       if (node.op === N.REG && node.last <= node.until) mask = 1 << (node.value as number);
@@ -359,6 +401,10 @@ export class BlockCode implements Sem<Node> {
             this.statements[at] = undefined;
           } else needed = (needed & ~(1 << s.register)) | reads(s.value);
           break;
+        case "call":
+          needed |= s.spilled;
+          for (const arg of s.args) needed |= reads(arg);
+          break;
         case "store":
           needed |= reads(s.address) | reads(s.value);
           break;
@@ -370,7 +416,7 @@ export class BlockCode implements Sem<Node> {
           else needed |= 1 << (s.source.value as number);
           break;
         default:
-          needed = all;
+          needed = ALL_REGISTERS;
       }
     }
   }

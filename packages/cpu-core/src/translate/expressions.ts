@@ -31,6 +31,7 @@ export class ExpressionWriter {
     };
     code.statements.forEach((s, at) => {
       if (s?.kind === "let") take(s.target);
+      else if (s?.kind === "call" && s.result !== undefined) take(s.result);
       else if (s?.kind === "copy") take(s.source);
       for (const node of releases.get(at) ?? []) (node.wide ? free.wide : free.narrow).push(node.local);
     });

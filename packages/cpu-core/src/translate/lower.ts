@@ -1,14 +1,15 @@
 /**
  * From a decoded block to its translation: reads the operations that the decoder made for the interpreter, and has each instruction's
- * meaning spoken in BlockCode's vocabulary. What is not spoken there is done by the interpreter's own function, in the middle of the unit
- * ("cold"), or after leaving it.
+ * meaning spoken in BlockCode's vocabulary. What is not spoken there is done by the engine's function for it ("call"), by the interpreter's
+ * own function in the middle of the unit ("cold"), or after leaving it.
  */
 import * as L from "../layout.js";
 import { condition } from "../isa/conditions.js";
-import type { BranchEntry, FamilyEntry, StackEntry } from "../isa/define.js";
+import type { BranchEntry, FamilyEntry, OutlinedEntry, StackEntry } from "../isa/define.js";
 import { RBP, RCX, RSP, type Width } from "../isa/sem.js";
 import { type Handler, immediateWidth, type Shape, SPECIAL_HANDLERS } from "../interp/handlers.js";
 import type { Access, BlockCode } from "./block-code.js";
+import { EngineCalls } from "./engine-calls.js";
 import { exitCode } from "./locals.js";
 import * as N from "./node.js";
 import type { Node } from "./node.js";
@@ -59,7 +60,7 @@ export class Uop {
 }
 
 /** What an operation is to the translator. */
-export type Treatment = "inline" | "cold" | "interpret";
+export type Treatment = "inline" | "call" | "cold" | "interpret";
 
 export function treatmentOf(handler: Handler | undefined, uop: Uop, long: boolean): Treatment {
   if (handler === undefined) return "interpret";
@@ -67,7 +68,8 @@ export function treatmentOf(handler: Handler | undefined, uop: Uop, long: boolea
   const otherwise: Treatment = handler.class === "cold" ? "cold" : "interpret";
   switch (entry.type) {
     case "outlined":
-      return handler.class === "sys" ? "interpret" : "cold";
+      if (handler.class === "sys") return "interpret";
+      return handler.shapes.some((s) => s.kind === "m" && !canAddress(uop, long)) ? "cold" : "call";
     case "stack":
     case "branch":
       if (handler.class === "sys" || handler.opsize === 16 || handler.shapes.some((s) => s.kind === "m" && !canAddress(uop, long)))
@@ -95,12 +97,15 @@ const DATA_MASK = 0x8e;
 const DATA_PLAIN = 0x82;
 
 export class Lowering {
+  readonly #calls: EngineCalls;
   constructor(
     readonly code: BlockCode,
     readonly long: boolean,
     /** vCPU-relative address of the region's base as a local. */
     readonly base: Node,
-  ) {}
+  ) {
+    this.#calls = new EngineCalls(this);
+  }
 
   /** An address at `delta` from the base. */
   address(delta: number): Node {
@@ -302,6 +307,10 @@ export class Lowering {
       if (treatment === "interpret") {
         this.code.end(undefined);
         return { kind: "interpret", at: i, next: uop.next };
+      }
+      if (treatment === "call") {
+        this.#calls.outlined(uop, handler!, handler!.entry as OutlinedEntry, exitCode(uop.delta, count - i, L.UNIT_LOOK));
+        continue;
       }
       if (treatment === "cold") {
         this.code.cold(uop.at, blockDelta, exitCode(uop.delta, count - i, L.UNIT_LOOK), exitCode(uop.next, count - i - 1, L.UNIT_LOOK));

@@ -7,7 +7,7 @@ import * as L from "../layout.js";
 import type { Handler } from "../interp/handlers.js";
 import { type BlockSource, formRegion } from "./region.js";
 import { type UnitBlock, writeUnit } from "./unit.js";
-import { type ByteWriter, writeModule } from "./wasm.js";
+import { type FunctionBody, writeModule } from "./wasm.js";
 
 /** When blocks are translated. */
 export interface TranslationTuning {
@@ -26,10 +26,9 @@ const MAX_CODE_BYTES = 16 << 20;
 /** Units written before a run is over are compiled together, this many at most to a module. */
 const BATCH = 64;
 
-/** What the translator uses of the engine's instance. */
+/** The engine's exports, as far as the translator uses them: the table, and by name what units call. */
 export interface TranslatorEngine {
   readonly table: WebAssembly.Table;
-  coldOp(cpu: number, u: number): number;
 }
 
 export interface TranslatorOptions extends TranslationTuning {
@@ -50,14 +49,11 @@ interface Unit {
   readonly address: bigint;
   readonly level: PrivilegeLevel;
   /** Until it is compiled. */
-  body: ByteWriter | undefined;
+  body: FunctionBody | undefined;
   /** Index in the engine's table, once it is there. */
   slot: number;
   dead: boolean;
 }
-
-/** What units call in the engine. */
-const COLD_OP = { parameters: 2, name: "coldOp" } as const;
 
 export class Translator {
   readonly #view: DataView;
@@ -127,7 +123,7 @@ export class Translator {
     this.#counts.translateMs += performance.now() - started;
     if (code === undefined) return;
     const { body, blocks, entries, instructions } = code;
-    const unit: Unit = { blocks, entries, bytes: body.length, instructions, address, level, body, slot: -1, dead: false };
+    const unit: Unit = { blocks, entries, bytes: body.code.length, instructions, address, level, body, slot: -1, dead: false };
     for (const block of blocks) {
       const units = this.#byBlock.get(block.header) ?? new Set();
       units.add(unit);
@@ -179,12 +175,9 @@ export class Translator {
     if (this.#queue.length === 0 || this.#compiling > 0) return;
     const batch = this.#queue.splice(0, BATCH).filter((unit) => !unit.dead);
     if (batch.length === 0) return;
-    const bytes = writeModule(
-      [COLD_OP],
-      batch.map((unit) => unit.body!),
-    );
+    const bytes = writeModule(batch.map((unit) => unit.body!));
     for (const unit of batch) unit.body = undefined;
-    const imports = { env: { memory: this.options.memory }, engine: { coldOp: this.options.engine.coldOp } };
+    const imports = { env: { memory: this.options.memory }, engine: this.options.engine as unknown as WebAssembly.ModuleImports };
     this.#counts.modules++;
     if (this.options.synchronous) {
       this.#install(batch, new WebAssembly.Instance(new WebAssembly.Module(bytes), imports));

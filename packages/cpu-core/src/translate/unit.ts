@@ -26,10 +26,10 @@ import * as N from "./node.js";
 import type { Node } from "./node.js";
 import type { Region, RegionBlock } from "./region.js";
 import { headOf, type Item, type Structure, structureOf } from "./structure.js";
-import { ByteWriter, Op, TYPE_I32, TYPE_I64 } from "./wasm.js";
+import { ByteWriter, type EngineFunction, type FunctionBody, Op, TYPE_I32, TYPE_I64 } from "./wasm.js";
 
-/** Index of the one imported function, `coldOp(cpu, u) -> i32`. */
-const COLD_OP = 0;
+/** The interpreter's function for a rare operation: (cpu, u). */
+const COLD_OP: EngineFunction = { name: "coldOp", parameters: [TYPE_I32, TYPE_I32], result: TYPE_I32 };
 
 /** A block by where it was decoded to, and its offset from its unit's base. */
 export interface UnitBlock {
@@ -38,7 +38,7 @@ export interface UnitBlock {
 }
 
 export interface UnitCode {
-  readonly body: ByteWriter;
+  readonly body: FunctionBody;
   /** Everything that the unit was made from. */
   readonly blocks: readonly UnitBlock[];
   /** Blocks that can be entered, by the number that `entry` gives. */
@@ -55,6 +55,7 @@ interface Label {
 class UnitWriter {
   readonly out = new ByteWriter();
   readonly #labels: Label[] = [];
+  readonly #calls: { at: number; callee: EngineFunction }[] = [];
   readonly #structure: Structure;
   readonly #used: number;
   readonly #entryNumber = new Map<number, number>();
@@ -132,10 +133,12 @@ class UnitWriter {
     this.#close();
     this.#leave();
     out.op(Op.end);
+    const declarations = body.length;
     body.append(out);
+    const calls = this.#calls.map(({ at, callee }) => ({ at: declarations + at, callee }));
     const blocks = region.blocks.map(({ header, delta }): UnitBlock => ({ header, delta }));
     return {
-      body,
+      body: { code: body, calls },
       blocks,
       entries: this.#structure.entries.map((block) => blocks[block]!),
       instructions: region.blocks.reduce((sum, { count }) => sum + count, 0),
@@ -173,9 +176,9 @@ class UnitWriter {
     this.out.local(Op.localGet, local);
     this.out.memory(opcode, offset);
   }
-  #eachRegister(visit: (offset: number, local: number) => void): void {
+  #eachRegister(visit: (offset: number, local: number) => void, among = this.#used): void {
     for (let register = 0; register < REGISTER_COUNT; register++) {
-      if ((this.#used & (1 << register)) === 0) continue;
+      if ((among & (1 << register)) === 0) continue;
       visit(register === FR ? L.FR : register === FV ? L.FV : L.GPR + register * 8, REGISTERS + register);
     }
   }
@@ -358,12 +361,24 @@ class UnitWriter {
       case "exitIf":
         this.#exitIf(s.condition, s.code);
         break;
+      case "call":
+        this.#callEngine(s);
+        break;
       case "cold":
         this.#cold(s);
         break;
       case "end":
         break;
     }
+  }
+  #callEngine({ callee, args, result, spilled, reloaded }: Extract<Statement, { kind: "call" }>): void {
+    const { out } = this;
+    this.#eachRegister((offset, local) => this.#storeField(Op.i64Store, offset, local), spilled);
+    for (const arg of args) this.#expression(arg);
+    this.#calls.push({ at: out.openCall(), callee });
+    if (result !== undefined) out.local(Op.localSet, this.#expressions.local(result));
+    else if (callee.result !== undefined) out.op(Op.drop);
+    this.#eachRegister((offset, local) => this.#loadField(Op.i64Load, offset, local), reloaded);
   }
   #cold(s: Extract<Statement, { kind: "cold" }>): void {
     const { out } = this;
@@ -375,8 +390,7 @@ class UnitWriter {
     out.memory(Op.i64Store, L.RIP_BASE);
     out.local(Op.localGet, CPU);
     out.i32Const(s.u);
-    out.op(Op.call);
-    out.u32(COLD_OP);
+    this.#calls.push({ at: out.openCall(), callee: COLD_OP });
     out.local(Op.localSet, EXIT);
     this.#eachRegister((offset, local) => this.#loadField(Op.i64Load, offset, local));
     // 0: go on; 1: a fault is pending; 2: done, but code or mode may have changed

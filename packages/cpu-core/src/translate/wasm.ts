@@ -13,6 +13,7 @@ export const Op = {
   brIf: 0x0d,
   brTable: 0x0e,
   call: 0x10,
+  drop: 0x1a,
   select: 0x1b,
   localGet: 0x20,
   localSet: 0x21,
@@ -160,6 +161,18 @@ export class ByteWriter {
     this.byte(0);
     this.u32(offset);
   }
+  /** A call whose function gets its number from `linkCall` at the position returned. */
+  openCall(): number {
+    this.byte(Op.call);
+    this.byte(0x80);
+    this.byte(0);
+    return this.length - 2;
+  }
+  /** @param number - below 2^14 */
+  linkCall(at: number, number: number): void {
+    this.bytes[at] = 0x80 | (number & 0x7f);
+    this.bytes[at + 1] = number >>> 7;
+  }
   /** Opens a block or loop without a result. */
   open(opcode: number): void {
     this.byte(opcode);
@@ -167,17 +180,31 @@ export class ByteWriter {
   }
 }
 
-/** A function that the module takes from the engine: i32 parameters, one i32 result. */
-export interface ImportedFunction {
+/** A function of the engine as units call it. */
+export interface EngineFunction {
   readonly name: string;
-  readonly parameters: number;
+  readonly parameters: readonly number[];
+  readonly result: number | undefined;
+}
+/** A function's local declarations and code, without the size in front, and where calls to the engine wait for the callee's number. */
+export interface FunctionBody {
+  readonly code: ByteWriter;
+  readonly calls: readonly { readonly at: number; readonly callee: EngineFunction }[];
 }
 
 /**
- * A module that imports `env.memory` and the given functions of `engine`, and exports functions (i32, i32, i64) -> i32 as "0", "1", …
- * Each body is its local declarations and code, without the size in front.
+ * A module that imports `env.memory` and what its bodies call of `engine`, and exports functions (i32, i32, i64) -> i32 as "0", "1", …
+ * The bodies' calls are filled in.
  */
-export function writeModule(imports: readonly ImportedFunction[], bodies: readonly ByteWriter[]): Uint8Array<ArrayBuffer> {
+export function writeModule(bodies: readonly FunctionBody[]): Uint8Array<ArrayBuffer> {
+  const numbers = new Map<string, number>();
+  const imports: EngineFunction[] = [];
+  for (const { code, calls } of bodies)
+    for (const { at, callee } of calls) {
+      const number = numbers.get(callee.name) ?? imports.push(callee) - 1;
+      numbers.set(callee.name, number);
+      code.linkCall(at, number);
+    }
   const out = new ByteWriter();
   for (const byte of [0, 0x61, 0x73, 0x6d, 1, 0, 0, 0]) out.byte(byte);
   const section = (id: number, write: (w: ByteWriter) => void): void => {
@@ -189,15 +216,15 @@ export function writeModule(imports: readonly ImportedFunction[], bodies: readon
   };
   section(1, (w) => {
     w.u32(1 + imports.length);
-    const signature = (parameters: readonly number[]): void => {
+    const signature = (parameters: readonly number[], result: number | undefined): void => {
       w.byte(TYPE_FUNCTION);
       w.u32(parameters.length);
       for (const type of parameters) w.byte(type);
-      w.u32(1);
-      w.byte(TYPE_I32);
+      w.u32(result === undefined ? 0 : 1);
+      if (result !== undefined) w.byte(result);
     };
-    signature([TYPE_I32, TYPE_I32, TYPE_I64]);
-    for (const { parameters } of imports) signature(new Array<number>(parameters).fill(TYPE_I32));
+    signature([TYPE_I32, TYPE_I32, TYPE_I64], TYPE_I32);
+    for (const { parameters, result } of imports) signature(parameters, result);
   });
   section(2, (w) => {
     w.u32(1 + imports.length);
@@ -227,9 +254,9 @@ export function writeModule(imports: readonly ImportedFunction[], bodies: readon
   });
   section(10, (w) => {
     w.u32(bodies.length);
-    for (const body of bodies) {
-      w.u32(body.length);
-      w.append(body);
+    for (const { code } of bodies) {
+      w.u32(code.length);
+      w.append(code);
     }
   });
   return out.take();

@@ -1,6 +1,6 @@
 /** ADD ADC SUB SBB CMP INC DEC NEG XADD CMPXCHG ADCX ADOX. SDM Vol. 2A/2B; flags by carry vectors (Vol. 1 Appendix A). */
 import { type EncodingSpec, type Entry, type FamilyEntry, family, outlined } from "../define.js";
-import { type Effect, RAX, type Sem } from "../sem.js";
+import { type Effect, RAX, RBX, RCX, RDX, type Sem } from "../sem.js";
 
 /** The six encodings that the eight classic operations share; `op` is their number. */
 export function classicEncodings(op: number): EncodingSpec[] {
@@ -145,11 +145,17 @@ function topBit<V>(b: Sem<V>, vector: V, bits: number): V {
 
 /** Compare and exchange of two registers' worth: its operands do not fit the vocabulary's 64 bits. */
 export const wideExchange: Entry[] = [
-  outlined("CMPXCHG8B", "modify", "cmpxchg8b", [["0F C7 /1 mem W0", "Mq"]], { feature: "cx8", lock: true, flags: true }),
+  outlined("CMPXCHG8B", "modify", "cmpxchg8b", [["0F C7 /1 mem W0", "Mq"]], {
+    feature: "cx8",
+    lock: true,
+    flags: true,
+    general: [RAX, RCX, RDX, RBX],
+  }),
   outlined("CMPXCHG16B", "modify", "cmpxchg16b", [["0F C7 /1 mem REX.W o64", "Mx"]], {
     feature: "cx16",
     lock: true,
     flags: true,
     aligned: true,
+    general: [RAX, RCX, RDX, RBX],
   }),
 ];

@@ -1,9 +1,14 @@
 /** SSE4.1 and SSE4.2 (CRC32 is with the general instructions). SDM Vol. 2; functions in assembly/sse/{sse41,round,strings}.ts. */
 import { type Entry, type OutlinedEntry, outlined } from "../define.js";
+import { RAX, RCX, RDX } from "../sem.js";
 import { packedInteger } from "./sse-integer.js";
 
 const sse41 = { feature: "sse4.1" };
 const strings = { feature: "sse4.2", flags: true };
+/** Lengths in RAX and RDX. */
+const explicitMask = { ...strings, general: [RAX, RDX] };
+const explicitIndex = { ...strings, general: [RAX, RCX, RDX] };
+const implicitIndex = { ...strings, general: [RCX] };
 
 /** PMOVSXxx, PMOVZXxx: the source is as wide as the elements need. */
 const extend = (suffix: string, opcode: string, w: string): OutlinedEntry[] => [
@@ -62,10 +67,10 @@ export const sse4: readonly Entry[] = [
   outlined("PINSRQ", "vec", "pinsrq", [["66 REX.W 0F 3A 22 /r", "Vx,Eq,Ib"]], sse41),
 
   ...packedInteger("sse4.2", "PCMPGTQ 38 37"),
-  outlined("PCMPESTRM", "vec", "pcmpestrm32", [["66 0F 3A 60 /r W0", "Vx,Wu,Ib"]], strings),
-  outlined("PCMPESTRM", "vec", "pcmpestrm64", [["66 REX.W 0F 3A 60 /r", "Vx,Wu,Ib"]], strings),
-  outlined("PCMPESTRI", "vec", "pcmpestri32", [["66 0F 3A 61 /r W0", "Vx,Wu,Ib"]], strings),
-  outlined("PCMPESTRI", "vec", "pcmpestri64", [["66 REX.W 0F 3A 61 /r", "Vx,Wu,Ib"]], strings),
+  outlined("PCMPESTRM", "vec", "pcmpestrm32", [["66 0F 3A 60 /r W0", "Vx,Wu,Ib"]], explicitMask),
+  outlined("PCMPESTRM", "vec", "pcmpestrm64", [["66 REX.W 0F 3A 60 /r", "Vx,Wu,Ib"]], explicitMask),
+  outlined("PCMPESTRI", "vec", "pcmpestri32", [["66 0F 3A 61 /r W0", "Vx,Wu,Ib"]], explicitIndex),
+  outlined("PCMPESTRI", "vec", "pcmpestri64", [["66 REX.W 0F 3A 61 /r", "Vx,Wu,Ib"]], explicitIndex),
   outlined("PCMPISTRM", "vec", "pcmpistrm", [["66 0F 3A 62 /r", "Vx,Wu,Ib"]], strings),
-  outlined("PCMPISTRI", "vec", "pcmpistri", [["66 0F 3A 63 /r", "Vx,Wu,Ib"]], strings),
+  outlined("PCMPISTRI", "vec", "pcmpistri", [["66 0F 3A 63 /r", "Vx,Wu,Ib"]], implicitIndex),
 ];

@@ -3,6 +3,7 @@
  * All work is done by the engine's functions in assembly/x87; conditional moves and FCOMI touch EFLAGS.
  */
 import { type Entry, type OutlinedKind, outlined } from "../define.js";
+import { RAX } from "../sem.js";
 
 /** FADD and its five relatives: `digit` of the plain and of the reversed-destination (DC, DE) encodings. */
 function arithmetic(name: string, fn: string, digit: number, digitTo: number): Entry[] {
@@ -155,7 +156,7 @@ const controlEntries: Entry[] = [
   outlined("FLDCW", "fpuLoad", "x87Fldcw", [["D9 /5 mem", "Mw"]]),
   silent("FNSTCW", "x87Fnstcw", "fpuStore", ["D9 /7 mem", "Mw"]),
   silent("FNSTSW", "x87Fnstsw", "fpuStore", ["DD /7 mem", "Mw"]),
-  silent("FNSTSW", "x87FnstswAx", "fpu", ["DF E0"]),
+  outlined("FNSTSW", "fpu", "x87FnstswAx", [["DF E0"]], { control: true, general: [RAX] }),
   silent("FNCLEX", "x87Fnclex", "fpu", ["DB E2"]),
   silent("FNINIT", "x87Fninit", "fpu", ["DB E3"]),
   silent("FNENI", "x87Fnop", "fpu", ["DB E0"]),

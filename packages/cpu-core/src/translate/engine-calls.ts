@@ -1,0 +1,111 @@
+/**
+ * Instructions that a function of the engine carries out, called from the unit itself: the frame that the interpreter's handlers put around
+ * those functions (interp/emit.ts), with operands resolved and only those registers in memory that the function looks at.
+ */
+import type { Handler } from "../interp/handlers.js";
+import type { OutlinedEntry } from "../isa/define.js";
+import * as L from "../layout.js";
+import type { Access, BlockCode } from "./block-code.js";
+import { CPU, FR, FV } from "./locals.js";
+import type { Lowering, Uop } from "./lower.js";
+import * as N from "./node.js";
+import type { Node } from "./node.js";
+import { Op } from "./wasm.js";
+
+/** FSW: an unmasked exception is pending. */
+const FSW_ES = 0x80;
+const CS_SELECTOR = L.SEG + L.CS * L.SEG_SIZE + L.SEG_SELECTOR;
+const cpu = N.local(CPU, false);
+
+/** The bit of the general register whose slot begins at byte `offset` of the vCPU's block; 0 for other places. */
+function generalBit(offset: number): number {
+  const register = (offset - L.GPR) >> 3;
+  return register >= 0 && register < FR ? 1 << register : 0;
+}
+
+/** The calls of one block. */
+export class EngineCalls {
+  readonly #code: BlockCode;
+  /** Is FCS what it will be after any x87 instruction of this block? */
+  #codeSegmentNoted = false;
+
+  constructor(readonly lowering: Lowering) {
+    this.#code = lowering.code;
+  }
+
+  /** The whole instruction at `uop`; `faulted`: how to leave when the function has raised a fault. */
+  outlined(uop: Uop, handler: Handler, entry: OutlinedEntry, faulted: number): void {
+    const { options } = entry;
+    let implicit = 0;
+    for (const register of options.general ?? []) implicit |= 1 << register;
+    if (options.flags) implicit |= (1 << FR) | (1 << FV);
+    if (entry.kind === "fpu" || entry.kind === "fpuLoad" || entry.kind === "fpuStore") this.#fpu(uop, handler, entry, implicit);
+    else if (entry.kind === "modify") {
+      this.#code.call(entry.fn, [cpu, this.#operand(uop, handler, entry, "RW")], { writes: implicit });
+      this.#leaveIfFaulted(faulted);
+    } else this.#vector(uop, handler, entry, implicit, faulted);
+  }
+
+  /** Host address of the memory operand. */
+  #operand(uop: Uop, handler: Handler, entry: OutlinedEntry, access: Access): Node {
+    const shape = handler.shapes.find((s) => s.kind === "m")!;
+    const bytes = shape.bits / 8;
+    const code = this.#code;
+    const linear = code.let(this.lowering.linear(uop));
+    if (shape.operand.aligned || entry.options.aligned) code.exitIf(N.wrap(N.and(linear, N.i64(bytes - 1))));
+    return code.pointer(linear, bytes, access);
+  }
+
+  #leaveIfFaulted(faulted: number): void {
+    const vector = this.#code.field(Op.i32Load, false, 32, L.FAULT);
+    this.#code.exitIf(N.binary(Op.i32Ne, false, 1, vector, N.i32(-1)), faulted);
+  }
+
+  /** Leaves when an x87 exception is pending: the interpreter raises #MF. */
+  #leaveIfPending(): void {
+    const status = this.#code.field(Op.i32Load, false, 32, L.FSW);
+    this.#code.exitIf(N.binary(Op.i32And, false, 8, status, N.i32(FSW_ES)));
+  }
+
+  /** What fpuEnter does (assembly/x87/pointers.ts). The registers of the operand's address are for FDP. */
+  #fpu(uop: Uop, handler: Handler, entry: OutlinedEntry, implicit: number): void {
+    const code = this.#code;
+    if (entry.options.control) this.#codeSegmentNoted = false;
+    else this.#leaveIfPending();
+    let argument: Node;
+    let addressed = 0;
+    if (entry.kind === "fpu") argument = N.i32(Number(uop.immediate & 7n));
+    else {
+      argument = this.#operand(uop, handler, entry, entry.kind === "fpuLoad" ? "R" : "W");
+      addressed = generalBit(uop.u16(L.U_BASE)) | generalBit(uop.u16(L.U_INDEX));
+      if (uop.u16(L.U_BASE) === L.RIP_BASE) code.setField(Op.i64Store, L.RIP_BASE, this.lowering.address(uop.blockDelta));
+    }
+    if (!entry.options.control) {
+      code.setField(Op.i64Store, L.FIP, this.lowering.address(uop.delta));
+      code.setField(Op.i64Store32, L.FPU_UOP, N.i64(uop.at));
+      if (!this.#codeSegmentNoted) code.setField(Op.i64Store32, L.FCS, code.field(Op.i64Load32u, true, 32, CS_SELECTOR));
+      this.#codeSegmentNoted = true;
+    }
+    code.call(entry.fn, [cpu, argument], { reads: addressed, writes: implicit, returns: entry.kind === "fpuStore" });
+  }
+
+  #vector(uop: Uop, handler: Handler, entry: OutlinedEntry, implicit: number, faulted: number): void {
+    const code = this.#code;
+    const memory = handler.shapes.some((s) => s.kind === "m");
+    const slots = handler.shapes.filter((s) => s.kind === "r").map((s) => uop.slot(s.slot));
+    const mmx = handler.shapes.some((s) => s.operand.file === "mmx");
+    const address = (slot: number | undefined): Node => (slot === undefined ? N.i32(0) : N.binary(Op.i32Add, false, 32, cpu, N.i32(slot)));
+    if (mmx) this.#leaveIfPending();
+    const operand = memory ? this.#operand(uop, handler, entry, entry.kind === "vec" ? "R" : "W") : undefined;
+    const target = entry.kind === "vec" || !memory ? slots[0] : undefined;
+    const source = entry.kind === "vec" ? (memory ? undefined : slots[1]) : slots[slots.length - 1];
+    const dst = entry.kind === "vec" ? address(target) : (operand ?? address(target));
+    const src = entry.kind === "vec" ? (operand ?? address(source)) : address(source);
+    if (mmx) code.call("mmxEnter", [cpu], { returns: true });
+    code.call(entry.fn, [cpu, dst, src, N.i32(Number(BigInt.asIntN(32, uop.immediate)))], {
+      reads: source === undefined ? 0 : generalBit(source),
+      writes: implicit | (target === undefined ? 0 : generalBit(target)),
+    });
+    this.#leaveIfFaulted(faulted);
+  }
+}
