@@ -60,11 +60,11 @@ export class AlarmQueue {
 
   /**
    * Until when a machine may sleep whose vCPUs all do: the earliest deadline, but for the ticks that `IdleTicks` lets wait. Each vCPU's
-   * timer is looked at by itself, since those of an idle kernel tick side by side. Called when the machine goes to sleep.
+   * timer is looked at by itself, since those of an idle kernel tick side by side. Called when the machine goes to sleep at `nowNs`.
    */
-  idleUntilNs(): Ns {
+  idleUntilNs(nowNs: Ns): Ns {
     let until = Number.POSITIVE_INFINITY;
-    for (const alarm of this.#heap) until = Math.min(until, alarm.selfArmed ? alarm.deadline : alarm.ticks.wakeAt(alarm.deadline));
+    for (const alarm of this.#heap) until = Math.min(until, alarm.selfArmed ? alarm.deadline : alarm.ticks.wakeAt(alarm.deadline, nowNs));
     return until;
   }
 

@@ -104,7 +104,7 @@ export class HostClock implements MachineClock {
   idleMs(): number {
     this.woke();
     this.#idle = true;
-    this.#sliceEndNs = this.#alarms.idleUntilNs();
+    this.#sliceEndNs = this.#alarms.idleUntilNs(this.#guestNs);
     return Math.max(0, (this.#sliceEndNs - this.#guestNs) / 1e6);
   }
 

@@ -9,9 +9,9 @@
 import type { Ns } from "@paravane/paravirt-ops";
 
 const LONGEST_PERIOD_NS = 6_000_000;
-const STEADY_PERIODS = 250;
+const STEADY_PERIODS = 125;
 const SHORTEST_PERIOD_NS = 1_000_000;
-const LATEST_NS = 24_000_000;
+const LATEST_NS = 48_000_000;
 
 /** Recognises the tick of one timer and says how long it may wait. */
 export class IdleTicks {
@@ -19,18 +19,20 @@ export class IdleTicks {
   #lastNs = 0;
   #steady = 0;
 
-  /** Called when the guest goes idle with the timer armed for `deadlineNs`; gives the time by which to wake it for that. */
-  wakeAt(deadlineNs: Ns): Ns {
-    if (deadlineNs !== this.#lastNs) this.#see(deadlineNs);
+  /** Called when the guest goes idle at `nowNs` with the timer armed for `deadlineNs`; gives the time by which to wake it for that. */
+  wakeAt(deadlineNs: Ns, nowNs: Ns): Ns {
+    if (deadlineNs !== this.#lastNs) this.#see(deadlineNs, nowNs);
     if (this.#steady < STEADY_PERIODS) return deadlineNs;
     return deadlineNs + this.#periodNs * (Math.floor(LATEST_NS / this.#periodNs) - 1);
   }
 
-  #see(deadlineNs: Ns): void {
+  #see(deadlineNs: Ns, nowNs: Ns): void {
     const step = deadlineNs - this.#lastNs;
     this.#lastNs = deadlineNs;
-    const periods = this.#periodNs === 0 ? 0 : Math.round(step / this.#periodNs);
-    if (periods >= 1 && step <= LATEST_NS + this.#periodNs && Math.abs(step - periods * this.#periodNs) <= this.#periodNs / 64) {
+    const period = this.#periodNs;
+    const periods = period === 0 ? 0 : Math.round(step / period);
+    // However many periods a busy host let go by, a tick is armed for the next one.
+    if (periods >= 1 && Math.abs(step - periods * period) <= period / 64 && deadlineNs - nowNs <= period + period / 64) {
       this.#steady += periods;
       return;
     }
