@@ -4,6 +4,7 @@ export { coldOp } from "./generated/interpreter";
 export * from "./generated/unit-calls";
 export { codeFlush, codeInit, codeInsert, codeReserve } from "./code-cache";
 export { dmaInvalidate, machineInit, setA20, tlbFlushAll, tlbForgetFrame, tlbProtectFrame, tlbSelect, tlbWipe } from "./memory/index";
+export { jumpForget, jumpWipe } from "./jumps";
 export { fetchPtr } from "./memory/access";
 export { updateMode } from "./system/mode";
 export { msrGet, msrPut } from "./system/msr";

@@ -26,6 +26,7 @@ const FIELDS: [string, number, number][] = [
   ["HUGE_MAP", L.HUGE_MAP, L.HUGE_MAP + 64],
   ["PCID_CONTEXT", L.PCID_CONTEXT, L.PCID_CONTEXT + 8192],
   ["TLBs", L.TLB_OFFSET, L.TLB_OFFSET + 3 * L.TLB_BYTES],
+  ["jump cache", L.JUMP_OFFSET, L.JUMP_OFFSET + L.JUMP_BYTES],
 ];
 
 describe("the vCPU block", () => {

@@ -4,7 +4,7 @@
 // -- memory map (bytes from the start of the WebAssembly memory) ---------------------------------------------------------------
 export const STATIC_BASE = 0x400; // AssemblyScript's static data
 export const VCPU_BASE = 0x40000; // first vCPU block
-export const VCPU_STRIDE = 0x60000; // one vCPU: state, then its software TLBs
+export const VCPU_STRIDE = 0x60000; // one vCPU: state, then its software TLBs and its jump cache
 export const TLB_OFFSET = 0x4000; // within a vCPU block
 export const MAX_VCPUS = 8;
 
@@ -45,6 +45,19 @@ export const TLB_W = 8; // u64 tag for stores; absent for clean pages, code page
 export const TLB_X = 16; // u64 tag for fetches
 export const TLB_ADDEND = 24; // u32: host address = addend + (u32)linear, mod 2^32
 export const TLB_INFO = 28; // u32: bit 0 global; bits 8-19 global generation; bits 20-31 context the tags were made with
+
+// -- jump cache: where in which unit the code at a linear address begins (assembly/jumps.ts); 128 groups of 64 entries, a page's in one group --
+export const JUMP_OFFSET = 0x34000; // within a vCPU block
+export const JUMP_BYTES = 0x20000;
+export const JUMP_SHIFT = 4; // an entry has 16 bytes
+export const JUMP_TAG = 0; // u64: linear address ^ context << CTX_TO_JUMP, or -1
+export const JUMP_UNIT = 8; // u32: as H_UNIT
+export const JUMP_DELTA = 12; // i32: as H_UNIT_DELTA
+export const CTX_TO_JUMP = 48;
+export const JUMP_SLOT_MASK = 0x3f0; // of (linear ^ linear >>> 6) << JUMP_SHIFT
+export const JUMP_PAGE_SHIFT = 2; // linear >>> 2 & JUMP_PAGE_MASK: offset of the page's group
+export const JUMP_PAGE_MASK = 0x1fc00;
+export const JUMP_PAGE_BYTES = 0x400;
 
 // -- general state --------------------------------------------------------------------------------------------------------------
 export const GPR = 0x000; // 16 x u64: rax rcx rdx rbx rsp rbp rsi rdi r8-r15
@@ -226,8 +239,11 @@ export const H_PAGE_NEXT = 20; // u32: next header of the same frame
 export const H_STATE = 24; // u32: BLOCK_*
 export const H_BYTES = 28; // u32: length in bytes
 export const H_HEAT = 32; // u32: runs in the interpreter until the translator is asked; 0 when it never is
-export const H_UNIT = 36; // u32: 0, or (table index of the translation) << 8 | its entry that begins with this block
+export const H_UNIT = 36; // u32: 0, or (number of the mode) << UNIT_MODE_SHIFT | (table index of the translation) << UNIT_SHIFT | its entry here
 export const H_UNIT_DELTA = 40; // i32: offset of this block from that translation's base
+export const UNIT_SHIFT = 8;
+export const UNIT_MODE_SHIFT = 24; // modes in which something is translated have a number from 1 to 255
+export const UNIT_SLOTS = 0x10000;
 export const HEADER_SIZE = 48;
 export const HEADER_SPECIAL = 0x7fffffff;
 export const BLOCK_STALE = 1; // its bytes have changed

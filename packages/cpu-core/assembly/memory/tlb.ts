@@ -48,6 +48,7 @@ import {
   DR,
 } from "../../src/layout";
 import { GP, raiseError } from "../fault";
+import { jumpDropPage, jumpWipe } from "../jumps";
 import { frameInfoAt, ramAt } from "./physical";
 import {
   ACCESS_AC,
@@ -102,6 +103,7 @@ export function tlbWipe(cpu: usize): void {
   memory.fill(cpu + PCID_CONTEXT, 0, 8192);
   memory.fill(cpu + LARGE_MAP, 0, 1024);
   memory.fill(cpu + HUGE_MAP, 0, 64);
+  jumpWipe(cpu);
   store<u32>(cpu, 1, NEXT_CTX);
   store<u32>(cpu, 1, GLOBAL_GEN);
   store<u32>(cpu, 0, PCID_USED);
@@ -214,6 +216,7 @@ function dropLarge(cpu: usize, linear: u64, parts: u32): void {
     }
   }
   store<u16>(cpu + slot, 0);
+  jumpWipe(cpu);
 }
 
 // @ts-ignore: decorator
@@ -233,6 +236,7 @@ export function tlbFlushPage(cpu: usize, linear: u64): void {
   const parts = <u32>load<u16>(cpu + largeSlot(linear));
   if (parts) dropLarge(cpu, linear, parts);
   for (let array: u32 = 0; array < 3; array++) dropEntry(entryOf(cpu, array, linear));
+  jumpDropPage(cpu, linear);
 }
 
 /** Loads CR3 (SDM Vol. 2B "MOV to CR", Vol. 3A §4.10.4.1). False: #GP(0) is pending and nothing has changed. */
@@ -299,6 +303,7 @@ export function tlbForgetFrame(frame: u32): void {
       const page = pageOf(entry);
       if (page != ABSENT && load<u32>(entry, TLB_ADDEND) + <u32>page == host) dropEntry(entry);
     }
+    jumpWipe(cpu);
     store<u32>(cpu, 1, RESTART);
   }
 }

@@ -23,12 +23,16 @@ const HEAT = 1500;
 const LEAST_RUNS = 200;
 /** Bytes of WebAssembly after which everything is forgotten, so that a guest that writes code forever finds a bound. */
 const MAX_CODE_BYTES = 16 << 20;
+/** Mode keys in which code is translated, at most; H_UNIT has eight bits for their number. */
+const MAX_MODES = 255;
 /** Units written before a run is over are compiled together, this many at most to a module. */
 const BATCH = 64;
 
 /** The engine's exports, as far as the translator uses them: the table, and by name what units call. */
 export interface TranslatorEngine {
   readonly table: WebAssembly.Table;
+  jumpForget(slot: number): void;
+  jumpWipe(cpu: number): void;
 }
 
 export interface TranslatorOptions extends TranslationTuning {
@@ -43,6 +47,8 @@ export interface TranslatorOptions extends TranslationTuning {
 interface Unit {
   readonly blocks: readonly UnitBlock[];
   readonly entries: readonly UnitBlock[];
+  /** H_UNIT of the first entry. */
+  readonly number: number;
   readonly bytes: number;
   readonly instructions: number;
   /** Linear address of the first instruction, then. */
@@ -50,8 +56,9 @@ interface Unit {
   readonly level: PrivilegeLevel;
   /** Until it is compiled. */
   body: FunctionBody | undefined;
-  /** Index in the engine's table, once it is there. */
-  slot: number;
+  /** Its place in the engine's table. */
+  readonly slot: number;
+  installed: boolean;
   dead: boolean;
 }
 
@@ -61,6 +68,8 @@ export class Translator {
   /** Units by the blocks that they contain. */
   readonly #byBlock = new Map<number, Set<Unit>>();
   readonly #freeSlots: number[] = [];
+  /** Numbers of the modes in which something was translated. */
+  readonly #modes = new Map<number, number>();
   #generation = 0;
   #compiling = 0;
   /** Since the beginning: units written and dropped, their size in bytes and guest instructions, modules compiled, host ms spent writing. */
@@ -87,7 +96,7 @@ export class Translator {
   /** What is translated at present. Entries and exits are not counted by region. */
   regions(): readonly CodeRegion[] {
     const units = new Set<Unit>();
-    for (const containing of this.#byBlock.values()) for (const unit of containing) if (unit.slot >= 0) units.add(unit);
+    for (const containing of this.#byBlock.values()) for (const unit of containing) if (unit.installed) units.add(unit);
     return [...units].map(({ address, level, instructions, bytes }) => ({
       tier: "jit",
       address,
@@ -118,12 +127,28 @@ export class Translator {
     const mode = this.#view.getUint32(header + L.H_MODE, true);
     const address = this.#view.getBigUint64(cpu + L.RIP, true);
     const level = this.#view.getUint32(cpu + L.CPL, true) as PrivilegeLevel;
+    const modeNumber = this.#modes.get(mode) ?? this.#modes.size + 1;
+    if (modeNumber > MAX_MODES) return;
+    this.#modes.set(mode, modeNumber);
     const region = formRegion(this.#source(cpu), header, mode, address, this.#leastRuns);
-    const code = writeUnit(region);
+    const slot = region.blocks.length === 0 ? undefined : this.#takeSlot();
+    if (slot === undefined) return;
+    const number = ((modeNumber << L.UNIT_MODE_SHIFT) | (slot << L.UNIT_SHIFT)) >>> 0;
+    const { body, blocks, entries, instructions } = writeUnit(region, number);
+    const unit: Unit = {
+      blocks,
+      entries,
+      number,
+      slot,
+      bytes: body.code.length,
+      instructions,
+      address,
+      level,
+      body,
+      installed: false,
+      dead: false,
+    };
     this.#counts.translateMs += performance.now() - started;
-    if (code === undefined) return;
-    const { body, blocks, entries, instructions } = code;
-    const unit: Unit = { blocks, entries, bytes: body.code.length, instructions, address, level, body, slot: -1, dead: false };
     for (const block of blocks) {
       const units = this.#byBlock.get(block.header) ?? new Set();
       units.add(unit);
@@ -135,6 +160,16 @@ export class Translator {
     this.#counts.units++;
     this.#counts.unitBytes += unit.bytes;
     this.#counts.unitInstructions += instructions;
+  }
+
+  /** A free place in the engine's table; undefined, and everything forgotten, when there is none. */
+  #takeSlot(): number | undefined {
+    const free = this.#freeSlots.pop();
+    if (free !== undefined) return free;
+    const { table } = this.options.engine;
+    if (table.length < L.UNIT_SLOTS) return table.grow(1);
+    this.#dropAll();
+    return undefined;
   }
 
   #setState(header: number, state: number): void {
@@ -195,10 +230,10 @@ export class Translator {
     const { table } = this.options.engine;
     batch.forEach((unit, i) => {
       if (unit.dead) return;
-      unit.slot = this.#freeSlots.pop() ?? table.grow(1);
       table.set(unit.slot, instance.exports[String(i)]);
+      unit.installed = true;
       unit.entries.forEach((block, entry) => {
-        this.#view.setUint32(block.header + L.H_UNIT, (unit.slot << 8) | entry, true);
+        this.#view.setUint32(block.header + L.H_UNIT, unit.number | entry, true);
         this.#view.setInt32(block.header + L.H_UNIT_DELTA, block.delta, true);
       });
     });
@@ -220,10 +255,15 @@ export class Translator {
       if (units?.size === 0) this.#byBlock.delete(header);
       this.#view.setUint32(header + L.H_HEAT, this.#heat, true);
     }
-    if (unit.slot < 0) return;
-    for (const { header } of unit.entries)
-      if (this.#view.getUint32(header + L.H_UNIT, true) >>> 8 === unit.slot) this.#view.setUint32(header + L.H_UNIT, 0, true);
-    this.options.engine.table.set(unit.slot, null);
+    if (unit.installed) {
+      for (const { header } of unit.entries)
+        if ((this.#view.getUint32(header + L.H_UNIT, true) & ~0xff) >>> 0 === unit.number) this.#view.setUint32(header + L.H_UNIT, 0, true);
+      this.options.engine.jumpForget(unit.slot);
+    }
+    this.#freeSlot(unit);
+  }
+  #freeSlot(unit: Unit): void {
+    if (unit.installed) this.options.engine.table.set(unit.slot, null);
     this.#freeSlots.push(unit.slot);
   }
 
@@ -234,17 +274,14 @@ export class Translator {
   /** All decoded blocks are gone, their memory is used anew. */
   flushed(): void {
     this.#generation++;
-    const { table } = this.options.engine;
-    const slots = new Set<number>();
-    for (const units of this.#byBlock.values())
-      for (const unit of units) {
-        unit.dead = true;
-        if (unit.slot >= 0) slots.add(unit.slot);
-      }
-    for (const slot of slots) {
-      table.set(slot, null);
-      this.#freeSlots.push(slot);
+    const all = new Set<Unit>();
+    for (const units of this.#byBlock.values()) for (const unit of units) all.add(unit);
+    for (const unit of all) {
+      unit.dead = true;
+      this.#freeSlot(unit);
     }
+    for (let id = 0; id < this.#view.getUint32(L.VCPU_COUNT_PTR, true); id++)
+      this.options.engine.jumpWipe(L.VCPU_BASE + id * L.VCPU_STRIDE);
     this.#byBlock.clear();
     this.#queue.length = 0;
     this.#liveBytes = 0;

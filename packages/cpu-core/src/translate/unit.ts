@@ -61,7 +61,11 @@ class UnitWriter {
   readonly #entryNumber = new Map<number, number>();
   readonly #expressions = new ExpressionWriter(this.out);
 
-  constructor(readonly region: Region) {
+  constructor(
+    readonly region: Region,
+    /** H_UNIT of its entry 0. */
+    readonly number: number,
+  ) {
     const { blocks } = region;
     const entries = blocks.flatMap((block, i) => (block.entry ? [i] : []));
     this.#structure = structureOf(
@@ -262,6 +266,41 @@ class UnitWriter {
     out.op(Op.br);
     out.u32(this.#depth((l) => l.kind === "leave")!);
   }
+  /** Goes to the address on the stack: inside the unit when the jump cache knows it as one of its entries. */
+  #jump(): void {
+    const { out } = this;
+    out.local(Op.localSet, TARGET);
+    const low = N.wrap(N.local(TARGET, true));
+    const mixed = N.binary(Op.i32Xor, false, 32, low, N.binary(Op.i32ShrU, false, 26, low, N.i32(6)));
+    const slot = N.binary(Op.i32And, false, 32, N.binary(Op.i32Shl, false, 32, mixed, N.i32(L.JUMP_SHIFT)), N.i32(L.JUMP_SLOT_MASK));
+    const group = N.binary(Op.i32And, false, 32, N.binary(Op.i32ShrU, false, 32, low, N.i32(L.JUMP_PAGE_SHIFT)), N.i32(L.JUMP_PAGE_MASK));
+    this.#expression(N.binary(Op.i32Add, false, 32, N.local(CPU, false), N.binary(Op.i32Or, false, 32, slot, group)));
+    out.local(Op.localSet, EXIT);
+    const field = (opcode: number, wide: boolean, offset: number): Node =>
+      N.loadNode(opcode, wide, wide ? 64 : 32, N.local(EXIT, false), L.JUMP_OFFSET + offset);
+    this.#open(Op.block, { kind: "forward", target: -1 });
+    const wanted = N.xor(N.local(TARGET, true), N.shift(Op.i64Shl, N.local(CTX, true), N.i64(L.CTX_TO_JUMP)));
+    this.#expression(N.binary(Op.i64Ne, false, 1, field(Op.i64Load, true, L.JUMP_TAG), wanted));
+    out.op(Op.brIf);
+    out.u32(0);
+    this.#expression(N.binary(Op.i32Sub, false, 32, field(Op.i32Load, false, L.JUMP_UNIT), N.i32(this.number)));
+    out.local(Op.localTee, NEXT);
+    out.i32Const(this.#structure.entries.length);
+    out.op(Op.i32GeU);
+    out.op(Op.brIf);
+    out.u32(0);
+    this.#expression(N.sub(N.local(TARGET, true), N.local(BASE, true)));
+    this.#expression(field(Op.i32Load, false, L.JUMP_DELTA));
+    out.op(Op.i64ExtendI32S);
+    out.op(Op.i64Eq);
+    out.op(Op.brIf);
+    out.u32(this.#depth((l) => l.kind === "dispatch")!);
+    this.#close();
+    out.i32Const(L.UNIT_GO);
+    out.local(Op.localSet, EXIT);
+    out.op(Op.br);
+    out.u32(this.#depth((l) => l.kind === "leave")!);
+  }
   /** Leaves for `target` unless its page is mapped where it was when the region was formed. */
   #provePage(target: RegionBlock): void {
     const at = N.add(N.local(BASE, true), N.i64(target.delta));
@@ -315,7 +354,7 @@ class UnitWriter {
       }
       case "indirect":
         this.#expression(code.endValue!);
-        this.#leaveForTarget();
+        this.#jump();
         return;
       case "interpret":
         out.i32Const(code.side);
@@ -416,7 +455,7 @@ class UnitWriter {
   }
 }
 
-/** Writes the region's function; undefined when the region is empty. */
-export function writeUnit(region: Region): UnitCode | undefined {
-  return region.blocks.length === 0 ? undefined : new UnitWriter(region).write();
+/** Writes the region's function, which will be known by `number` (H_UNIT of its first entry). The region is not empty. */
+export function writeUnit(region: Region, number: number): UnitCode {
+  return new UnitWriter(region, number).write();
 }

@@ -1,0 +1,52 @@
+// The jump cache of a vCPU: where in which unit the code at a linear address begins, so that returns and jumps need neither the TLB nor the
+// hash of blocks. Units ask it themselves (translate/unit.ts) and stay inside when the answer is their own number. An entry holds while the
+// context number does; what drops a page from the TLB otherwise drops it here, and a unit that dies is forgotten.
+import {
+  CTX, CTX_TO_JUMP, JUMP_BYTES, JUMP_DELTA, JUMP_OFFSET, JUMP_PAGE_BYTES, JUMP_PAGE_MASK, JUMP_PAGE_SHIFT, JUMP_SHIFT, JUMP_SLOT_MASK, JUMP_TAG, JUMP_UNIT,
+  UNIT_SHIFT, VCPU_BASE, VCPU_COUNT_PTR, VCPU_STRIDE,
+} from "../src/layout";
+
+/** Where `linear` is noted, if it is. */
+// @ts-ignore: decorator
+@inline
+export function jumpOf(cpu: usize, linear: u64): usize {
+  const low = <u32>linear;
+  return cpu + JUMP_OFFSET + ((((low ^ (low >>> 6)) << JUMP_SHIFT) & JUMP_SLOT_MASK) | ((low >>> JUMP_PAGE_SHIFT) & JUMP_PAGE_MASK));
+}
+
+/** What an entry for `linear` is marked with at present. */
+// @ts-ignore: decorator
+@inline
+export function jumpTag(cpu: usize, linear: u64): u64 {
+  return linear ^ (load<u64>(cpu, CTX) << CTX_TO_JUMP);
+}
+
+/** Notes that the code at `linear` begins in `unit` (an H_UNIT), `delta` from its base. */
+// @ts-ignore: decorator
+@inline
+export function jumpNote(cpu: usize, linear: u64, unit: u32, delta: i32): void {
+  const entry = jumpOf(cpu, linear);
+  store<u64>(entry, jumpTag(cpu, linear), JUMP_TAG);
+  store<u32>(entry, unit, JUMP_UNIT);
+  store<i32>(entry, delta, JUMP_DELTA);
+}
+
+/** Forgets everything. */
+export function jumpWipe(cpu: usize): void {
+  memory.fill(cpu + JUMP_OFFSET, 0xff, JUMP_BYTES);
+}
+
+/** Forgets what lies in the page of `linear`, under any context. */
+export function jumpDropPage(cpu: usize, linear: u64): void {
+  memory.fill(cpu + JUMP_OFFSET + ((<u32>linear >>> JUMP_PAGE_SHIFT) & JUMP_PAGE_MASK), 0xff, JUMP_PAGE_BYTES);
+}
+
+/** Forgets the unit in table slot `slot`, on every vCPU. */
+export function jumpForget(slot: u32): void {
+  const count = load<u32>(VCPU_COUNT_PTR);
+  for (let i: u32 = 0; i < count; i++) {
+    const first: usize = VCPU_BASE + i * VCPU_STRIDE + JUMP_OFFSET;
+    for (let entry = first; entry < first + JUMP_BYTES; entry += 1 << JUMP_SHIFT)
+      if (((load<u32>(entry, JUMP_UNIT) >>> UNIT_SHIFT) & 0xffff) == slot) store<u64>(entry, -1, JUMP_TAG);
+  }
+}
