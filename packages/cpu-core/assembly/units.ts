@@ -1,10 +1,12 @@
 // Translated regions ("units"): WebAssembly functions made at run time, in the engine's table. They run between two blocks of the interpreter,
 // with all state in memory before and after.
 import {
-  COUNT, CTX, H_UNIT, H_UNIT_DELTA, JUMP_DELTA, JUMP_TAG, JUMP_UNIT, RIP, TLB, TLB_ADDEND, TLB_ENTRIES, TLB_SHIFT, TLB_X, UNIT_GO, UNIT_INSTRUCTIONS_PTR,
-  UNIT_LOOKS_PTR, UNIT_MISSES_PTR, UNIT_MODE_SHIFT, UNIT_RUNS_PTR, UNIT_SHIFT, UNIT_SIDE, UNIT_SIDES_PTR,
+  COUNT, CTX, EXIT_ARG, H_UNIT, H_UNIT_DELTA, JUMP_DELTA, JUMP_TAG, JUMP_UNIT, RIP, TLB, TLB_ADDEND, TLB_ENTRIES, TLB_SHIFT, TLB_X, UNIT_GO,
+  UNIT_INSTRUCTIONS_PTR, UNIT_LEAPS, UNIT_LEAPS_MASK, UNIT_LEAPS_START_PTR, UNIT_LOOKS_PTR, UNIT_MISSES_PTR, UNIT_MODE_SHIFT, UNIT_RUNS_PTR, UNIT_SHIFT,
+  UNIT_SIDE, UNIT_SIDES_PTR,
 } from "../src/layout";
 import { codeFind } from "./code-cache";
+import { hostGrow } from "./imports";
 import { jumpNote, jumpOf, jumpTag } from "./jumps";
 
 // @ts-ignore: decorator
@@ -13,43 +15,67 @@ function countUp(counter: usize, by: u64): void {
   store<u64>(counter, load<u64>(counter) + by);
 }
 
+/** Counts a leap from one unit to another; every so often the host is asked to join the two. */
+// @ts-ignore: decorator
+@inline
+function leap(cpu: usize, from: u32, fromBase: u64, to: u32): void {
+  const counter: usize = UNIT_LEAPS + (((to >>> UNIT_SHIFT) & UNIT_LEAPS_MASK) << 2);
+  const left = load<u32>(counter) - 1;
+  store<u32>(counter, left);
+  if (left == 0) {
+    store<u32>(counter, load<u32>(UNIT_LEAPS_START_PTR));
+    store<u64>(cpu, fromBase, EXIT_ARG);
+    hostGrow(cpu, from, to);
+  }
+}
+
+/** Where the next unit is, found by address: its H_UNIT, or 0; `foundDelta` is its H_UNIT_DELTA. */
+let foundDelta: i32 = 0;
+function findUnit(cpu: usize, mode: u32, linear: u64): u32 {
+  const entry: usize = <usize>load<u32>(cpu, TLB) + ((<usize>(linear >> 12) & (TLB_ENTRIES - 1)) << TLB_SHIFT);
+  if (load<u64>(entry, TLB_X) != ((linear & ~0xfff) ^ load<u64>(cpu, CTX))) return 0;
+  const header = codeFind(<usize>load<u32>(entry, TLB_ADDEND) + <usize>linear, mode);
+  if (!header) return 0;
+  const unit = load<u32>(header, H_UNIT);
+  if (!unit) return 0;
+  foundDelta = load<i32>(header, H_UNIT_DELTA);
+  jumpNote(cpu, linear, unit, foundDelta);
+  return unit;
+}
+
 /** Runs the unit of block `header`, and those that follow, until one of them leaves to the interpreter or the run loop: UNIT_*. */
 export function runUnits(cpu: usize, mode: u32, header: usize): i32 {
   const before = load<u64>(cpu, COUNT);
   let left: i32;
-  let linear = load<u64>(cpu, RIP);
   let unit = load<u32>(header, H_UNIT);
-  let delta = load<i32>(header, H_UNIT_DELTA);
-  const modeNumber = unit >>> UNIT_MODE_SHIFT;
+  let base = load<u64>(cpu, RIP) - <u64><i64>load<i32>(header, H_UNIT_DELTA);
   let runs: u64 = 0;
   while (true) {
     runs++;
-    left = call_indirect<i32>((unit >>> UNIT_SHIFT) & 0xffff, cpu, unit & 0xff, linear - <u64><i64>delta);
+    left = call_indirect<i32>((unit >>> UNIT_SHIFT) & 0xffff, cpu, unit & 0xff, base);
     if (left != UNIT_GO) {
       countUp(left == UNIT_SIDE ? UNIT_SIDES_PTR : UNIT_LOOKS_PTR, 1);
       break;
     }
-    linear = load<u64>(cpu, RIP);
+    const linear = load<u64>(cpu, RIP);
     const jump = jumpOf(cpu, linear);
+    let next: u32 = 0;
+    let delta: i32 = 0;
     if (load<u64>(jump, JUMP_TAG) == jumpTag(cpu, linear)) {
-      unit = load<u32>(jump, JUMP_UNIT);
+      next = load<u32>(jump, JUMP_UNIT);
       delta = load<i32>(jump, JUMP_DELTA);
-      if (unit >>> UNIT_MODE_SHIFT == modeNumber) continue;
     }
-    const entry: usize = <usize>load<u32>(cpu, TLB) + ((<usize>(linear >> 12) & (TLB_ENTRIES - 1)) << TLB_SHIFT);
-    if (load<u64>(entry, TLB_X) == ((linear & ~0xfff) ^ load<u64>(cpu, CTX))) {
-      const next = codeFind(<usize>load<u32>(entry, TLB_ADDEND) + <usize>linear, mode);
-      if (next) {
-        unit = load<u32>(next, H_UNIT);
-        if (unit) {
-          delta = load<i32>(next, H_UNIT_DELTA);
-          jumpNote(cpu, linear, unit, delta);
-          continue;
-        }
+    if (next >>> UNIT_MODE_SHIFT != unit >>> UNIT_MODE_SHIFT) {
+      next = findUnit(cpu, mode, linear);
+      if (!next) {
+        countUp(UNIT_MISSES_PTR, 1);
+        break;
       }
+      delta = foundDelta;
     }
-    countUp(UNIT_MISSES_PTR, 1);
-    break;
+    leap(cpu, unit, base, next);
+    unit = next;
+    base = linear - <u64><i64>delta;
   }
   countUp(UNIT_RUNS_PTR, runs);
   countUp(UNIT_INSTRUCTIONS_PTR, before - load<u64>(cpu, COUNT));

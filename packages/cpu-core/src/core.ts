@@ -93,6 +93,7 @@ export async function createCore(environment: CoreEnvironment, options: CpuCoreO
     },
     hot: (cpu, header) => translator.hot(cpu >>> 0, header >>> 0),
     dropped: (header) => translator.dropped(header >>> 0),
+    grow: (cpu, from, to) => translator.grow(cpu >>> 0, from >>> 0, to >>> 0),
   });
   const translator = new Translator({
     view,

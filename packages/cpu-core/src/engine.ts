@@ -53,6 +53,7 @@ export interface EngineImports {
   intercept(cpu: number, kind: number, argument: number): number;
   hot(cpu: number, header: number): void;
   dropped(header: number): void;
+  grow(cpu: number, from: number, to: number): void;
 }
 
 let compiled: Promise<WebAssembly.Module> | undefined;

@@ -9,8 +9,18 @@ import { type Ending, Lowering } from "./lower.js";
 import { BASE, MAX_DELTA } from "./locals.js";
 import * as N from "./node.js";
 
-const MAX_BLOCKS = 96;
-const MAX_INSTRUCTIONS = 300;
+/** How large a region may become; the roots are in it anyway. */
+export interface RegionLimits {
+  readonly blocks: number;
+  readonly instructions: number;
+}
+
+/** A block that the region must have, and be enterable at. */
+export interface Root {
+  readonly header: number;
+  /** Offset from the region's base. */
+  readonly delta: number;
+}
 
 /** Where decoded blocks are found. */
 export interface BlockSource {
@@ -27,8 +37,9 @@ export interface BlockSource {
 export interface RegionBlock {
   readonly header: number;
   readonly host: number;
-  /** Offset from the region's base. */
+  /** Offset from the region's base, and the page there, by number from the base's page. */
   readonly delta: number;
+  readonly page: number;
   readonly count: number;
   readonly code: BlockCode;
   readonly ending: Ending;
@@ -43,47 +54,55 @@ export interface Region {
   at(delta: number): number | undefined;
 }
 
-/** Forms the region of the block `seed`, whose address is `linear`. */
-export function formRegion(source: BlockSource, seed: number, mode: number, linear: bigint, leastRuns: number): Region {
+/** Forms a region around `roots`; `base` is the linear address that offsets count from. */
+export function formRegion(
+  source: BlockSource,
+  roots: readonly Root[],
+  mode: number,
+  base: bigint,
+  leastRuns: number,
+  limits: RegionLimits,
+): Region {
   const { view } = source;
   const long = (mode & L.MODE_64) !== 0;
   const blocks: RegionBlock[] = [];
   const index = new Map<number, number>();
   const refused = new Set<number>();
-  const queue: { delta: number; entry: boolean; from: { delta: number; host: number } | undefined }[] = [];
-  const seedHost = view.getUint32(seed + L.H_HOST, true);
+  const queue: { delta: number; entry: boolean; from: RegionBlock }[] = [];
+  const pageOffset = Number(base & 0xfffn);
+  const pageOf = (delta: number): number => Math.floor((pageOffset + delta) / 4096);
   let instructions = 0;
 
-  const headerFor = (delta: number, from: { delta: number; host: number } | undefined): number => {
-    if (from === undefined) return seed;
-    const target = linear + BigInt(delta);
-    const samePage = target >> 12n === (linear + BigInt(from.delta)) >> 12n;
-    const host = samePage
-      ? from.host + (delta - from.delta)
-      : source.hostOf(long ? BigInt.asUintN(64, target) : BigInt.asUintN(32, target));
+  const headerFor = (delta: number, from: RegionBlock): number => {
+    const target = base + BigInt(delta);
+    const host =
+      pageOf(delta) === from.page
+        ? from.host + (delta - from.delta)
+        : source.hostOf(long ? BigInt.asUintN(64, target) : BigInt.asUintN(32, target));
     if (host === 0) return 0;
     const header = source.find(host, mode);
     if (header === 0 || view.getUint32(header + L.H_COUNT, true) === L.HEADER_SPECIAL) return 0;
     return source.runs(header) >= leastRuns ? header : 0;
   };
 
-  const visit = (delta: number, entry: boolean, from: { delta: number; host: number } | undefined): void => {
+  /** Takes the block at `delta` in; without `from` it is the root `header`. */
+  const visit = (delta: number, entry: boolean, from: RegionBlock | undefined, root: number): void => {
     const known = index.get(delta);
     if (known !== undefined) {
       if (entry) blocks[known]!.entry = true;
       return;
     }
-    if (refused.has(delta) || Math.abs(delta) > MAX_DELTA || blocks.length >= MAX_BLOCKS || instructions >= MAX_INSTRUCTIONS) return;
-    const header = headerFor(delta, from);
+    if (refused.has(delta) || Math.abs(delta) > MAX_DELTA || blocks.length >= limits.blocks || instructions >= limits.instructions) return;
+    const header = from === undefined ? root : headerFor(delta, from);
     if (header === 0) {
       refused.add(delta);
       return;
     }
-    const host = from === undefined ? seedHost : view.getUint32(header + L.H_HOST, true);
+    const host = view.getUint32(header + L.H_HOST, true);
     const count = view.getUint32(header + L.H_REAL, true);
     const code = new BlockCode(long);
     const ending = new Lowering(code, long, N.local(BASE, true)).block(view, header, delta, source.handlers);
-    const here = { delta, host };
+    const here: RegionBlock = { header, host, delta, page: pageOf(delta), count, code, ending, entry };
     const go = (target: number, asEntry: boolean): void => {
       queue.push({ delta: target, entry: asEntry, from: here });
     };
@@ -95,7 +114,7 @@ export function formRegion(source: BlockSource, seed: number, mode: number, line
     }
     instructions += count;
     index.set(delta, blocks.length);
-    blocks.push({ header, host, delta, count, code, ending, entry });
+    blocks.push(here);
     switch (ending.kind) {
       case "goto":
         go(ending.target, false);
@@ -117,7 +136,7 @@ export function formRegion(source: BlockSource, seed: number, mode: number, line
     }
   };
 
-  visit(0, true, undefined);
-  for (let next = queue.shift(); next !== undefined; next = queue.shift()) visit(next.delta, next.entry, next.from);
+  for (const { header, delta } of roots) visit(delta, true, undefined, header);
+  for (let next = queue.shift(); next !== undefined; next = queue.shift()) visit(next.delta, next.entry, next.from, 0);
   return { long, blocks, at: (delta) => index.get(delta) };
 }

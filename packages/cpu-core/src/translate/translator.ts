@@ -5,7 +5,8 @@
 import type { CodeRegion, PrivilegeLevel } from "@paravane/paravirt-ops";
 import * as L from "../layout.js";
 import type { Handler } from "../interp/handlers.js";
-import { type BlockSource, formRegion } from "./region.js";
+import { type BlockSource, formRegion, type RegionLimits, type Root } from "./region.js";
+import { MAX_DELTA } from "./locals.js";
 import { type UnitBlock, writeUnit } from "./unit.js";
 import { type FunctionBody, writeModule } from "./wasm.js";
 
@@ -15,12 +16,18 @@ export interface TranslationTuning {
   readonly heat?: number;
   /** Runs of a block before a neighbour's translation takes it along. */
   readonly leastRuns?: number;
+  /** Entries of a unit from others before it is joined with the one that control came from. */
+  readonly leaps?: number;
   /** Compiles at the end of the vCPU's run instead of in the background. */
   readonly synchronous?: boolean;
 }
 
 const HEAT = 1500;
 const LEAST_RUNS = 200;
+const LEAPS = 50_000;
+const FIRST_LIMITS: RegionLimits = { blocks: 96, instructions: 300 };
+/** Of units that were joined. */
+const JOINED_LIMITS: RegionLimits = { blocks: 240, instructions: 800 };
 /** Bytes of WebAssembly after which everything is forgotten, so that a guest that writes code forever finds a bound. */
 const MAX_CODE_BYTES = 16 << 20;
 /** Mode keys in which code is translated, at most; H_UNIT has eight bits for their number. */
@@ -60,6 +67,10 @@ interface Unit {
   readonly slot: number;
   installed: boolean;
   dead: boolean;
+  /** Units that end when this one is installed. */
+  readonly replaces: readonly Unit[];
+  /** A unit that is being compiled will replace this one. */
+  leaving: boolean;
 }
 
 export class Translator {
@@ -67,14 +78,18 @@ export class Translator {
   readonly #queue: Unit[] = [];
   /** Units by the blocks that they contain. */
   readonly #byBlock = new Map<number, Set<Unit>>();
+  /** Live units by their places in the engine's table. */
+  readonly #bySlot = new Map<number, Unit>();
   readonly #freeSlots: number[] = [];
   /** Numbers of the modes in which something was translated. */
   readonly #modes = new Map<number, number>();
   #generation = 0;
   #compiling = 0;
-  /** Since the beginning: units written and dropped, their size in bytes and guest instructions, modules compiled, host ms spent writing. */
-  readonly #counts = { units: 0, unitsDropped: 0, unitBytes: 0, unitInstructions: 0, modules: 0, translateMs: 0 };
+  /** Since the beginning: units written, written to replace two others, and dropped, their size in bytes and guest instructions, modules compiled, host ms spent writing. */
+  readonly #counts = { units: 0, unitsJoined: 0, unitsDropped: 0, unitBytes: 0, unitInstructions: 0, modules: 0, translateMs: 0 };
   #liveBytes = 0;
+  /** No place is free. */
+  #full = false;
 
   readonly #heat: number;
   readonly #leastRuns: number;
@@ -83,6 +98,9 @@ export class Translator {
     this.#view = options.view;
     this.#heat = options.enabled ? (options.heat ?? HEAT) : 0;
     this.#leastRuns = options.leastRuns ?? LEAST_RUNS;
+    const leaps = options.enabled ? (options.leaps ?? LEAPS) : 0;
+    this.#view.setUint32(L.UNIT_LEAPS_START_PTR, leaps, true);
+    for (let n = 0; n <= L.UNIT_LEAPS_MASK; n++) this.#view.setUint32(L.UNIT_LEAPS + 4 * n, leaps, true);
   }
 
   /** How often a block of this mode runs before it is translated; 0 where there is no translation: 16-bit code, segments that are not flat. */
@@ -123,14 +141,42 @@ export class Translator {
 
   /** Block `header`, which begins at vCPU `cpu`'s RIP, has run often: writes its region, to be compiled by the next `pump`. */
   hot(cpu: number, header: number): void {
+    for (const unit of this.#byBlock.get(header) ?? [])
+      if (!unit.installed) {
+        // Its translation is on the way.
+        this.#view.setUint32(header + L.H_HEAT, this.#heat, true);
+        return;
+      }
+    this.#translate(cpu, header, this.#view.getBigUint64(cpu + L.RIP, true), [{ header, delta: 0 }], FIRST_LIMITS, []);
+  }
+
+  /** Control goes often from one unit to another: writes one that contains both. `from` and `to` are H_UNITs; see hostGrow. */
+  grow(cpu: number, from: number, to: number): void {
+    const slotOf = (unit: number): number => (unit >>> L.UNIT_SHIFT) & (L.UNIT_SLOTS - 1);
+    const first = this.#bySlot.get(slotOf(from));
+    const second = this.#bySlot.get(slotOf(to));
+    if (first === undefined || second === undefined || first === second || first.leaving || second.leaving) return;
+    if (first.instructions + second.instructions > JOINED_LIMITS.instructions) return;
+    const base = this.#view.getBigUint64(cpu + L.EXIT_ARG, true);
+    const entry = second.entries[to & 0xff]!;
+    const distance = Number(BigInt.asIntN(64, this.#view.getBigUint64(cpu + L.RIP, true) - base)) - entry.delta;
+    const deltas = new Set(first.entries.map(({ delta }) => delta));
+    const roots = [
+      ...first.entries,
+      ...second.entries.map(({ header, delta }) => ({ header, delta: delta + distance })).filter(({ delta }) => !deltas.has(delta)),
+    ];
+    if (roots.length > JOINED_LIMITS.blocks || roots.some(({ delta }) => Math.abs(delta) > MAX_DELTA)) return;
+    this.#translate(cpu, entry.header, base, roots, JOINED_LIMITS, [first, second]);
+  }
+
+  /** Writes the region of `roots`; `like` is a block of the same mode. */
+  #translate(cpu: number, like: number, base: bigint, roots: readonly Root[], limits: RegionLimits, replaces: readonly Unit[]): void {
     const started = performance.now();
-    const mode = this.#view.getUint32(header + L.H_MODE, true);
-    const address = this.#view.getBigUint64(cpu + L.RIP, true);
-    const level = this.#view.getUint32(cpu + L.CPL, true) as PrivilegeLevel;
+    const mode = this.#view.getUint32(like + L.H_MODE, true);
     const modeNumber = this.#modes.get(mode) ?? this.#modes.size + 1;
     if (modeNumber > MAX_MODES) return;
     this.#modes.set(mode, modeNumber);
-    const region = formRegion(this.#source(cpu), header, mode, address, this.#leastRuns);
+    const region = formRegion(this.#source(cpu, replaces.length > 0), roots, mode, base, this.#leastRuns, limits);
     const slot = region.blocks.length === 0 ? undefined : this.#takeSlot();
     if (slot === undefined) return;
     const number = ((modeNumber << L.UNIT_MODE_SHIFT) | (slot << L.UNIT_SHIFT)) >>> 0;
@@ -142,33 +188,38 @@ export class Translator {
       slot,
       bytes: body.code.length,
       instructions,
-      address,
-      level,
+      address: base + BigInt(entries[0]!.delta),
+      level: this.#view.getUint32(cpu + L.CPL, true) as PrivilegeLevel,
       body,
       installed: false,
       dead: false,
+      replaces,
+      leaving: false,
     };
-    this.#counts.translateMs += performance.now() - started;
+    for (const old of replaces) old.leaving = true;
     for (const block of blocks) {
       const units = this.#byBlock.get(block.header) ?? new Set();
       units.add(unit);
       this.#byBlock.set(block.header, units);
       this.#setState(block.header, this.#view.getUint32(block.header + L.H_STATE, true) | L.BLOCK_TRANSLATED);
     }
+    this.#bySlot.set(slot, unit);
     this.#queue.push(unit);
     this.#liveBytes += unit.bytes;
+    if (replaces.length > 0) this.#counts.unitsJoined++;
     this.#counts.units++;
     this.#counts.unitBytes += unit.bytes;
     this.#counts.unitInstructions += instructions;
+    this.#counts.translateMs += performance.now() - started;
   }
 
-  /** A free place in the engine's table; undefined, and everything forgotten, when there is none. */
+  /** A free place in the engine's table; undefined when there is none: soon everything will be forgotten. */
   #takeSlot(): number | undefined {
     const free = this.#freeSlots.pop();
     if (free !== undefined) return free;
     const { table } = this.options.engine;
     if (table.length < L.UNIT_SLOTS) return table.grow(1);
-    this.#dropAll();
+    this.#full = true;
     return undefined;
   }
 
@@ -176,8 +227,9 @@ export class Translator {
     this.#view.setUint32(header + L.H_STATE, state, true);
   }
 
-  #source(cpu: number): BlockSource {
+  #source(cpu: number, joins: boolean): BlockSource {
     const view = this.#view;
+    const units = this.#byBlock;
     const hot = this.#heat;
     const hash = view.getUint32(L.BLOCK_HASH_PTR, true);
     const tlb = view.getUint32(cpu + L.TLB, true);
@@ -197,7 +249,7 @@ export class Translator {
         return (view.getUint32(entry + L.TLB_ADDEND, true) + Number(linear & 0xffffffffn)) >>> 0;
       },
       runs(header) {
-        if (view.getUint32(header + L.H_UNIT, true) !== 0) return 0;
+        if (joins ? units.has(header) : view.getUint32(header + L.H_UNIT, true) !== 0) return joins ? Number.POSITIVE_INFINITY : 0;
         const heat = view.getUint32(header + L.H_HEAT, true);
         return heat > hot ? Number.POSITIVE_INFINITY : hot - heat;
       },
@@ -206,7 +258,7 @@ export class Translator {
 
   /** Between two runs: compiles what was written. */
   pump(): void {
-    if (this.#liveBytes > MAX_CODE_BYTES) this.#dropAll();
+    if (this.#liveBytes > MAX_CODE_BYTES || this.#full) this.#dropAll();
     if (this.#queue.length === 0 || this.#compiling > 0) return;
     const batch = this.#queue.splice(0, BATCH).filter((unit) => !unit.dead);
     if (batch.length === 0) return;
@@ -230,6 +282,7 @@ export class Translator {
     const { table } = this.options.engine;
     batch.forEach((unit, i) => {
       if (unit.dead) return;
+      for (const old of unit.replaces) this.#kill(old);
       table.set(unit.slot, instance.exports[String(i)]);
       unit.installed = true;
       unit.entries.forEach((block, entry) => {
@@ -260,14 +313,17 @@ export class Translator {
         if ((this.#view.getUint32(header + L.H_UNIT, true) & ~0xff) >>> 0 === unit.number) this.#view.setUint32(header + L.H_UNIT, 0, true);
       this.options.engine.jumpForget(unit.slot);
     }
+    for (const old of unit.replaces) old.leaving = false;
     this.#freeSlot(unit);
   }
   #freeSlot(unit: Unit): void {
+    this.#bySlot.delete(unit.slot);
     if (unit.installed) this.options.engine.table.set(unit.slot, null);
     this.#freeSlots.push(unit.slot);
   }
 
   #dropAll(): void {
+    this.#full = false;
     for (const units of [...this.#byBlock.values()]) for (const unit of [...units]) this.#kill(unit);
   }
 

@@ -239,7 +239,7 @@ class UnitWriter {
       return;
     }
     const target = this.region.blocks[to]!;
-    if (target.host >>> 12 !== this.region.blocks[from]!.host >>> 12) this.#provePage(target);
+    if (target.page !== this.region.blocks[from]!.page) this.#provePage(target);
     if (to === following) return;
     const back = this.#structure.isBackEdge(from, to);
     const depth = back
