@@ -54,37 +54,52 @@ export interface CallEffect {
 /** How guest memory is probed. */
 export type Access = "R" | "W" | "RW";
 
+/** The parts of an address: two of them are the same address if these are the same nodes. */
+export interface Place {
+  readonly base: Node | undefined;
+  readonly index: Node | undefined;
+  readonly scale: number;
+  readonly displacement: number;
+  readonly path: number;
+}
+const samePlace = (a: Place, b: Place): boolean =>
+  a.base === b.base && a.index === b.index && a.displacement === b.displacement && a.scale === b.scale && a.path === b.path;
+
+/** What was proven about a place: the TLB's entry for it and the host address. */
+interface Probe {
+  readonly place: Place;
+  readonly bytes: number;
+  readonly at: Node;
+  readonly entry: Node;
+  readonly pointer: Node;
+  writable: boolean;
+}
+
 export class BlockCode implements Sem<Node> {
   readonly statements: Statement[] = [];
+  /** Registers as they are now: what reads them gets, and the local that stands for them until it is written. */
   readonly #current: (Node | undefined)[] = new Array(REGISTER_COUNT).fill(undefined);
+  readonly #source: (Node | undefined)[] = new Array(REGISTER_COUNT).fill(undefined);
+  readonly #probes: Probe[] = [];
   #flagSource: FlagSource | undefined;
   /** Exit code of the instruction in hand: nothing of it has happened. */
   side = 0;
   /** Registers whose slots in memory hold what they hold. */
   #stored = 0;
-  /** Registers that any statement mentions. */
+  /** Registers that any statement mentions, and those that some statement writes. */
   used = 0;
+  written = 0;
   endValue: Node | undefined;
 
-  constructor(readonly long: boolean) {}
+  constructor(
+    readonly long: boolean,
+    /** No linear address has more than 32 bits, whoever used the TLB before. */
+    readonly shortTags = false,
+  ) {}
 
   /** Begins the instruction at `delta` with `undo` instructions of the block still to come, itself included. */
   begin(delta: number, undo: number): void {
     this.side = exitCode(delta, undo, L.UNIT_SIDE);
-  }
-
-  #touch(node: Node, at: number): void {
-    if (node.op === N.TEMP) {
-      node.last = at;
-      node.uses++;
-    } else if (node.op === N.REG) node.last = at;
-    if (node.a !== undefined) this.#touch(node.a, at);
-    if (node.b !== undefined) this.#touch(node.b, at);
-    if (node.c !== undefined) this.#touch(node.c, at);
-  }
-  #append(statement: NonNullable<Statement>, ...nodes: Node[]): void {
-    for (const node of nodes) this.#touch(node, this.statements.length);
-    this.statements.push(statement);
   }
 
   // -- registers ------------------------------------------------------------------------------------------------------------------------
@@ -93,28 +108,33 @@ export class BlockCode implements Sem<Node> {
     const known = this.#current[register];
     if (known !== undefined) return known;
     this.used |= 1 << register;
-    const node = N.reg(register, register < FR && !this.long ? 32 : 64);
-    this.#current[register] = node;
-    this.statements.push({ kind: "copy", source: node });
-    return node;
+    const wide = this.long || register >= FR;
+    const source = N.reg(register, wide);
+    this.statements.push({ kind: "copy", source });
+    const value = wide ? source : N.extend(source);
+    this.#source[register] = source;
+    this.#current[register] = value;
+    return value;
   }
   write(register: number, value: Node): void {
     this.used |= 1 << register;
-    const known = this.#current[register];
-    if (known !== undefined) known.until = this.statements.length;
-    this.#append({ kind: "set", register, value }, value);
+    this.written |= 1 << register;
+    this.#changed(register);
+    this.statements.push({ kind: "set", register, value: this.long || register >= FR ? value : N.wrap(value) });
+    if (value.op === N.CONST) this.#current[register] = value;
+  }
+  #changed(register: number): void {
+    const source = this.#source[register];
+    if (source !== undefined) source.until = this.statements.length;
+    this.#source[register] = undefined;
     this.#current[register] = undefined;
     this.#stored &= ~(1 << register);
   }
   /** The next statement changes these registers behind the block's back; afterwards they are as in memory. */
   #forget(registers: number): void {
-    for (let register = 0; register < REGISTER_COUNT; register++) {
-      if ((registers & (1 << register)) === 0) continue;
-      const known = this.#current[register];
-      if (known !== undefined) known.until = this.statements.length;
-      this.#current[register] = undefined;
-    }
+    for (let register = 0; register < REGISTER_COUNT; register++) if (registers & (1 << register)) this.#changed(register);
     if (registers & FLAGS) this.#flagSource = undefined;
+    this.#probes.length = 0;
     this.#stored |= registers;
   }
   /** The register slot at byte `offset` of the vCPU's block: low part, or AH CH DH BH at an odd offset. */
@@ -139,7 +159,7 @@ export class BlockCode implements Sem<Node> {
   /** Leaves before the instruction when `condition` (i32) is not zero. */
   exitIf(condition: Node, code = this.side): void {
     if (condition.op === N.CONST && condition.value === 0) return;
-    this.#append({ kind: "exitIf", condition, code }, condition);
+    this.statements.push({ kind: "exitIf", condition, code });
   }
   /** A field of the vCPU's block. */
   field(op: number, wide: boolean, bits: number, offset: number): Node {
@@ -147,27 +167,50 @@ export class BlockCode implements Sem<Node> {
   }
   /** Writes a field of the vCPU's block; `op` is a store of an i64's low bits. */
   setField(op: number, offset: number, value: Node): void {
-    this.#append({ kind: "store", op, address: N.local(CPU, false), value, offset }, value);
+    this.statements.push({ kind: "store", op, address: N.local(CPU, false), value, offset });
   }
-  /** Host address (i32) of `bytes` at linear address `linear`; leaves when the TLB has no right for it. */
-  pointer(linear: Node, bytes: number, access: Access): Node {
+  /**
+   * Host address (i32) of `bytes` at linear address `linear`; leaves when the TLB has no right for it. `place` says where the address comes
+   * from: what was proven for the same place is not asked again.
+   */
+  pointer(linear: Node, bytes: number, access: Access, place?: Place): Node {
+    const write = access !== "R";
+    const known = place && this.#probes.find((p) => p.bytes >= bytes && samePlace(p.place, place));
+    if (known !== undefined) {
+      if (write && !known.writable) {
+        this.exitIf(this.#unlessTag(known.entry, known.at, known.bytes, L.TLB_W));
+        known.writable = true;
+      }
+      return known.pointer;
+    }
     const at = this.letNode(linear);
     const mask = (L.TLB_ENTRIES - 1) << L.TLB_SHIFT;
     const index = N.binary(Op.i32And, false, 32, N.wrap(N.shift(Op.i64ShrU, at, N.i64(12 - L.TLB_SHIFT))), N.i32(mask));
     const entry = this.letNode(N.binary(Op.i32Add, false, 32, index, N.local(TLB, false)));
-    const tag = N.loadNode(Op.i64Load, true, 64, entry, access === "R" ? L.TLB_R : L.TLB_W);
-    const wanted = N.xor(N.and(N.add(at, N.i64(bytes - 1)), N.i64(-4096)), N.local(CTX, true));
-    this.exitIf(N.binary(Op.i64Ne, false, 1, tag, wanted));
+    this.exitIf(this.#unlessTag(entry, at, bytes, write ? L.TLB_W : L.TLB_R));
     const addend = N.loadNode(Op.i32Load, false, 32, entry, L.TLB_ADDEND);
-    return this.letNode(N.binary(Op.i32Add, false, 32, addend, N.wrap(at)));
+    const pointer = this.letNode(N.binary(Op.i32Add, false, 32, addend, N.wrap(at)));
+    if (place !== undefined) this.#probes.push({ place, bytes, at, entry, pointer, writable: write });
+    return pointer;
+  }
+  /** Is a tag of `entry` not what `bytes` at linear address `at` need? */
+  #unlessTag(entry: Node, at: Node, bytes: number, tag: number): Node {
+    const last = N.add(at, N.i64(bytes - 1));
+    if (this.shortTags) {
+      const page = N.binary(Op.i32And, false, 32, N.wrap(last), N.i32(-4096));
+      const wanted = N.binary(Op.i32Xor, false, 32, page, N.wrap(N.local(CTX, true)));
+      return N.binary(Op.i32Ne, false, 1, N.loadNode(Op.i32Load, false, 32, entry, tag), wanted);
+    }
+    const wanted = N.xor(N.and(last, N.i64(-4096)), N.local(CTX, true));
+    return N.binary(Op.i64Ne, false, 1, N.loadNode(Op.i64Load, true, 64, entry, tag), wanted);
   }
   load(pointer: Node, bits: number): Node {
     const op = bits === 64 ? Op.i64Load : bits === 32 ? Op.i64Load32u : bits === 16 ? Op.i64Load16u : Op.i64Load8u;
     return this.letNode(N.loadNode(op, true, bits, pointer, 0));
   }
   store(pointer: Node, bits: number, value: Node): void {
-    const op = bits === 64 ? Op.i64Store : bits === 32 ? Op.i64Store32 : bits === 16 ? Op.i64Store16 : Op.i64Store8;
-    this.#append({ kind: "store", op, address: pointer, value, offset: 0 }, pointer, value);
+    const op = bits === 64 ? Op.i64Store : bits === 32 ? Op.i32Store : bits === 16 ? Op.i32Store16 : Op.i32Store8;
+    this.statements.push({ kind: "store", op, address: pointer, value: bits === 64 ? value : N.wrap(value), offset: 0 });
   }
 
   // -- whole statements ---------------------------------------------------------------------------------------------------------------------
@@ -192,19 +235,20 @@ export class BlockCode implements Sem<Node> {
     const result = resultBits > 0 ? N.temp(false, resultBits) : undefined;
     this.#forget(writes);
     this.#stored |= spilled;
-    this.#append({ kind: "call", callee, args, result, spilled, reloaded: writes }, ...args);
+    this.statements.push({ kind: "call", callee, args, result, spilled, reloaded: writes });
     return result;
   }
   /** Ends the block; `value` is what its last branch asks for. */
   end(value: Node | undefined): void {
     this.endValue = value;
-    this.#append({ kind: "end", value }, ...(value === undefined ? [] : [value]));
+    this.statements.push({ kind: "end", value });
   }
   letNode(a: Node): Node {
-    if (a.op === N.CONST || a.op === N.TEMP || a.op === N.REG || a.op === N.LOCAL) return a;
+    const leaf = a.op === Op.i64ExtendI32U ? a.a! : a;
+    if (leaf.op === N.CONST || leaf.op === N.TEMP || leaf.op === N.REG || leaf.op === N.LOCAL) return a;
     // A load's address may be shared by copies of its node: the temporary is what everybody uses.
     const target = N.temp(a.wide, a.bits);
-    this.#append({ kind: "let", target, value: a }, a);
+    this.statements.push({ kind: "let", target, value: a });
     return target;
   }
 
@@ -304,13 +348,28 @@ export class BlockCode implements Sem<Node> {
     this.exitIf(N.truth(condition));
   }
   leaf(name: Leaf, ...args: Node[]): Node {
-    const [x, y] = args as [Node, Node];
-    if (name === "mulHighU") return this.#mulHigh(x, y);
-    if (name === "mulHighS") {
-      const correction = (sign: Node, other: Node): Node => N.and(N.shift(Op.i64ShrS, sign, N.i64(63)), other);
-      return N.sub(N.sub(this.#mulHigh(x, y), correction(x, y)), correction(y, x));
+    const [x, y, z] = args as [Node, Node, Node];
+    switch (name) {
+      case "mulHighU":
+        return this.#mulHigh(x, y);
+      case "mulHighS": {
+        const correction = (sign: Node, other: Node): Node => N.and(N.shift(Op.i64ShrS, sign, N.i64(63)), other);
+        return N.sub(N.sub(this.#mulHigh(x, y), correction(x, y)), correction(y, x));
+      }
+      // A dividend of more than 64 bits is for the interpreter.
+      case "divU128":
+        this.exitIf(N.truth(x));
+        return this.divU(y, z);
+      case "divFitsS128": {
+        this.exitIf(N.binary(Op.i64Ne, false, 1, x, N.shift(Op.i64ShrS, y, N.i64(63))));
+        const overflows = N.and(this.eq(y, N.i64(-0x8000000000000000n)), this.eq(z, N.i64(-1)));
+        return N.and(this.ne(z, N.i64(0)), N.xor(overflows, N.i64(1)));
+      }
+      case "divS128":
+        return this.divS(y, z);
+      default:
+        throw new Error(`leaf ${name} has no translation; its instructions are in COLD_ONLY`);
     }
-    throw new Error(`leaf ${name} has no translation; its instructions are in COLD_ONLY`);
   }
   /** High half of an unsigned product, by four products of halves. */
   #mulHigh(x: Node, y: Node): Node {
@@ -365,59 +424,6 @@ export class BlockCode implements Sem<Node> {
     if (when === undefined && fr !== undefined && effect.kind !== "bits") {
       const compared = effect.kind === "arith" ? effect.compared : undefined;
       this.#flagSource = { result: fr, logic: effect.kind === "logic", bits, ...(compared ? { x: compared[0], y: compared[1] } : {}) };
-    }
-  }
-
-  // -- cleaning up ------------------------------------------------------------------------------------------------------------------------------
-  /** Drops what nobody needs; whatever follows the block may need every register and the flags. */
-  clean(): void {
-    let needed = ALL_REGISTERS;
-    const reads = (node: Node): number => {
-      let mask = 0;
-      if (node.op === N.REG && node.last <= node.until) mask = 1 << (node.value as number);
-      if (node.a !== undefined) mask |= reads(node.a);
-      if (node.b !== undefined) mask |= reads(node.b);
-      if (node.c !== undefined) mask |= reads(node.c);
-      return mask;
-    };
-    const release = (node: Node): void => {
-      if (node.op === N.TEMP) node.uses--;
-      if (node.a !== undefined) release(node.a);
-      if (node.b !== undefined) release(node.b);
-      if (node.c !== undefined) release(node.c);
-    };
-    for (let at = this.statements.length - 1; at >= 0; at--) {
-      const s = this.statements[at]!;
-      switch (s.kind) {
-        case "let":
-          if (s.target.uses === 0) {
-            release(s.value);
-            this.statements[at] = undefined;
-          } else needed |= reads(s.value);
-          break;
-        case "set":
-          if ((needed & (1 << s.register)) === 0) {
-            release(s.value);
-            this.statements[at] = undefined;
-          } else needed = (needed & ~(1 << s.register)) | reads(s.value);
-          break;
-        case "call":
-          needed |= s.spilled;
-          for (const arg of s.args) needed |= reads(arg);
-          break;
-        case "store":
-          needed |= reads(s.address) | reads(s.value);
-          break;
-        case "end":
-          if (s.value !== undefined) needed |= reads(s.value);
-          break;
-        case "copy":
-          if (s.source.last <= s.source.until) this.statements[at] = undefined;
-          else needed |= 1 << (s.source.value as number);
-          break;
-        default:
-          needed = ALL_REGISTERS;
-      }
     }
   }
 }

@@ -53,7 +53,7 @@ export class EngineCalls {
     const code = this.#code;
     const linear = code.let(this.lowering.linear(uop));
     if (shape.operand.aligned || entry.options.aligned) code.exitIf(N.wrap(N.and(linear, N.i64(bytes - 1))));
-    return code.pointer(linear, bytes, access);
+    return code.pointer(linear, bytes, access, this.lowering.place(uop));
   }
 
   #leaveIfFaulted(faulted: number): void {
@@ -74,7 +74,7 @@ export class EngineCalls {
     else this.#leaveIfPending();
     let argument: Node;
     let addressed = 0;
-    if (entry.kind === "fpu") argument = N.i32(Number(uop.immediate & 7n));
+    if (entry.kind === "fpu") argument = N.i32(Number(uop.immediateOf(3)));
     else {
       argument = this.#operand(uop, handler, entry, entry.kind === "fpuLoad" ? "R" : "W");
       addressed = generalBit(uop.u16(L.U_BASE)) | generalBit(uop.u16(L.U_INDEX));
@@ -102,7 +102,7 @@ export class EngineCalls {
     const dst = entry.kind === "vec" ? address(target) : (operand ?? address(target));
     const src = entry.kind === "vec" ? (operand ?? address(source)) : address(source);
     if (mmx) code.call("mmxEnter", [cpu], { returns: true });
-    code.call(entry.fn, [cpu, dst, src, N.i32(Number(BigInt.asIntN(32, uop.immediate)))], {
+    code.call(entry.fn, [cpu, dst, src, N.i32(Number(uop.immediateOf(32)))], {
       reads: source === undefined ? 0 : generalBit(source),
       writes: implicit | (target === undefined ? 0 : generalBit(target)),
     });

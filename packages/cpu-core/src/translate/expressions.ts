@@ -2,13 +2,14 @@
  * Writes expression trees as WebAssembly, and decides which local of the function holds which temporary. Temporaries of all blocks share the
  * locals: each block begins with all of them free, and a temporary's local is free again after its last use.
  */
-import type { BlockCode } from "./block-code.js";
+import type { Statement } from "./block-code.js";
 import { REGISTERS, TEMPS } from "./locals.js";
 import * as N from "./node.js";
 import type { Node } from "./node.js";
 import { type ByteWriter, Op, TYPE_I32, TYPE_I64 } from "./wasm.js";
 
-const isMemory = (op: number): boolean => op >= Op.i32Load && op <= Op.i64Store32;
+/** Does the temporary's or register's value lie in an i64 local? */
+const isWide = (node: Node): boolean => node.wide && (node.full || node.op === N.REG);
 
 export class ExpressionWriter {
   /** Most temporaries of each type that any block needs at once. */
@@ -18,23 +19,26 @@ export class ExpressionWriter {
   constructor(readonly out: ByteWriter) {}
 
   /** Gives each temporary of a block its local. All blocks come before the first expression is written: i32 temporaries follow the i64 ones. */
-  assign(code: BlockCode): void {
+  assign(statements: readonly Statement[]): void {
     const free: { wide: number[]; narrow: number[] } = { wide: [], narrow: [] };
     let wide = 0;
     let narrow = 0;
-    const releases = new Map<number, Node[]>();
-    const take = (node: Node): void => {
-      node.local = (node.wide ? free.wide : free.narrow).pop() ?? (node.wide ? wide++ : narrow++);
-      const list = releases.get(node.last) ?? [];
-      list.push(node);
-      releases.set(node.last, list);
-    };
-    code.statements.forEach((s, at) => {
-      if (s?.kind === "let") take(s.target);
-      else if (s?.kind === "call" && s.result !== undefined) take(s.result);
-      else if (s?.kind === "copy") take(s.source);
-      for (const node of releases.get(at) ?? []) (node.wide ? free.wide : free.narrow).push(node.local);
-    });
+    /** Temporaries by their last use. */
+    const ending: (Node[] | undefined)[] = new Array(statements.length);
+    for (let at = 0; at < statements.length; at++) {
+      const s = statements[at];
+      if (s === undefined) continue;
+      const node = s.kind === "let" ? s.target : s.kind === "copy" ? s.source : s.kind === "call" ? s.result : undefined;
+      if (node !== undefined) {
+        node.local = isWide(node) ? (free.wide.pop() ?? wide++) : (free.narrow.pop() ?? narrow++);
+        const last = Math.max(node.last, at);
+        const others = ending[last];
+        if (others === undefined) ending[last] = [node];
+        else others.push(node);
+      }
+      const done = ending[at];
+      if (done !== undefined) for (const node of done) (isWide(node) ? free.wide : free.narrow).push(node.local);
+    }
     this.#wide = Math.max(this.#wide, wide);
     this.#narrow = Math.max(this.#narrow, narrow);
   }
@@ -45,10 +49,24 @@ export class ExpressionWriter {
       [this.#narrow, TYPE_I32],
     ];
   }
+  /** The local of a temporary. */
   local(node: Node): number {
-    return TEMPS + (node.wide ? node.local : this.#wide + node.local);
+    return TEMPS + (isWide(node) ? node.local : this.#wide + node.local);
   }
 
+  /** Gives a temporary its value. */
+  let(target: Node, value: Node): void {
+    if (target.wide && !target.full) this.writeLow(value);
+    else this.write(value);
+    this.out.localSet(this.local(target));
+  }
+  /** Keeps the value that a register has here. */
+  copy(source: Node): void {
+    this.out.localGet(REGISTERS + (source.value as number));
+    this.out.localSet(this.local(source));
+  }
+
+  /** An i32 or i64, as the node is. */
   write(node: Node): void {
     const { out } = this;
     switch (node.op) {
@@ -59,19 +77,69 @@ export class ExpressionWriter {
         } else out.i32Const(node.value as number);
         return;
       case N.TEMP:
-        out.local(Op.localGet, this.local(node));
+        if (node.inline === undefined) out.localGet(this.local(node));
+        else this.write(node.inline);
         return;
       case N.REG:
-        out.local(Op.localGet, node.last > node.until ? this.local(node) : REGISTERS + (node.value as number));
+        out.localGet(node.last > node.until ? this.local(node) : REGISTERS + (node.value as number));
         return;
       case N.LOCAL:
-        out.local(Op.localGet, node.value as number);
+        out.localGet(node.value as number);
+        return;
+      case Op.i32WrapI64:
+        this.writeLow(node.a!);
         return;
     }
-    if (node.a !== undefined) this.write(node.a);
+    const comparison = N.lowComparison(node);
+    if (comparison !== 0) {
+      this.writeLow(node.a!);
+      if (node.b !== undefined) this.writeLow(node.b);
+      out.op(comparison);
+      return;
+    }
+    this.write(node.a!);
     if (node.b !== undefined) this.write(node.b);
     if (node.c !== undefined) this.write(node.c);
-    if (isMemory(node.op)) out.memory(node.op, node.value as number);
+    if (N.isLoad(node.op)) out.memory(node.op, node.value as number);
     else out.op(node.op);
+  }
+
+  /** The low half of an i64 node, as an i32. */
+  writeLow(node: Node): void {
+    const { out } = this;
+    switch (node.op) {
+      case N.CONST:
+        out.i32Const(typeof node.value === "number" ? node.value | 0 : Number(BigInt.asIntN(32, node.value)));
+        return;
+      case N.TEMP:
+        if (node.inline !== undefined) this.writeLow(node.inline);
+        else {
+          out.localGet(this.local(node));
+          if (node.full) out.op(Op.i32WrapI64);
+        }
+        return;
+      case Op.i64ExtendI32U:
+      case Op.i64ExtendI32S:
+        this.write(node.a!);
+        return;
+      case Op.i64Extend32S:
+        this.writeLow(node.a!);
+        return;
+    }
+    const half = N.lowHalf(node);
+    if (half === 0) {
+      this.write(node);
+      out.op(Op.i32WrapI64);
+      return;
+    }
+    if (N.isLoad(node.op)) {
+      this.write(node.a!);
+      out.memory(half, node.value as number);
+      return;
+    }
+    this.writeLow(node.a!);
+    if (node.b !== undefined) this.writeLow(node.b);
+    if (node.c !== undefined) this.write(node.c);
+    out.op(half);
   }
 }

@@ -8,7 +8,7 @@ import { condition } from "../isa/conditions.js";
 import type { BranchEntry, FamilyEntry, OutlinedEntry, StackEntry } from "../isa/define.js";
 import { RBP, RCX, RSP, type Width } from "../isa/sem.js";
 import { type Handler, immediateWidth, type Shape, SPECIAL_HANDLERS } from "../interp/handlers.js";
-import type { Access, BlockCode } from "./block-code.js";
+import type { Access, BlockCode, Place } from "./block-code.js";
 import { EngineCalls } from "./engine-calls.js";
 import { exitCode } from "./locals.js";
 import * as N from "./node.js";
@@ -27,7 +27,7 @@ export type Ending =
   | { kind: "interpret"; at: number; next: number };
 
 /** Instructions whose meaning needs a function of the engine. */
-const COLD_ONLY = new Set(["DIV", "IDIV", "CRC32", "PDEP", "PEXT"]);
+const COLD_ONLY = new Set(["CRC32", "PDEP", "PEXT"]);
 
 /** The operation at `u`, as the decoder wrote it. */
 export class Uop {
@@ -48,8 +48,18 @@ export class Uop {
   get next(): number {
     return this.delta + this.u8(L.U_LEN);
   }
-  get immediate(): bigint {
-    return this.view.getBigInt64(this.at + L.U_IMM, true);
+  /** Exact as a number where that is possible, as nearly always. */
+  get immediate(): number | bigint {
+    const high = this.view.getInt32(this.at + L.U_IMM + 4, true);
+    const value = high * 0x1_0000_0000 + this.view.getUint32(this.at + L.U_IMM, true);
+    return Number.isSafeInteger(value) ? value : this.view.getBigInt64(this.at + L.U_IMM, true);
+  }
+  /** The immediate's low `bits` bits. */
+  immediateOf(bits: number): number | bigint {
+    const value = this.immediate;
+    if (typeof value === "bigint") return BigInt.asUintN(bits, value);
+    if (value >= 0 && value < 2 ** bits) return value;
+    return bits === 64 ? value : bits === 32 ? value >>> 0 : value & (2 ** bits - 1);
   }
   get displacement(): number {
     return this.view.getInt32(this.at + L.U_DISP, true);
@@ -151,18 +161,42 @@ export class Lowering {
     return this.long ? sum : N.truncate(sum, 32);
   }
 
+  /** What says that two operands are one place. */
+  place(uop: Uop): Place | undefined {
+    const base = uop.u16(L.U_BASE);
+    if (base === L.RIP_BASE) return undefined;
+    const index = uop.u16(L.U_INDEX);
+    return {
+      base: base === L.ZERO ? undefined : this.#register(base),
+      index: index === L.ZERO ? undefined : this.#register(index),
+      scale: uop.u8(L.U_SCALE),
+      displacement: uop.displacement,
+      path: uop.u8(L.U_SEG),
+    };
+  }
+
   family(uop: Uop, handler: Handler, entry: FamilyEntry): void {
     const { code } = this;
     let pointer: Node | undefined;
+    let first: { slot: number; bits: number; value: Node } | undefined;
+    // One register as both operands is one value: XOR and SUB of it are zero.
+    const register = ({ slot: number, bits }: Shape): Node => {
+      const slot = uop.slot(number);
+      if (first !== undefined && first.slot === slot && first.bits === bits) return first.value;
+      const value = code.let(code.readSlot(slot, bits));
+      first ??= { slot, bits, value };
+      return value;
+    };
     const operands = handler.shapes.map((shape, i): Node => {
       const role = entry.roles[i];
       if (role === undefined) return N.i64(0);
-      if (shape.kind === "i") return N.i64(BigInt.asUintN(immediateWidth(handler, shape), uop.immediate));
-      if (shape.kind === "r") return role === "w" ? N.i64(0) : code.let(code.readSlot(uop.slot(shape.slot), shape.bits));
+      if (shape.kind === "i") return N.i64(uop.immediateOf(immediateWidth(handler, shape)));
+      if (shape.kind === "r") return role === "w" ? N.i64(0) : register(shape);
       if (role === "a") return code.let(this.#effective(uop));
       const access: Access = role === "r" ? "R" : role === "w" ? "W" : "RW";
-      const linear = shape.operand.bitString ? this.#bitWord(uop, shape.bits) : this.linear(uop);
-      pointer = code.pointer(linear, shape.bits / 8, access);
+      pointer = shape.operand.bitString
+        ? code.pointer(this.#bitWord(uop, shape.bits), shape.bits / 8, access)
+        : code.pointer(this.linear(uop), shape.bits / 8, access, this.place(uop));
       return role === "w" ? N.i64(0) : code.load(pointer, shape.bits);
     });
     const bits = (handler.shapes[0]?.bits ?? 64) as Width;
@@ -216,8 +250,8 @@ export class Lowering {
     const shape = handler.shapes[0]!;
     const { code } = this;
     if (shape.kind === "r") return code.let(code.readSlot(uop.slot(shape.slot), handler.opsize));
-    if (shape.kind === "m") return code.load(code.pointer(this.linear(uop), handler.opsize / 8, "R"), handler.opsize);
-    return N.i64(BigInt.asUintN(handler.opsize, uop.immediate));
+    if (shape.kind === "m") return code.load(code.pointer(this.linear(uop), handler.opsize / 8, "R", this.place(uop)), handler.opsize);
+    return N.i64(uop.immediateOf(handler.opsize));
   }
   stack(uop: Uop, handler: Handler, entry: StackEntry): void {
     const { code } = this;
@@ -271,7 +305,7 @@ export class Lowering {
         const sp = code.let(this.#wrapStack(handler, code.read(RSP)));
         const bytes = handler.opsize / 8;
         const to = this.#checkedTarget(code.load(code.pointer(sp, bytes, "R"), handler.opsize));
-        const more = entry.kind === "retImm" ? Number(uop.immediate & 0xffffn) : 0;
+        const more = entry.kind === "retImm" ? Number(uop.immediateOf(16)) : 0;
         code.write(RSP, this.#wrapStack(handler, N.add(sp, N.i64(bytes + more))));
         code.end(to);
         return { kind: "indirect", back: undefined };

@@ -22,21 +22,39 @@ export interface Node {
   readonly c: Node | undefined;
   /** CONST: its value. Loads: the offset. REG, LOCAL: the number. */
   readonly value: number | bigint;
-  /** TEMP and REG: last statement that uses it. */
+  /** TEMP and REG: last statement that uses it, or NEVER. */
   last: number;
   /** TEMP: how often it is used. */
   uses: number;
+  /** TEMP: somebody wants more than its low 32 bits. */
+  full: boolean;
+  /** TEMP: stands where it is used instead of in a local. */
+  inline: Node | undefined;
   /** TEMP: the wasm local once it has one. REG: -1, or the local that holds the value of a register that has changed since. */
   local: number;
   /** REG: statement that overwrites the register. */
   until: number;
 }
 
-function make(op: number, wide: boolean, bits: number, a?: Node, b?: Node, c?: Node, value: number | bigint = 0): Node {
-  return { op, wide, bits, a, b, c, value, last: -1, uses: 0, local: -1, until: Number.POSITIVE_INFINITY };
+/** No statement. */
+export const NEVER = -1;
+/** After every statement. */
+const END = 0x3fffffff;
+
+function make(
+  op: number,
+  wide: boolean,
+  bits: number,
+  a: Node | undefined,
+  b: Node | undefined,
+  c: Node | undefined,
+  value: number | bigint,
+): Node {
+  return { op, wide, bits, a, b, c, value, last: NEVER, uses: 0, full: false, inline: undefined, local: -1, until: END };
 }
 
-const bitsOf = (value: number): number => (value < 0 ? 64 : value === 0 ? 0 : Math.floor(Math.log2(value)) + 1);
+const bitsOf = (value: number): number =>
+  value < 0 ? 64 : value < 0x1_0000_0000 ? 32 - Math.clz32(value) : 64 - Math.clz32(Math.floor(value / 0x1_0000_0000));
 
 /** An i64 constant; small ones are kept as numbers. */
 export function i64(value: number | bigint): Node {
@@ -50,16 +68,17 @@ export function i64(value: number | bigint): Node {
 export function i32(value: number): Node {
   return make(CONST, false, value < 0 ? 32 : bitsOf(value), undefined, undefined, undefined, value | 0);
 }
-export const temp = (wide: boolean, bits: number): Node => make(TEMP, wide, bits);
-export const reg = (number: number, bits: number): Node => make(REG, true, bits, undefined, undefined, undefined, number);
+export const temp = (wide: boolean, bits: number): Node => make(TEMP, wide, bits, undefined, undefined, undefined, 0);
+/** A guest register, whose local is an i64 or, in 32-bit code, an i32. */
+export const reg = (number: number, wide: boolean): Node => make(REG, wide, wide ? 64 : 32, undefined, undefined, undefined, number);
 export const local = (number: number, wide: boolean): Node => make(LOCAL, wide, wide ? 64 : 32, undefined, undefined, undefined, number);
 
 const isConst = (n: Node, value?: number): boolean => n.op === CONST && (value === undefined || n.value === value);
 const small = (n: Node): number | undefined => (n.op === CONST && typeof n.value === "number" ? n.value : undefined);
 
 /** Any binary operation without folding. */
-export const binary = (op: number, wide: boolean, bits: number, a: Node, b: Node): Node => make(op, wide, bits, a, b);
-export const unary = (op: number, wide: boolean, bits: number, a: Node): Node => make(op, wide, bits, a);
+export const binary = (op: number, wide: boolean, bits: number, a: Node, b: Node): Node => make(op, wide, bits, a, b, undefined, 0);
+export const unary = (op: number, wide: boolean, bits: number, a: Node): Node => make(op, wide, bits, a, undefined, undefined, 0);
 export const loadNode = (op: number, wide: boolean, bits: number, address: Node, offset: number): Node =>
   make(op, wide, bits, address, undefined, undefined, offset);
 
@@ -77,6 +96,7 @@ export function add(a: Node, b: Node): Node {
   return binary(Op.i64Add, true, Math.min(bits, 64), a, b);
 }
 export function sub(a: Node, b: Node): Node {
+  if (a === b) return i64(0);
   const y = small(b);
   if (y !== undefined && Number.isSafeInteger(-y)) return add(a, i64(-y));
   return binary(Op.i64Sub, true, 64, a, b);
@@ -92,6 +112,7 @@ function lowMask(value: number | bigint): number {
   return value === 2 ** bits - 1 ? bits : -1;
 }
 export function and(a: Node, b: Node): Node {
+  if (a === b) return a;
   if (a.op === CONST) {
     if (b.op === CONST) return i64(BigInt(a.value) & BigInt(b.value));
     return and(b, a);
@@ -114,6 +135,7 @@ export function or(a: Node, b: Node): Node {
   return binary(Op.i64Or, true, Math.max(a.bits, b.bits), a, b);
 }
 export function xor(a: Node, b: Node): Node {
+  if (a === b) return i64(0);
   if (isConst(a, 0)) return b;
   if (isConst(b, 0)) return a;
   if (a.op === CONST && b.op === CONST) return i64(BigInt(a.value) ^ BigInt(b.value));
@@ -174,6 +196,7 @@ export function signExtend(a: Node, bits: number): Node {
 }
 /** An i64 comparison as an i64 of 0 or 1. */
 export function compare(op: number, a: Node, b: Node): Node {
+  if (a === b) return i64(op === Op.i64Eq || (op >= Op.i64LeS && op <= Op.i64GeU) ? 1 : 0);
   if (isConst(b, 0)) {
     if (op === Op.i64Eq) return extend(isBool(a) ? not1(a.a!) : unary(Op.i64Eqz, false, 1, a));
     if (op === Op.i64Ne && isBool(a)) return a;
@@ -189,5 +212,73 @@ export function truth(a: Node): Node {
 }
 export function select(condition: Node, yes: Node, no: Node): Node {
   if (condition.op === CONST) return condition.value === 0 ? no : yes;
-  return make(Op.select, true, Math.max(yes.bits, no.bits), yes, no, truth(condition));
+  return make(Op.select, true, Math.max(yes.bits, no.bits), yes, no, truth(condition), 0);
+}
+
+// -- low halves ---------------------------------------------------------------------------------------------------------------------------
+
+export const isLoad = (op: number): boolean => op >= Op.i32Load && op <= Op.i64Load32u;
+
+/** Counts below 32 are the same for both types. */
+const shortCount = (count: Node): boolean => count.bits <= 5;
+
+/**
+ * The i32 operation that gives the low half of an i64 node from the low halves of its operands (loads: from the address), or 0 where the
+ * whole is needed first.
+ */
+export function lowHalf(node: Node): number {
+  switch (node.op) {
+    case Op.i64Add:
+      return Op.i32Add;
+    case Op.i64Sub:
+      return Op.i32Sub;
+    case Op.i64Mul:
+      return Op.i32Mul;
+    case Op.i64And:
+      return Op.i32And;
+    case Op.i64Or:
+      return Op.i32Or;
+    case Op.i64Xor:
+      return Op.i32Xor;
+    case Op.select:
+      return Op.select;
+    case Op.i64Shl:
+      return shortCount(node.b!) ? Op.i32Shl : 0;
+    case Op.i64ShrU:
+      return node.a!.bits <= 32 && shortCount(node.b!) ? Op.i32ShrU : 0;
+    case Op.i64ShrS:
+      return node.a!.op === Op.i64Extend32S && shortCount(node.b!) ? Op.i32ShrS : 0;
+    case Op.i64DivU:
+      return node.a!.bits <= 32 && node.b!.bits <= 32 ? Op.i32DivU : 0;
+    case Op.i64RemU:
+      return node.a!.bits <= 32 && node.b!.bits <= 32 ? Op.i32RemU : 0;
+    case Op.i64Extend8S:
+      return Op.i32Extend8S;
+    case Op.i64Extend16S:
+      return Op.i32Extend16S;
+    case Op.i64Load:
+    case Op.i64Load32u:
+      return Op.i32Load;
+    case Op.i64Load16u:
+      return Op.i32Load16u;
+    case Op.i64Load8u:
+      return Op.i32Load8u;
+    default:
+      return 0;
+  }
+}
+
+const fitsSigned = (node: Node): boolean =>
+  node.op === Op.i64Extend32S || (node.op === CONST && typeof node.value === "number" && node.value === (node.value | 0));
+
+/** The i32 comparison that says the same of the low halves, or 0. */
+export function lowComparison(node: Node): number {
+  const { op } = node;
+  if (op < Op.i64Eqz || op > Op.i64GeU) return 0;
+  const a = node.a!;
+  const both = (fits: (n: Node) => boolean): boolean => fits(a) && (node.b === undefined || fits(node.b));
+  const unsigned = (n: Node): boolean => n.bits <= 32;
+  const isSigned = op === Op.i64LtS || op === Op.i64GtS || op === Op.i64LeS || op === Op.i64GeS;
+  if (both(fitsSigned) || (isSigned ? both((n) => n.bits < 32) : both(unsigned))) return op - Op.i64Eqz + Op.i32Eqz;
+  return 0;
 }

@@ -100,7 +100,7 @@ export function formRegion(
     }
     const host = view.getUint32(header + L.H_HOST, true);
     const count = view.getUint32(header + L.H_REAL, true);
-    const code = new BlockCode(long);
+    const code = new BlockCode(long, (mode & L.MODE_LMA) === 0);
     const ending = new Lowering(code, long, N.local(BASE, true)).block(view, header, delta, source.handlers);
     const here: RegionBlock = { header, host, delta, page: pageOf(delta), count, code, ending, entry };
     const go = (target: number, asEntry: boolean): void => {

@@ -5,6 +5,7 @@
 import * as L from "../layout.js";
 import type { Statement } from "./block-code.js";
 import { ExpressionWriter } from "./expressions.js";
+import { dropUnused } from "./liveness.js";
 import {
   BASE,
   COUNT,
@@ -57,9 +58,14 @@ class UnitWriter {
   readonly #labels: Label[] = [];
   readonly #calls: { at: number; callee: EngineFunction }[] = [];
   readonly #structure: Structure;
+  /** Registers that have locals, and those that go back to memory. */
   readonly #used: number;
+  readonly #written: number;
   readonly #entryNumber = new Map<number, number>();
   readonly #expressions = new ExpressionWriter(this.out);
+
+  /** What EXIT holds here, or -1. */
+  #exit = -1;
 
   constructor(
     readonly region: Region,
@@ -76,12 +82,15 @@ class UnitWriter {
       this.#entryNumber.set(block, number);
     });
     let used = 0;
-    for (const { code } of blocks) used |= code.used;
-    this.#used = used | (1 << FR) | (1 << FV);
+    let written = 0;
     for (const { code } of blocks) {
-      code.clean();
-      this.#expressions.assign(code);
+      used |= code.used;
+      written |= code.written;
+      dropUnused(code.statements);
+      this.#expressions.assign(code.statements);
     }
+    this.#used = used;
+    this.#written = written;
   }
 
   #successors({ ending }: RegionBlock): number[] {
@@ -103,8 +112,14 @@ class UnitWriter {
   write(): UnitCode {
     const { region, out } = this;
     const body = new ByteWriter();
-    body.u32(4);
-    for (const [count, type] of [[FIXED_I64, TYPE_I64], [FIXED_I32, TYPE_I32], ...this.#expressions.declarations()] as const) {
+    const groups: readonly (readonly [count: number, type: number])[] = [
+      [FR, region.long ? TYPE_I64 : TYPE_I32],
+      [FIXED_I64 - FR, TYPE_I64],
+      [FIXED_I32, TYPE_I32],
+      ...this.#expressions.declarations(),
+    ];
+    body.u32(groups.length);
+    for (const [count, type] of groups) {
       body.u32(count);
       body.byte(type);
     }
@@ -180,20 +195,31 @@ class UnitWriter {
     this.out.local(Op.localGet, local);
     this.out.memory(opcode, offset);
   }
-  #eachRegister(visit: (offset: number, local: number) => void, among = this.#used): void {
+  /** Fills the locals of registers. Outside 64-bit code the upper halves are not there (SDM Vol. 1 §3.4.1.1). */
+  #loadRegisters(among = this.#used): void {
     for (let register = 0; register < REGISTER_COUNT; register++) {
       if ((among & (1 << register)) === 0) continue;
-      visit(register === FR ? L.FR : register === FV ? L.FV : L.GPR + register * 8, REGISTERS + register);
+      const wide = this.region.long || register >= FR;
+      this.#loadField(wide ? Op.i64Load : Op.i32Load, registerField(register), REGISTERS + register);
+    }
+  }
+  #storeRegisters(among = this.#written): void {
+    for (let register = 0; register < REGISTER_COUNT; register++) {
+      if ((among & (1 << register)) === 0) continue;
+      this.out.local(Op.localGet, CPU);
+      this.out.local(Op.localGet, REGISTERS + register);
+      if (!this.region.long && register < FR) this.out.op(Op.i64ExtendI32U);
+      this.out.memory(Op.i64Store, registerField(register));
     }
   }
   #enter(): void {
-    this.#eachRegister((offset, local) => this.#loadField(Op.i64Load, offset, local));
+    this.#loadRegisters();
     this.#loadField(Op.i64Load, L.CTX, CTX);
     this.#loadField(Op.i64Load, L.COUNT, COUNT);
     this.#loadField(Op.i32Load, L.TLB, TLB);
   }
   #leave(): void {
-    this.#eachRegister((offset, local) => this.#storeField(Op.i64Store, offset, local));
+    this.#storeRegisters();
     this.#storeField(Op.i64Store, L.COUNT, COUNT);
     this.#storeField(Op.i64Store, L.RIP, TARGET);
     this.out.local(Op.localGet, EXIT);
@@ -325,6 +351,7 @@ class UnitWriter {
     const { out } = this;
     const block = this.region.blocks[number]!;
     const { code, ending } = block;
+    this.#exit = -1;
     out.local(Op.localGet, COUNT);
     out.byte(Op.i64Const);
     out.s64(block.count);
@@ -349,6 +376,7 @@ class UnitWriter {
         out.u32(0);
         this.#goto(number, ending.taken, undefined);
         this.#close();
+        this.#exit = -1;
         this.#goto(number, ending.next, following);
         return;
       }
@@ -368,8 +396,11 @@ class UnitWriter {
   // -- statements -----------------------------------------------------------------------------------------------------------------------------
   /** Leaves with `code` when the i32 on the stack is not zero. */
   #exitOnTop(code: number): void {
-    this.out.i32Const(code);
-    this.out.local(Op.localSet, EXIT);
+    if (code !== this.#exit) {
+      this.out.i32Const(code);
+      this.out.local(Op.localSet, EXIT);
+      this.#exit = code;
+    }
     this.out.op(Op.brIf);
     this.out.u32(this.#depth((l) => l.kind === "side")!);
   }
@@ -381,16 +412,14 @@ class UnitWriter {
     const { out } = this;
     switch (s.kind) {
       case "let":
-        this.#expression(s.value);
-        out.local(Op.localSet, this.#expressions.local(s.target));
+        this.#expressions.let(s.target, s.value);
         break;
       case "set":
         this.#expression(s.value);
-        out.local(Op.localSet, REGISTERS + s.register);
+        out.localSet(REGISTERS + s.register);
         break;
       case "copy":
-        out.local(Op.localGet, REGISTERS + (s.source.value as number));
-        out.local(Op.localSet, this.#expressions.local(s.source));
+        this.#expressions.copy(s.source);
         break;
       case "store":
         this.#expression(s.address);
@@ -412,16 +441,17 @@ class UnitWriter {
   }
   #callEngine({ callee, args, result, spilled, reloaded }: Extract<Statement, { kind: "call" }>): void {
     const { out } = this;
-    this.#eachRegister((offset, local) => this.#storeField(Op.i64Store, offset, local), spilled);
+    this.#storeRegisters(spilled);
     for (const arg of args) this.#expression(arg);
     this.#calls.push({ at: out.openCall(), callee });
     if (result !== undefined) out.local(Op.localSet, this.#expressions.local(result));
     else if (callee.result !== undefined) out.op(Op.drop);
-    this.#eachRegister((offset, local) => this.#loadField(Op.i64Load, offset, local), reloaded);
+    this.#loadRegisters(reloaded);
   }
   #cold(s: Extract<Statement, { kind: "cold" }>): void {
     const { out } = this;
-    this.#eachRegister((offset, local) => this.#storeField(Op.i64Store, offset, local));
+    this.#exit = -1;
+    this.#storeRegisters();
     this.#storeField(Op.i64Store, L.COUNT, COUNT);
     out.local(Op.localGet, CPU);
     this.#expression(N.add(N.local(BASE, true), N.i64(s.blockDelta)));
@@ -431,7 +461,7 @@ class UnitWriter {
     out.i32Const(s.u);
     this.#calls.push({ at: out.openCall(), callee: COLD_OP });
     out.local(Op.localSet, EXIT);
-    this.#eachRegister((offset, local) => this.#loadField(Op.i64Load, offset, local));
+    this.#loadRegisters();
     // 0: go on; 1: a fault is pending; 2: done, but code or mode may have changed
     out.open(Op.block);
     this.#labels.push({ kind: "forward", target: -1 });
@@ -454,6 +484,9 @@ class UnitWriter {
     this.#expressions.write(node);
   }
 }
+
+/** Where register `register` (0-15, FR, FV) lies in the vCPU's block. */
+const registerField = (register: number): number => (register === FR ? L.FR : register === FV ? L.FV : L.GPR + register * 8);
 
 /** Writes the region's function, which will be known by `number` (H_UNIT of its first entry). The region is not empty. */
 export function writeUnit(region: Region, number: number): UnitCode {

@@ -20,10 +20,15 @@ export const Op = {
   localTee: 0x22,
   i32Load: 0x28,
   i64Load: 0x29,
+  i32Load8u: 0x2d,
+  i32Load16u: 0x2f,
   i64Load8u: 0x31,
   i64Load16u: 0x33,
   i64Load32u: 0x35,
+  i32Store: 0x36,
   i64Store: 0x37,
+  i32Store8: 0x3a,
+  i32Store16: 0x3b,
   i64Store8: 0x3c,
   i64Store16: 0x3d,
   i64Store32: 0x3e,
@@ -35,6 +40,9 @@ export const Op = {
   i32GeU: 0x4f,
   i32Add: 0x6a,
   i32Sub: 0x6b,
+  i32Mul: 0x6c,
+  i32DivU: 0x6e,
+  i32RemU: 0x70,
   i32And: 0x71,
   i32Or: 0x72,
   i32Xor: 0x73,
@@ -73,6 +81,8 @@ export const Op = {
   i32WrapI64: 0xa7,
   i64ExtendI32S: 0xac,
   i64ExtendI32U: 0xad,
+  i32Extend8S: 0xc0,
+  i32Extend16S: 0xc1,
   i64Extend8S: 0xc2,
   i64Extend16S: 0xc3,
   i64Extend32S: 0xc4,
@@ -87,6 +97,10 @@ const NO_RESULT = 0x40;
 export class ByteWriter {
   bytes = new Uint8Array(4096);
   length = 0;
+  /** End, beginning and local of the last `local.set`. */
+  #set = -1;
+  #setAt = 0;
+  #setIndex = 0;
 
   #room(more: number): void {
     if (this.length + more <= this.bytes.length) return;
@@ -153,6 +167,21 @@ export class ByteWriter {
   local(opcode: number, index: number): void {
     this.byte(opcode);
     this.u32(index);
+  }
+  localGet(index: number): void {
+    // What was just put there is still wanted.
+    if (this.#set === this.length && this.#setIndex === index) {
+      this.bytes[this.#setAt] = Op.localTee;
+      this.#set = -1;
+      return;
+    }
+    this.local(Op.localGet, index);
+  }
+  localSet(index: number): void {
+    this.#setAt = this.length;
+    this.local(Op.localSet, index);
+    this.#set = this.length;
+    this.#setIndex = index;
   }
   i32Const(value: number): void {
     this.byte(Op.i32Const);

@@ -1,0 +1,111 @@
+/**
+ * What of a block's code is needed: one walk from its end to its beginning drops the statements whose results nobody uses, counts the uses of
+ * temporaries, finds those of which only the low half is wanted, and puts an expression that is used once, by the next statement, in its place.
+ */
+import type { Statement } from "./block-code.js";
+import { REGISTER_COUNT } from "./locals.js";
+import * as N from "./node.js";
+import type { Node } from "./node.js";
+import { Op } from "./wasm.js";
+
+const ALL = (1 << REGISTER_COUNT) - 1;
+
+class Walk {
+  /** Registers whose present values are used later. */
+  needed = ALL;
+  /** The statement in hand. */
+  at = 0;
+
+  /** An expression that the statement evaluates; `low`: only the low half of it. */
+  use(node: Node, low: boolean): void {
+    switch (node.op) {
+      case N.CONST:
+      case N.LOCAL:
+        return;
+      case N.TEMP:
+        if (node.last === N.NEVER) node.last = this.at;
+        node.uses++;
+        if (!low) node.full = true;
+        return;
+      case N.REG:
+        if (node.last === N.NEVER) node.last = this.at;
+        if (node.last <= node.until) this.needed |= 1 << (node.value as number);
+        return;
+      case Op.i32WrapI64:
+        this.use(node.a!, true);
+        return;
+      case Op.i64ExtendI32U:
+      case Op.i64ExtendI32S:
+        this.use(node.a!, false);
+        return;
+    }
+    if (low && node.op === Op.i64Extend32S) {
+      this.use(node.a!, true);
+      return;
+    }
+    const half = low ? N.lowHalf(node) !== 0 && !N.isLoad(node.op) : N.lowComparison(node) !== 0;
+    this.use(node.a!, half);
+    if (node.b !== undefined) this.use(node.b, half);
+    if (node.c !== undefined) this.use(node.c, false);
+  }
+}
+
+/** Drops what nobody needs; whatever follows the block may need every register and the flags. */
+export function dropUnused(statements: Statement[]): void {
+  const walk = new Walk();
+  /** The statement that comes next in what is kept. */
+  let next = N.NEVER;
+  for (let at = statements.length - 1; at >= 0; at--) {
+    const s = statements[at]!;
+    walk.at = at;
+    switch (s.kind) {
+      case "let": {
+        const { target } = s;
+        if (target.uses === 1 && target.last === next) {
+          target.inline = s.value;
+          walk.at = next;
+          walk.use(s.value, !target.full);
+        }
+        if (target.uses === 0 || target.inline !== undefined) {
+          statements[at] = undefined;
+          continue;
+        }
+        walk.use(s.value, !target.full);
+        break;
+      }
+      case "set":
+        if ((walk.needed & (1 << s.register)) === 0) {
+          statements[at] = undefined;
+          continue;
+        }
+        walk.needed &= ~(1 << s.register);
+        walk.use(s.value, false);
+        break;
+      case "copy":
+        if (s.source.last <= s.source.until) {
+          statements[at] = undefined;
+          continue;
+        }
+        walk.needed |= 1 << (s.source.value as number);
+        break;
+      case "store":
+        walk.use(s.address, false);
+        walk.use(s.value, false);
+        break;
+      case "call":
+        walk.needed |= s.spilled;
+        for (const arg of s.args) walk.use(arg, false);
+        break;
+      case "end":
+        if (s.value !== undefined) walk.use(s.value, false);
+        break;
+      case "exitIf":
+        walk.needed = ALL;
+        walk.use(s.condition, false);
+        break;
+      default:
+        walk.needed = ALL;
+    }
+    next = at;
+  }
+}
