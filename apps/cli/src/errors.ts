@@ -8,6 +8,7 @@ export const ExitStatus = {
   image: 3,
   guestCrash: 4,
   notModelled: 5,
+  tiersDiffer: 6,
   bug: 70,
   timeout: 124,
   interrupted: 130,

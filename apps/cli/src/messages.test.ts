@@ -29,6 +29,7 @@ test.each([
   ["config/memory", 2],
   ["core/memory-limit", 2],
   ["core/not-modelled", 5],
+  ["core/verify", 6],
 ])("the code %s stands for status %i, with its hint and without a stack", (code, status) => {
   const { messages, text } = said();
   expect(reportError(new HvError(code, "it does not fit", { hint: "try less" }), messages)).toBe(status);

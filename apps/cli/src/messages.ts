@@ -39,6 +39,7 @@ export function createMessages(options: {
 function statusOf(code: string): ExitStatus {
   if (code.startsWith("image/") || code.startsWith("block/")) return ExitStatus.image;
   if (code.startsWith("not-modelled/") || code.endsWith("/not-modelled")) return ExitStatus.notModelled;
+  if (code === "core/verify") return ExitStatus.tiersDiffer;
   if (/^(config\/|compose\/|cpu\/|core\/(memory-limit|vcpus|webassembly)$)/.test(code)) return ExitStatus.usage;
   return ExitStatus.bug;
 }

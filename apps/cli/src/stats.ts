@@ -42,6 +42,7 @@ export function statsReport(stats: MachineStats, guestMemory: GuestMemory | unde
     instructions: stats.instructions,
     tiers: { interp: { instructions: stats.instructions }, ...grouped(stats.core, "tiers") },
     exits: grouped(stats.core, "exits"),
+    ...("verify.runs" in stats.core ? { verify: grouped(stats.core, "verify") } : {}),
     slices: stats.slices,
     sliceEndings: stats.endings,
     yields: stats.yields,

@@ -44,20 +44,27 @@ function loop(cpu: usize): u32 {
     if (load<u32>(cpu, HALTED)) return EXIT_HALT;
     const left = load<i64>(cpu, COUNT);
     if (left <= 0) return EXIT_BUDGET;
-    store<u32>(cpu, 0, RESTART);
-    const shadow = load<u32>(cpu, SHADOW);
-    const stepping = load<u32>(cpu, EFLAGS) & (TF | RF);
-    if (shadow | stepping | load<u32>(cpu, FETCH_WATCH) | load<u32>(cpu, WATCH)) {
-      const pending = load<u32>(cpu, DEBUG_PENDING);
-      beforeInstruction(cpu);
-      single(cpu, 1);
-      if (shadow) store<u32>(cpu, load<u32>(cpu, SHADOW) & ~shadow, SHADOW);
-      afterInstruction(cpu, (stepping & TF) != 0, pending);
-    } else {
-      const reason = interpret(cpu, load<u32>(cpu, MODE));
-      if (reason == BUDGET) single(cpu, load<i64>(cpu, COUNT));
-      else if (reason == LIMITED && load<i64>(cpu, COUNT) > 0) single(cpu, 1);
-    }
+    step(cpu, 0);
+  }
+}
+
+/** Runs blocks until something has to be looked at, or one instruction where it must stand alone. `special` are bits for the mode key. */
+// @ts-ignore: decorator
+@inline
+export function step(cpu: usize, special: u32): void {
+  store<u32>(cpu, 0, RESTART);
+  const shadow = load<u32>(cpu, SHADOW);
+  const stepping = load<u32>(cpu, EFLAGS) & (TF | RF);
+  if (shadow | stepping | load<u32>(cpu, FETCH_WATCH) | load<u32>(cpu, WATCH)) {
+    const pending = load<u32>(cpu, DEBUG_PENDING);
+    beforeInstruction(cpu);
+    single(cpu, 1);
+    if (shadow) store<u32>(cpu, load<u32>(cpu, SHADOW) & ~shadow, SHADOW);
+    afterInstruction(cpu, (stepping & TF) != 0, pending);
+  } else {
+    const reason = interpret(cpu, load<u32>(cpu, MODE) | special);
+    if (reason == BUDGET) single(cpu, load<i64>(cpu, COUNT));
+    else if (reason == LIMITED && load<i64>(cpu, COUNT) > 0) single(cpu, 1);
   }
 }
 

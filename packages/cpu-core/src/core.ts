@@ -2,17 +2,18 @@
 import { type Core, type CoreDefinition, type CoreEnvironment, HvError } from "@paravane/paravirt-ops";
 import { BlockDecoder } from "./decode/block.js";
 import { ENGINE_TABLE } from "./generated/engine.js";
-import { type EngineExports, instantiateEngine } from "./engine.js";
+import { type EngineImports, instantiateEngine } from "./engine.js";
 import { createGuestMemory } from "./guest-memory.js";
 import { buildTable, fingerprint } from "./interp/handlers.js";
 import { instructions } from "./isa/index.js";
 import * as L from "./layout.js";
-import { planMemory } from "./memory-plan.js";
+import { LOG_BYTES, planMemory } from "./memory-plan.js";
 import { type TranslationTuning, Translator } from "./translate/translator.js";
 import { parseCpuModel } from "./vcpu/models.js";
 import { fillCpuid } from "./vcpu/cpuid.js";
 import { createRegisters } from "./vcpu/registers.js";
 import { CoreVcpu } from "./vcpu/vcpu.js";
+import type { Sampling, Verifier } from "./verify/verifier.js";
 
 const idOf = (cpu: number): number => ((cpu >>> 0) - L.VCPU_BASE) / L.VCPU_STRIDE;
 
@@ -30,8 +31,13 @@ function instructionTable(): ReturnType<typeof buildTable> {
 
 /** How a core carries out its code. */
 export interface CpuCoreOptions {
-  /** "interp": the interpreter alone. "jit", the default: what runs often is translated to WebAssembly. */
-  readonly engine?: "interp" | "jit";
+  /**
+   * "interp": the interpreter alone. "jit", the default: what runs often is translated to WebAssembly. "verify": that too, and each run of a
+   * translation is done again by the interpreter; a difference is thrown by `Vcpu.run` as HvError "core/verify".
+   */
+  readonly engine?: "interp" | "jit" | "verify";
+  /** With "verify": which runs are compared; all of them when absent. */
+  readonly verify?: Sampling;
   /** When translation happens; for tests and experiments. */
   readonly translation?: TranslationTuning;
 }
@@ -47,7 +53,7 @@ export async function createCore(environment: CoreEnvironment, options: CpuCoreO
   const exitArgument = (cpu: number): number => (cpu >>> 0) + L.EXIT_ARG;
   let decoder: BlockDecoder;
   let decodingAt = { cpu: 0, linear: 0n };
-  const engine: EngineExports = await instantiateEngine(memory, {
+  const host: EngineImports = {
     pioRead: (_cpu, port, size) => pio.read(port, size as 1 | 2 | 4),
     pioWrite: (_cpu, port, size, value) => pio.write(port, size as 1 | 2 | 4, value >>> 0),
     mmioRead: (_cpu, low, high, size) => mmio.read((low >>> 0) + (high >>> 0) * 0x100000000, size as 1 | 2 | 4),
@@ -94,13 +100,20 @@ export async function createCore(environment: CoreEnvironment, options: CpuCoreO
     hot: (cpu, header) => translator.hot(cpu >>> 0, header >>> 0),
     dropped: (header) => translator.dropped(header >>> 0),
     grow: (cpu, from, to) => translator.grow(cpu >>> 0, from >>> 0, to >>> 0),
-  });
+  };
+  const engine = await instantiateEngine(memory, host);
+  let verifier: Verifier | undefined;
+  if (options.engine === "verify") {
+    const { createVerifier } = await import("./verify/verifier.js");
+    verifier = await createVerifier(engine, { memory, plan, ramBytes, host, sampling: options.verify });
+  }
   const translator = new Translator({
     view,
     memory,
     engine,
     handlers: table.handlers,
     enabled: options.engine !== "interp",
+    verifier,
     ...options.translation,
   });
   let flushes = 0;
@@ -161,7 +174,9 @@ export async function createCore(environment: CoreEnvironment, options: CpuCoreO
 export function cpuCoreWith(options: CpuCoreOptions): CoreDefinition {
   return {
     name: "@paravane/cpu-core",
-    plan: ({ ramBytes, vcpus }) => ({ memoryBytes: planMemory({ ramBytes, vcpus }).memoryBytes }),
+    plan: ({ ramBytes, vcpus }) => ({
+      memoryBytes: planMemory({ ramBytes, vcpus }).memoryBytes + (options.engine === "verify" ? LOG_BYTES : 0),
+    }),
     create: (environment) => createCore(environment, options),
   };
 }

@@ -1,5 +1,5 @@
 /** The WebAssembly engine: compiled once per process, instantiated per machine on the machine's memory. */
-import { HvError } from "@paravane/paravirt-ops";
+import { HvError, isHvError } from "@paravane/paravirt-ops";
 import { ENGINE_BASE64 } from "./generated/engine.js";
 
 /** Functions that the engine exports (assembly/index.ts). Addresses are unsigned 32-bit numbers; linear addresses are bigints. */
@@ -28,6 +28,14 @@ export interface EngineExports {
   jumpForget(slot: number): void;
   /** Empties a vCPU's jump cache. */
   jumpWipe(cpu: number): void;
+  /** Interprets `count` instructions without translations and interrupts; stops before a fault is delivered. */
+  runPlain(cpu: number, count: bigint): void;
+  /** Notes of stores (assembly/verify.ts) in [from, to), about memory in [low, high): puts back what they keep. */
+  logRestore(from: number, to: number, low: number, high: number): void;
+  /** Writes notes of what is there now at `out`; returns their end. */
+  logCapture(from: number, to: number, out: number, low: number, high: number): number;
+  /** Not 0 when memory is not as the notes say. */
+  logDiffers(from: number, to: number): number;
   /** Where translations are called through. */
   table: WebAssembly.Table;
   getFlags(cpu: number): number;
@@ -65,14 +73,23 @@ function engineBytes(): Uint8Array<ArrayBuffer> {
   return bytes;
 }
 
-/** @throws HvError "core/webassembly" when the host cannot run the engine (no SIMD, or no WebAssembly) */
-export async function instantiateEngine(memory: WebAssembly.Memory, host: EngineImports): Promise<EngineExports> {
+/**
+ * @param rewrite - what becomes of the module before it is compiled
+ * @throws HvError "core/webassembly" when the host cannot run the engine (no SIMD, or no WebAssembly)
+ */
+export async function instantiateEngine(
+  memory: WebAssembly.Memory,
+  host: EngineImports,
+  rewrite?: (module: Uint8Array) => Uint8Array<ArrayBuffer>,
+): Promise<EngineExports> {
   try {
-    compiled ??= WebAssembly.compile(engineBytes());
-    const instance = await WebAssembly.instantiate(await compiled, { env: { memory }, host: { ...host } });
+    if (rewrite === undefined) compiled ??= WebAssembly.compile(engineBytes());
+    const module = rewrite === undefined ? compiled! : WebAssembly.compile(rewrite(engineBytes()));
+    const instance = await WebAssembly.instantiate(await module, { env: { memory }, host: { ...host } });
     return instance.exports as unknown as EngineExports;
   } catch (error) {
     compiled = undefined;
+    if (isHvError(error)) throw error;
     throw new HvError("core/webassembly", `this host cannot run the CPU core: ${error instanceof Error ? error.message : String(error)}`, {
       cause: error,
     });

@@ -31,6 +31,7 @@ export const UNIT_INSTRUCTIONS_PTR = 0x38060; // instructions retired in units
 export const UNIT_LEAPS = 0x39000; // u32 each, by the low bits of a unit's slot: entries from other units until hostGrow is asked
 export const UNIT_LEAPS_MASK = 0xfff;
 export const UNIT_LEAPS_START_PTR = 0x38068; // u32: what they start with, 0 for never
+export const STORE_LOG_PTR = 0x38f00; // u32: where verification's next note of a store goes (verify.ts)
 export const BLOCK_HASH_ENTRIES = 0x10000;
 export const FRAME_CODE = 1; // contains decoded code: stores take the slow path
 export const FRAME_PROTECTED = 2; // a backend protects it: stores raise #PF
@@ -230,6 +231,7 @@ export const MODE_NO_FPU = 512; // CR0.TS or CR0.EM: x87 and MMX raise #NM (or #
 export const MODE_NO_SSE = 1024; // CR4.OSFXSR clear or CR0.EM: SSE raises #UD; CR0.TS: #NM (see MODE_NO_FPU)
 export const MODE_LMA = 2048; // long mode active (64-bit or compatibility)
 export const MODE_SINGLE = 4096; // blocks of one instruction: single step, shadows, exact budgets
+export const MODE_PLAIN = 8192; // blocks that are never translated: what verification compares units with
 export const MODE_INTERCEPT_SHIFT = 16; // bits 16-31: number of the intercept set in force
 
 // -- a decoded block: this header, then its operations, the last of which leaves the block -----------------------------------------------

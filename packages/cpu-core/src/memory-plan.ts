@@ -17,6 +17,11 @@ const MIB = 0x100000;
 const WASM_PAGE = 0x10000;
 /** Decoded code: enough for the kernel and user land of a booted Linux; when it is full, decoding starts anew. */
 const CODE_POOL_BYTES = 40 * MIB;
+/**
+ * What "verify" needs behind guest RAM for its notes of stores (src/verify): a string instruction stores at most 64 KiB, and memory that is
+ * never touched costs nothing.
+ */
+export const LOG_BYTES = 64 * MIB;
 /** The devices' hole begins at 3 GiB. */
 export const MAX_RAM_BYTES = 3072 * MIB;
 

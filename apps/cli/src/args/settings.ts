@@ -5,7 +5,7 @@ import { type DriveOption, parseDrive } from "../host/drive.js";
 import { parseMemory, parsePattern, parsePort, parseSmp, parseTimeout, parseWord } from "./values.js";
 
 /** Execution tiers: auto is jit, which is the interpreter and translations of what runs often. */
-export type Engine = "auto" | "interp" | "jit";
+export type Engine = "auto" | "interp" | "jit" | "verify" | "verify:sampled";
 
 /** The options as written, on the command line or in a configuration file; both use the same words. */
 export interface RawSettings {
@@ -119,7 +119,6 @@ export function understand(raw: RawSettings): Settings {
     if (backend !== "native" && backend !== "auto")
       throw usageError(`--backend ${backend}: this backend is not there yet; known: native, auto`);
   }
-  if (raw.engine === "verify") throw usageError("--engine verify: comparing tiers is not there yet; known: auto, interp, jit");
   const serial = raw.serial ?? "stdio";
   return {
     guest: raw.guest,
@@ -134,7 +133,7 @@ export function understand(raw: RawSettings): Settings {
       ? { file: serial.slice(5) }
       : parseWord("--serial", serial === "mon:stdio" ? "stdio" : serial, ["stdio", "none"]),
     clock: parseWord("--clock", raw.clock ?? "host", ["host", "icount"]),
-    engine: parseWord("--engine", raw.engine ?? "auto", ["auto", "interp", "jit"]),
+    engine: parseWord("--engine", raw.engine ?? "auto", ["auto", "interp", "jit", "verify", "verify:sampled"]),
     exitPort: raw.exitPort === undefined ? undefined : parsePort(raw.exitPort),
     testDevice: raw.testDevice ?? false,
     timeoutMs: raw.timeout === undefined ? undefined : parseTimeout(raw.timeout),

@@ -63,7 +63,7 @@ function machineOptions(command: Command): Command {
       .option("--snapshot", "all drives as overlays: changes are forgotten")
       .option("--serial <where>", "console: stdio, file:F or none")
       .option("--clock <kind>", "guest time: host, or icount (deterministic)")
-      .option("--engine <tier>", "execution: auto, interp or jit")
+      .option("--engine <tier>", "execution: auto, interp, jit, verify or verify:sampled")
       .option("--backend <name>", "hypervisor: native or auto; may be given again", collect)
       .option("--exit-port <port>", "port whose writes end the run with status (v << 1) | 1")
       .option("--test-device", "the device of kernel test suites")

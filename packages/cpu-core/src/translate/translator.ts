@@ -9,6 +9,7 @@ import { type BlockSource, formRegion, type RegionLimits, type Root } from "./re
 import { MAX_DELTA } from "./locals.js";
 import { type UnitBlock, writeUnit } from "./unit.js";
 import { type FunctionBody, writeModule } from "./wasm.js";
+import type { UnitFunction, Verifier } from "../verify/verifier.js";
 
 /** When blocks are translated. */
 export interface TranslationTuning {
@@ -20,6 +21,8 @@ export interface TranslationTuning {
   readonly leaps?: number;
   /** Compiles at the end of the vCPU's run instead of in the background. */
   readonly synchronous?: boolean;
+  /** What becomes of each module before it is compiled; for tests that plant mistakes, so that verification has something to find. */
+  readonly rewrite?: (module: Uint8Array<ArrayBuffer>) => Uint8Array<ArrayBuffer>;
 }
 
 const HEAT = 1500;
@@ -49,6 +52,8 @@ export interface TranslatorOptions extends TranslationTuning {
   readonly handlers: readonly Handler[];
   /** False: nothing is ever translated. */
   readonly enabled: boolean;
+  /** Compares each unit with the interpreter. */
+  readonly verifier?: Verifier | undefined;
 }
 
 interface Unit {
@@ -105,7 +110,7 @@ export class Translator {
 
   /** How often a block of this mode runs before it is translated; 0 where there is no translation: 16-bit code, segments that are not flat. */
   heat(mode: number): number {
-    if (mode & (L.MODE_SINGLE | L.MODE_V86)) return 0;
+    if (mode & (L.MODE_SINGLE | L.MODE_PLAIN | L.MODE_V86)) return 0;
     if (mode & L.MODE_64) return this.#heat;
     const flat = L.MODE_FLAT | L.MODE_CS32 | L.MODE_SS32 | L.MODE_PE;
     return (mode & flat) === flat ? this.#heat : 0;
@@ -131,6 +136,7 @@ export class Translator {
     const counter = (at: number): number => Number(this.#view.getBigUint64(at, true));
     return {
       ...this.#counts,
+      ...this.options.verifier?.stats,
       unitRuns: counter(L.UNIT_RUNS_PTR),
       "tiers.jit.instructions": counter(L.UNIT_INSTRUCTIONS_PTR),
       "exits.interpret": counter(L.UNIT_SIDES_PTR),
@@ -262,28 +268,47 @@ export class Translator {
     if (this.#queue.length === 0 || this.#compiling > 0) return;
     const batch = this.#queue.splice(0, BATCH).filter((unit) => !unit.dead);
     if (batch.length === 0) return;
-    const bytes = writeModule(batch.map((unit) => unit.body!));
+    const written = writeModule(batch.map((unit) => unit.body!));
     for (const unit of batch) unit.body = undefined;
-    const imports = { env: { memory: this.options.memory }, engine: this.options.engine as unknown as WebAssembly.ModuleImports };
     this.#counts.modules++;
+    const modules = this.#modules(this.options.rewrite?.(written) ?? written);
     if (this.options.synchronous) {
-      this.#install(batch, new WebAssembly.Instance(new WebAssembly.Module(bytes), imports));
+      this.#install(
+        batch,
+        modules.map(({ bytes, imports }) => new WebAssembly.Instance(new WebAssembly.Module(bytes), imports)),
+      );
       return;
     }
     this.#compiling++;
     const generation = this.#generation;
-    void WebAssembly.instantiate(bytes, imports).then(({ instance }) => {
+    void Promise.all(modules.map(({ bytes, imports }) => WebAssembly.instantiate(bytes, imports))).then((results) => {
       this.#compiling--;
-      if (generation === this.#generation) this.#install(batch, instance);
+      if (generation !== this.#generation) return;
+      this.#install(
+        batch,
+        results.map(({ instance }) => instance),
+      );
     });
   }
 
-  #install(batch: readonly Unit[], instance: WebAssembly.Instance): void {
+  /** What is compiled of a module: itself, and for verification a second time. */
+  #modules(bytes: Uint8Array<ArrayBuffer>): { bytes: Uint8Array<ArrayBuffer>; imports: WebAssembly.Imports }[] {
+    const { memory, engine, verifier } = this.options;
+    const importsOf = (exports: TranslatorEngine): WebAssembly.Imports => ({
+      env: { memory },
+      engine: exports as unknown as WebAssembly.ModuleImports,
+    });
+    const own = { bytes, imports: importsOf(engine) };
+    return verifier === undefined ? [own] : [own, { bytes: verifier.noting(bytes), imports: importsOf(verifier.engine) }];
+  }
+
+  #install(batch: readonly Unit[], instances: readonly WebAssembly.Instance[]): void {
     const { table } = this.options.engine;
     batch.forEach((unit, i) => {
       if (unit.dead) return;
       for (const old of unit.replaces) this.#kill(old);
-      table.set(unit.slot, instance.exports[String(i)]);
+      const [code, noting] = instances.map(({ exports }) => exports[String(i)] as UnitFunction);
+      table.set(unit.slot, noting === undefined ? code : this.options.verifier!.install(unit.slot, unit, code!, noting));
       unit.installed = true;
       unit.entries.forEach((block, entry) => {
         this.#view.setUint32(block.header + L.H_UNIT, unit.number | entry, true);

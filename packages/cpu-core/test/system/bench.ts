@@ -3,9 +3,8 @@
  * a HLT of its own, so that a run ends with the vector that was delivered and its frame on the stack.
  */
 import type { Core, GeneralRegister, MmioBus, PioBus, SegmentName } from "@paravane/paravirt-ops";
-import { type CpuCoreOptions, createCore } from "../../src/core.js";
+import { type CpuCoreOptions, cpuCoreWith, createCore } from "../../src/core.js";
 import * as L from "../../src/layout.js";
-import { planMemory } from "../../src/memory-plan.js";
 import type { CoreVcpu } from "../../src/vcpu/vcpu.js";
 
 export const GDT = 0x1000,
@@ -68,7 +67,7 @@ export class Bench {
   ) {}
 
   static async create(cpuModel?: string, options: CpuCoreOptions = {}): Promise<Bench> {
-    const bytes = planMemory({ ramBytes: RAM, vcpus: 1 }).memoryBytes;
+    const bytes = cpuCoreWith(options).plan({ ramBytes: RAM, vcpus: 1 }).memoryBytes;
     const memory = new WebAssembly.Memory({ initial: bytes / 65536, maximum: bytes / 65536 });
     let bench: Bench | undefined;
     const log = (text: string): void => void bench?.mmio.push(text);
