@@ -198,7 +198,8 @@ export class VectorMachine {
     v.setUint32(at + L.TLB_ADDEND, (this.#ram + DATA - Number(dataPage)) >>> 0, true);
     v.setBigInt64(cpu + L.COUNT, UNIT_BUDGET, true);
     const base = entry - BigInt(v.getInt32(header + L.H_UNIT_DELTA, true));
-    (table.get(unit >>> 8) as (cpu: number, entry: number, base: bigint) => number)(cpu, unit & 0xff, base);
+    const slot = (unit >>> L.UNIT_SHIFT) & (L.UNIT_SLOTS - 1);
+    (table.get(slot) as (cpu: number, entry: number, base: bigint) => number)(cpu, unit & 0xff, base);
     this.#direct += Number(UNIT_BUDGET - v.getBigInt64(cpu + L.COUNT, true));
   }
 
