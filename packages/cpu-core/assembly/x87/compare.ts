@@ -1,11 +1,11 @@
 // FCOM, FUCOM, FCOMI, FUCOMI, FTST, FXAM (SDM Vol. 2A). FCOM answers IE for any NaN, FUCOM only for signalling ones.
 // FCOMI and FUCOMI leave OF, SF and AF clear.
-import { FSW } from "../../src/layout";
+import { FPR, FSW, FTW } from "../../src/layout";
 import { CF, PF, setStatus, ZF } from "../flags";
 import { classOf, DENORMAL, INFINITE, noteDenormal2, QNAN, SNAN, UNSUPPORTED, ZERO } from "./classify";
 import { widen32, widen64, widenInteger } from "./convert";
 import { begin1, begin2, conclude, isEmpty, mOf, pop, seOf, settleCodes, st } from "./stack";
-import { C0, C1, C2, C3, CC, DE, EXP, IE, oM, oSe, SIGN, signal } from "./state";
+import { C0, C1, C2, C3, CC, DE, exc, EXP, IE, oM, oSe, SIGN, signal } from "./state";
 
 const UNORDERED: u32 = C0 | C2 | C3;
 
@@ -33,8 +33,42 @@ function exponentOf(se: u32, m: u64): u32 {
   return e == 0 && <i64>m < 0 ? 1 : e;
 }
 
+/** No answer of compareQuick's. */
+const ASK: u32 = 1;
+
+/** The same for values that are each normal or zero, ASK for all others. */
+// @ts-ignore: decorator
+@inline
+function compareQuick(aSe: u32, a: u64, bSe: u32, b: u64): u32 {
+  const ea = aSe & EXP;
+  const eb = bSe & EXP;
+  if (!(<i64>a < 0 ? ea - 1 < EXP - 1 : (a | ea) == 0) || !(<i64>b < 0 ? eb - 1 < EXP - 1 : (b | eb) == 0)) return ASK;
+  if ((a | b) == 0) return C3;
+  if ((aSe ^ bSe) & SIGN) return aSe & SIGN ? C0 : 0;
+  if (ea == eb && a == b) return C3;
+  return <u32>(ea < eb || (ea == eb && a < b)) == aSe >> 15 ? 0 : C0;
+}
+
+/** Condition codes of ST(0) and ST(i), ASK when one is empty, too. */
+// @ts-ignore: decorator
+@inline
+function registersQuick(cpu: usize, i: u32): u32 {
+  const full = load<u32>(cpu, FTW);
+  const n = (load<u32>(cpu, FSW) >> 11) & 7;
+  const other = (n + i) & 7;
+  if (!((full >> n) & (full >> other) & 1)) return ASK;
+  const a = cpu + FPR + (n << 4);
+  const b = cpu + FPR + (other << 4);
+  return compareQuick(seOf(a), mOf(a), seOf(b), mOf(b));
+}
+
 /** ST(0) compared with ST(i); false when an unmasked exception stops the instruction. */
 function compareRegisters(cpu: usize, i: u32, quiet: bool): bool {
+  const quick = registersQuick(cpu, i);
+  if (quick != ASK) {
+    store<u32>(cpu, (load<u32>(cpu, FSW) & ~(CC | C1)) | quick, FSW);
+    return true;
+  }
   let codes = UNORDERED;
   if (begin2(cpu, i)) codes = compare(seOf(st(cpu, 0)), mOf(st(cpu, 0)), seOf(st(cpu, i)), mOf(st(cpu, i)), quiet);
   return settleCodes(cpu, codes);
@@ -76,6 +110,13 @@ export function x87Fucompp(cpu: usize, i: u32): void {
 
 /** ST(0) compared with the widened operand; `ready` is false after a stack fault. */
 function compareOperand(cpu: usize, ready: bool): bool {
+  if (ready && exc == 0) {
+    const quick = compareQuick(seOf(st(cpu, 0)), mOf(st(cpu, 0)), oSe, oM);
+    if (quick != ASK) {
+      store<u32>(cpu, (load<u32>(cpu, FSW) & ~(CC | C1)) | quick, FSW);
+      return true;
+    }
+  }
   return settleCodes(cpu, ready ? compare(seOf(st(cpu, 0)), mOf(st(cpu, 0)), oSe, oM, false) : UNORDERED);
 }
 
@@ -139,6 +180,12 @@ export function x87FcompI32(cpu: usize, src: usize): void {
 
 /** FCOMI and FUCOMI: the codes go to CF, PF and ZF. */
 function compareToFlags(cpu: usize, i: u32, quiet: bool): bool {
+  const quick = registersQuick(cpu, i);
+  if (quick != ASK) {
+    store<u32>(cpu, load<u32>(cpu, FSW) & ~C1, FSW);
+    setStatus(cpu, (quick & C0 ? CF : 0) | (quick & C3 ? ZF : 0));
+    return true;
+  }
   let codes = UNORDERED;
   if (begin2(cpu, i)) codes = compare(seOf(st(cpu, 0)), mOf(st(cpu, 0)), seOf(st(cpu, i)), mOf(st(cpu, i)), quiet);
   if (!conclude(cpu, IE | DE)) return false;

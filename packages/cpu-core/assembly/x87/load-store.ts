@@ -3,19 +3,22 @@ import { FCW, FPR, FR, FSW, FTW, FV } from "../../src/layout";
 import { CF, PF, statusOf, ZF } from "../flags";
 import { classOf, nanOf } from "./classify";
 import { toDouble, toSigned, toSingle, widen32, widen64, widenInteger } from "./convert";
+import { plain } from "./quick";
 import {
-  begin1, begin2, beginPush, conclude, isEmpty, mOf, physical, pop, popQuick, pushQuick, put, seOf, settleFault, settlePush,
+  begin1, begin2, beginPush, conclude, isEmpty, mOf, physical, pop, popped, popQuick, pushQuick, put, seOf, settleFault, settlePush,
   settleStore, st,
 } from "./stack";
 import {
-  BIAS, C1, EXP, IE, INTEGER, NAN_M, NAN_SE, oM, oSe, RC_CHOP, RC_NEAREST, RC_UP, rM, roundingMode, rSe, setResult, SIGN,
+  BIAS, C1, EXP, IE, INTEGER, NAN_M, NAN_SE, oM, oSe, PE, RC_CHOP, RC_NEAREST, RC_UP, rM, roundingMode, rSe, setResult, SIGN,
 } from "./state";
 
 /** FLD m32. */
 export function x87FldM32(cpu: usize, src: usize): void {
   const bits = load<u32>(src);
   const e = (bits >> 23) & 0xff;
-  if (e - 1 < 0xfe) {
+  if (bits << 1 == 0) {
+    if (pushQuick(cpu, (bits >> 16) & SIGN, 0)) return;
+  } else if (e - 1 < 0xfe) {
     if (pushQuick(cpu, ((bits >> 16) & SIGN) | (e + BIAS - 127), INTEGER | (<u64>bits << 40))) return;
   }
   if (beginPush(cpu)) {
@@ -29,7 +32,9 @@ export function x87FldM32(cpu: usize, src: usize): void {
 export function x87FldM64(cpu: usize, src: usize): void {
   const bits = load<u64>(src);
   const e = <u32>(bits >> 52) & 0x7ff;
-  if (e - 1 < 0x7fe) {
+  if (bits << 1 == 0) {
+    if (pushQuick(cpu, <u32>(bits >> 48) & SIGN, 0)) return;
+  } else if (e - 1 < 0x7fe) {
     if (pushQuick(cpu, (<u32>(bits >> 48) & SIGN) | (e + BIAS - 1023), INTEGER | (bits << 11))) return;
   }
   if (beginPush(cpu)) {
@@ -77,8 +82,44 @@ function pushInteger(cpu: usize, value: i64): void {
   pushPlain(cpu, oSe, oM);
 }
 
-/** FST m32. */
-export function x87FstM32(cpu: usize, dst: usize): bool {
+/**
+ * The whole of an uneventful store: ST(0) is zero, or normal and normal in the narrower format too, with `bits` bits of significand there,
+ * and rounds to nearest if it has to be rounded. False with nothing done otherwise.
+ */
+// @ts-ignore: decorator
+@inline
+function storeQuick(cpu: usize, dst: usize, bits: u64, pops: bool): bool {
+  const fsw = load<u32>(cpu, FSW);
+  const full = load<u32>(cpu, FTW);
+  const n = (fsw >> 11) & 7;
+  const reg = cpu + FPR + (n << 4);
+  const se = seOf(reg);
+  const m = mOf(reg);
+  if (!((full >> n) & 1)) return false;
+  const top: u32 = bits == 53 ? 0x7ff : 0xff;
+  const e = (se & EXP) - (<u32>BIAS - (top >> 1));
+  let raised: u32 = 0;
+  let encoding: u64 = 0;
+  if (e - 1 < top - 1 && <i64>m < 0) {
+    // the integer bit adds one to the exponent field
+    encoding = (<u64>(e - 1) << (bits - 1)) + (m >> (64 - bits));
+    const rest = m << bits;
+    if (rest != 0) {
+      if (!plain(cpu)) return false;
+      const up = (rest >> 63) & (<u64>(rest << 1 != 0) | encoding);
+      encoding += up;
+      if (<u32>(encoding >> (bits - 1)) == top) return false;
+      raised = PE | (<u32>up << 9);
+    }
+  } else if (m != 0 || (se & EXP) != 0) return false;
+  if (bits == 53) store<u64>(dst, (<u64>(se & SIGN) << 48) | encoding);
+  else store<u32>(dst, ((se & SIGN) << 16) | <u32>encoding);
+  store<u32>(cpu, (pops ? popped(fsw) : fsw & ~C1) | raised, FSW);
+  if (pops) store<u32>(cpu, full & ~(1 << n), FTW);
+  return true;
+}
+
+function store32Rounded(cpu: usize, dst: usize): bool {
   let bits: u32 = 0xffc00000;
   if (begin1(cpu, 0)) bits = toSingle(seOf(st(cpu, 0)), mOf(st(cpu, 0)));
   if (!settleStore(cpu)) return false;
@@ -86,8 +127,7 @@ export function x87FstM32(cpu: usize, dst: usize): bool {
   return true;
 }
 
-/** FST m64. */
-export function x87FstM64(cpu: usize, dst: usize): bool {
+function store64Rounded(cpu: usize, dst: usize): bool {
   let bits: u64 = 0xfff8000000000000;
   if (begin1(cpu, 0)) bits = toDouble(seOf(st(cpu, 0)), mOf(st(cpu, 0)));
   if (!settleStore(cpu)) return false;
@@ -95,30 +135,24 @@ export function x87FstM64(cpu: usize, dst: usize): bool {
   return true;
 }
 
+/** FST m32. */
+export function x87FstM32(cpu: usize, dst: usize): bool {
+  return storeQuick(cpu, dst, 24, false) || store32Rounded(cpu, dst);
+}
+
+/** FST m64. */
+export function x87FstM64(cpu: usize, dst: usize): bool {
+  return storeQuick(cpu, dst, 53, false) || store64Rounded(cpu, dst);
+}
+
 /** FSTP m32. */
 export function x87FstpM32(cpu: usize, dst: usize): bool {
-  if (!x87FstM32(cpu, dst)) return false;
-  pop(cpu);
-  return true;
+  return storeQuick(cpu, dst, 24, true) || popIf(cpu, store32Rounded(cpu, dst));
 }
 
 /** FSTP m64. */
 export function x87FstpM64(cpu: usize, dst: usize): bool {
-  const fsw = load<u32>(cpu, FSW);
-  const full = load<u32>(cpu, FTW);
-  const reg = cpu + FPR + (((fsw >> 11) & 7) << 4);
-  const se = seOf(reg);
-  const m = mOf(reg);
-  const e = (se & EXP) - (BIAS - 1023);
-  if ((full >> ((fsw >> 11) & 7)) & 1 && e - 1 < 0x7fe && <i64>m < 0 && (m & 0x7ff) == 0) {
-    // an exact double
-    store<u64>(dst, (<u64>(se & SIGN) << 48) | (<u64>e << 52) | ((m << 1) >> 12));
-    popQuick(cpu, fsw, full);
-    return true;
-  }
-  if (!x87FstM64(cpu, dst)) return false;
-  pop(cpu);
-  return true;
+  return storeQuick(cpu, dst, 53, true) || popIf(cpu, store64Rounded(cpu, dst));
 }
 
 /** FSTP m80. */
@@ -131,14 +165,32 @@ export function x87FstpM80(cpu: usize, dst: usize): bool {
   return true;
 }
 
+/** Copies ST(0) to ST(i) if there is nothing to be said about it; false with nothing done otherwise. */
+// @ts-ignore: decorator
+@inline
+function copyQuick(cpu: usize, i: u32, pops: bool): bool {
+  const fsw = load<u32>(cpu, FSW);
+  const full = load<u32>(cpu, FTW);
+  const n = (fsw >> 11) & 7;
+  if (!((full >> n) & 1)) return false;
+  const to = (n + i) & 7;
+  const reg = cpu + FPR + (n << 4);
+  put(cpu + FPR + (to << 4), seOf(reg), mOf(reg));
+  store<u32>(cpu, pops ? popped(fsw) : fsw & ~C1, FSW);
+  store<u32>(cpu, pops ? (full | (1 << to)) & ~(1 << n) : full | (1 << to), FTW);
+  return true;
+}
+
 /** FST ST(i). */
 export function x87FstSti(cpu: usize, i: u32): void {
+  if (copyQuick(cpu, i, false)) return;
   if (begin1(cpu, 0)) setResult(seOf(st(cpu, 0)), mOf(st(cpu, 0)));
   settleFault(cpu, i);
 }
 
 /** FSTP ST(i). */
 export function x87FstpSti(cpu: usize, i: u32): void {
+  if (copyQuick(cpu, i, true)) return;
   if (begin1(cpu, 0)) setResult(seOf(st(cpu, 0)), mOf(st(cpu, 0)));
   if (settleFault(cpu, i)) pop(cpu);
 }
@@ -165,32 +217,32 @@ export function x87FistM32(cpu: usize, dst: usize): bool {
 
 /** FISTP m16. */
 export function x87FistpM16(cpu: usize, dst: usize): bool {
-  return popped(cpu, store16(cpu, dst, integerOf(cpu, 16, currentRounding(cpu))));
+  return popIf(cpu, store16(cpu, dst, integerOf(cpu, 16, currentRounding(cpu))));
 }
 
 /** FISTP m32. */
 export function x87FistpM32(cpu: usize, dst: usize): bool {
-  return popped(cpu, store32(cpu, dst, integerOf(cpu, 32, currentRounding(cpu))));
+  return popIf(cpu, store32(cpu, dst, integerOf(cpu, 32, currentRounding(cpu))));
 }
 
 /** FISTP m64. */
 export function x87FistpM64(cpu: usize, dst: usize): bool {
-  return popped(cpu, store64(cpu, dst, integerOf(cpu, 64, currentRounding(cpu))));
+  return popIf(cpu, store64(cpu, dst, integerOf(cpu, 64, currentRounding(cpu))));
 }
 
 /** FISTTP m16. */
 export function x87FisttpM16(cpu: usize, dst: usize): bool {
-  return popped(cpu, store16(cpu, dst, integerOf(cpu, 16, RC_CHOP)));
+  return popIf(cpu, store16(cpu, dst, integerOf(cpu, 16, RC_CHOP)));
 }
 
 /** FISTTP m32. */
 export function x87FisttpM32(cpu: usize, dst: usize): bool {
-  return popped(cpu, store32(cpu, dst, integerOf(cpu, 32, RC_CHOP)));
+  return popIf(cpu, store32(cpu, dst, integerOf(cpu, 32, RC_CHOP)));
 }
 
 /** FISTTP m64. */
 export function x87FisttpM64(cpu: usize, dst: usize): bool {
-  return popped(cpu, store64(cpu, dst, integerOf(cpu, 64, RC_CHOP)));
+  return popIf(cpu, store64(cpu, dst, integerOf(cpu, 64, RC_CHOP)));
 }
 
 function currentRounding(cpu: usize): u32 {
@@ -212,23 +264,31 @@ function store64(cpu: usize, dst: usize, value: i64): bool {
   return storable;
 }
 
-function popped(cpu: usize, stored: bool): bool {
+function popIf(cpu: usize, stored: bool): bool {
   if (stored) pop(cpu);
   return stored;
 }
 
+/** Makes empty registers of an FXCH default NaNs; false when the stack fault is not masked. */
+function exchangeEmpty(cpu: usize, i: u32): bool {
+  begin2(cpu, i);
+  if (!conclude(cpu, IE)) return false;
+  if (isEmpty(cpu, 0)) put(st(cpu, 0), NAN_SE, NAN_M);
+  if (isEmpty(cpu, i)) put(st(cpu, i), NAN_SE, NAN_M);
+  store<u32>(cpu, load<u32>(cpu, FTW) | (1 << physical(cpu, 0)) | (1 << physical(cpu, i)), FTW);
+  return true;
+}
+
 /** FXCH: an empty register counts as the default NaN when the stack fault is masked. */
 export function x87Fxch(cpu: usize, i: u32): void {
-  const a = st(cpu, 0);
-  const b = st(cpu, i);
-  if (begin2(cpu, i)) {
-    store<u32>(cpu, load<u32>(cpu, FSW) & ~C1, FSW);
-  } else {
-    if (!conclude(cpu, IE)) return;
-    if (isEmpty(cpu, 0)) put(a, NAN_SE, NAN_M);
-    if (isEmpty(cpu, i)) put(b, NAN_SE, NAN_M);
-    store<u32>(cpu, load<u32>(cpu, FTW) | (1 << physical(cpu, 0)) | (1 << physical(cpu, i)), FTW);
-  }
+  const fsw = load<u32>(cpu, FSW);
+  const full = load<u32>(cpu, FTW);
+  const n = (fsw >> 11) & 7;
+  const other = (n + i) & 7;
+  const a = cpu + FPR + (n << 4);
+  const b = cpu + FPR + (other << 4);
+  if ((full >> n) & (full >> other) & 1) store<u32>(cpu, fsw & ~C1, FSW);
+  else if (!exchangeEmpty(cpu, i)) return;
   const se = seOf(a);
   const m = mOf(a);
   put(a, seOf(b), mOf(b));

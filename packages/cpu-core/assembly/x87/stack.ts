@@ -180,10 +180,17 @@ export function pushQuick(cpu: usize, se: u32, m: u64): bool {
   return true;
 }
 
+/** FSW after an uneventful pop, C1 clear. */
+// @ts-ignore: decorator
+@inline
+export function popped(fsw: u32): u32 {
+  return (fsw & ~(TOP | C1)) | ((fsw + 0x800) & TOP);
+}
+
 /** The whole of an uneventful pop. */
 // @ts-ignore: decorator
 @inline
 export function popQuick(cpu: usize, fsw: u32, full: u32): void {
   store<u32>(cpu, full & ~(1 << ((fsw >> 11) & 7)), FTW);
-  store<u32>(cpu, (fsw & ~(TOP | C1)) | ((fsw + 0x800) & TOP), FSW);
+  store<u32>(cpu, popped(fsw), FSW);
 }
