@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { Bench, CODE, FRAMES, PAGES, WINDOW } from "../system/bench.js";
 
 const ROUNDS = 4000;
-const EAGER = { engine: "jit", translation: { heat: 2, leastRuns: 1, synchronous: true } } as const;
+const EAGER = { engine: "jit", translation: { heat: 2, leastRuns: 1, leaps: 3, synchronous: true } } as const;
 const le32 = (value: number): string => [0, 8, 16, 24].map((shift) => ((value >>> shift) & 0xff).toString(16).padStart(2, "0")).join(" ");
 
 /** Calls the function in the window's first page ROUNDS times, adding up in EBX; half way the page becomes another one, by 7 bytes `drop`. */

@@ -8,7 +8,7 @@ const PROGRAMS = 120,
   STEPS = 3000;
 const NAMES = ["rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "rip", "rflags"] as const;
 /** Everything is translated as soon as it has run twice, and before `run` returns. */
-const EAGER = { engine: "jit", translation: { heat: 2, leastRuns: 1, synchronous: true } } as const;
+const EAGER = { engine: "jit", translation: { heat: 2, leastRuns: 1, leaps: 3, synchronous: true } } as const;
 
 for (const mode of ["long", "protected"] as const)
   for (const hostile of [false, true])
@@ -48,6 +48,7 @@ for (const mode of ["long", "protected"] as const)
           expect(Buffer.compare(memory(translated), memory(interpreter)), `memory of program ${n}`).toBe(0);
         }
         expect(translated.core.stats()["tiers.jit.instructions"]).toBeGreaterThan(PROGRAMS * 100);
+        expect(translated.core.stats()["unitsJoined"]).toBeGreaterThan(0);
         expect(interpreter.core.stats()["tiers.jit.instructions"]).toBe(0);
       });
     });
