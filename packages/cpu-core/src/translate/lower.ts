@@ -22,6 +22,8 @@ export type Ending =
   | { kind: "branch"; taken: number; next: number }
   /** To the address that is the block's end value; after a call, `back` is where it returns to. */
   | { kind: "indirect"; back: number | undefined }
+  /** To the address that is the block's end value, from the stack. */
+  | { kind: "return" }
   | { kind: "call"; target: number; back: number }
   /** The interpreter goes on at `at`; `next` is what follows that instruction. */
   | { kind: "interpret"; at: number; next: number };
@@ -308,7 +310,7 @@ export class Lowering {
         const more = entry.kind === "retImm" ? Number(uop.immediateOf(16)) : 0;
         code.write(RSP, this.#wrapStack(handler, N.add(sp, N.i64(bytes + more))));
         code.end(to);
-        return { kind: "indirect", back: undefined };
+        return { kind: "return" };
       }
       case "loop":
       case "loope":

@@ -26,6 +26,7 @@ import {
 import * as N from "./node.js";
 import type { Node } from "./node.js";
 import type { Region, RegionBlock } from "./region.js";
+import { returnsOf } from "./returns.js";
 import { headOf, type Item, type Structure, structureOf } from "./structure.js";
 import { ByteWriter, type EngineFunction, type FunctionBody, Op, TYPE_I32, TYPE_I64 } from "./wasm.js";
 
@@ -61,6 +62,7 @@ class UnitWriter {
   /** Registers that have locals, and those that go back to memory. */
   readonly #used: number;
   readonly #written: number;
+  readonly #returns: ReadonlyMap<RegionBlock, readonly RegionBlock[]>;
   readonly #entryNumber = new Map<number, number>();
   readonly #expressions = new ExpressionWriter(this.out);
 
@@ -73,6 +75,7 @@ class UnitWriter {
     readonly number: number,
   ) {
     const { blocks } = region;
+    this.#returns = returnsOf(region);
     const entries = blocks.flatMap((block, i) => (block.entry ? [i] : []));
     this.#structure = structureOf(
       blocks.map((block) => this.#successors(block)),
@@ -93,7 +96,8 @@ class UnitWriter {
     this.#written = written;
   }
 
-  #successors({ ending }: RegionBlock): number[] {
+  #successors(block: RegionBlock): number[] {
+    const { ending } = block;
     const inside = (delta: number): number[] => {
       const block = this.region.at(delta);
       return block === undefined ? [] : [block];
@@ -104,6 +108,8 @@ class UnitWriter {
         return inside(ending.target);
       case "branch":
         return [...inside(ending.taken), ...inside(ending.next)];
+      case "return":
+        return (this.#returns.get(block) ?? []).flatMap(({ delta }) => inside(delta));
       default:
         return [];
     }
@@ -292,10 +298,31 @@ class UnitWriter {
     out.op(Op.br);
     out.u32(this.#depth((l) => l.kind === "leave")!);
   }
-  /** Goes to the address on the stack: inside the unit when the jump cache knows it as one of its entries. */
+  /** Goes to `delta` if that is where TARGET is. */
+  #gotoIfTarget(from: number, delta: number): void {
+    const { out, region } = this;
+    this.#open(Op.block, { kind: "forward", target: -1 });
+    const distance = N.sub(N.local(TARGET, true), N.local(BASE, true));
+    this.#expression(
+      region.long
+        ? N.binary(Op.i64Ne, false, 1, distance, N.i64(delta))
+        : N.binary(
+            Op.i32Ne,
+            false,
+            1,
+            N.binary(Op.i32Sub, false, 32, N.wrap(N.local(TARGET, true)), N.wrap(N.local(BASE, true))),
+            N.i32(delta),
+          ),
+    );
+    out.op(Op.brIf);
+    out.u32(0);
+    this.#goto(from, delta, undefined);
+    this.#close();
+    this.#exit = -1;
+  }
+  /** Goes to TARGET: inside the unit when the jump cache knows it as one of its entries. */
   #jump(): void {
     const { out } = this;
-    out.local(Op.localSet, TARGET);
     const low = N.wrap(N.local(TARGET, true));
     const mixed = N.binary(Op.i32Xor, false, 32, low, N.binary(Op.i32ShrU, false, 26, low, N.i32(6)));
     const slot = N.binary(Op.i32And, false, 32, N.binary(Op.i32Shl, false, 32, mixed, N.i32(L.JUMP_SHIFT)), N.i32(L.JUMP_SLOT_MASK));
@@ -381,7 +408,10 @@ class UnitWriter {
         return;
       }
       case "indirect":
+      case "return":
         this.#expression(code.endValue!);
+        out.local(Op.localSet, TARGET);
+        for (const back of this.#returns.get(block) ?? []) this.#gotoIfTarget(number, back.delta);
         this.#jump();
         return;
       case "interpret":
