@@ -62,6 +62,17 @@ function requiredFeatures(list: string): bigint {
   return bits;
 }
 
+/** True for a kernel that says how it is entered as a PV guest of the interface that is known. Does not judge the rest. */
+export function isPvKernel(elf: ElfImage): boolean {
+  const notes = elf.notes.filter(({ owner }) => owner === NOTE_OWNER);
+  const version = notes.find(({ type }) => type === elfNotes.XEN_VERSION);
+  return (
+    version !== undefined &&
+    text(version) === XEN_VERSION &&
+    notes.some(({ type }) => type === elfNotes.ENTRY || type === elfNotes.VIRT_BASE)
+  );
+}
+
 /** Reads the notes; undefined when there is none of Xen's. @throws HvError "image/xen-version", "image/xen-feature" */
 export function readNotes(elf: ElfImage): XenNotes | undefined {
   const notes = new Map(elf.notes.filter(({ owner }) => owner === NOTE_OWNER).map((note) => [note.type, note]));

@@ -1,0 +1,74 @@
+/** Xen as a backend: what it accepts, and what it puts to work in one machine. */
+import { defineBackend, type GuestImage, HvError, requireHypervisor, requireUnder } from "@paravane/paravirt-ops";
+import { vmAssists } from "./abi/xen.js";
+import { manifest } from "./abi/manifest.js";
+import type { Domain, XenConfig } from "./domain/domain.js";
+import { isPvKernel, readNotes } from "./domain/notes.js";
+import { startPvDomain } from "./domain/start-pv.js";
+import { storeToTable } from "./mmu/writable-tables.js";
+import { cpuOps } from "./ops/cpu.js";
+import { irqOps } from "./ops/irq.js";
+import { mmuOps } from "./ops/mmu.js";
+import { smpOps } from "./ops/smp.js";
+import { timeOps } from "./ops/time.js";
+import { Deliveries } from "./vcpu/exceptions.js";
+import { Instructions } from "./vcpu/instructions.js";
+
+const defaults: XenConfig = { mode: "auto", frames: "scrambled", seed: 1, hypervisorConsole: false };
+
+/** A bzImage shows its notes only when it is unpacked, so it is believed until then. */
+function accepts(image: GuestImage): "requires" | "allows" | "no" {
+  if (image.elf === undefined) return image.payload === undefined ? "no" : "allows";
+  if (!isPvKernel(image.elf)) return "no";
+  return image.protocols.length === 0 ? "requires" : "allows";
+}
+
+/** The image with the notes: the kernel inside, for a bzImage. */
+async function unpacked(image: GuestImage): Promise<GuestImage> {
+  if (image.elf !== undefined || image.payload === undefined) return image;
+  return { ...(await image.payload()), commandLine: image.commandLine, ...(image.initrd === undefined ? {} : { initrd: image.initrd }) };
+}
+
+/** Xen 4.17 for PV guests. */
+export const xen = defineBackend<XenConfig>({
+  name: "xen",
+  abi: "4.17",
+  needs: ["native"],
+  capabilities: ["paravirt", "evtchn"],
+  boot: { accepts, placement: "backend" },
+  manifest,
+  defaults,
+  install: (beneath, environment, config) => {
+    const under = requireUnder(beneath, "xen");
+    let guest: { domain: Domain; instructions: Instructions; deliveries: Deliveries } | undefined;
+    return {
+      ops: {
+        cpu: cpuOps(under.cpu),
+        irq: irqOps(under.irq),
+        mmu: mmuOps(under.mmu),
+        time: timeOps(under.time),
+        smp: smpOps(under.smp),
+      },
+      intercept: (vcpu, intercepted) => guest?.instructions.handle(vcpu, intercepted) ?? "architectural",
+      delivery: (vcpu, event) => guest?.deliveries.handle(vcpu, event) ?? "architectural",
+      store: (vcpu, store) => {
+        if (guest === undefined) return "store";
+        const { domain } = guest;
+        return storeToTable(domain.paging, store, domain.vcpus[vcpu]!.inKernel, domain.assists.has(vmAssists.writable_pagetables));
+      },
+      load: async (given) => {
+        const hypervisor = requireHypervisor(environment, "xen");
+        const image = await unpacked(given);
+        const notes = image.elf === undefined ? undefined : readNotes(image.elf);
+        if (image.elf === undefined || notes === undefined) {
+          throw new HvError("image/no-boot-protocol", `the kernel is not made for Xen: ${image.description}`);
+        }
+        if (config.mode === "pvh" || !notes.pv) {
+          throw new HvError("xen/not-modelled", "PVH guests are not started yet", { hint: "a PV kernel is; or use the native backend" });
+        }
+        const domain = await startPvDomain({ image, elf: image.elf, notes }, environment, hypervisor, config);
+        guest = { domain, instructions: new Instructions(domain, under), deliveries: new Deliveries(domain) };
+      },
+    };
+  },
+});

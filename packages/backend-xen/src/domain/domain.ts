@@ -1,0 +1,179 @@
+/** A PV domain at work: its memory, its vCPUs, its events, in one place for the calls that act on them. */
+import type { BackendEnvironment, HypervisorHandle, Mfn, ShutdownReason } from "@paravane/paravirt-ops";
+import type { GuestBits } from "../abi/struct.js";
+import { virqs, vmAssists } from "../abi/xen.js";
+import { EventPorts } from "../events/ports.js";
+import { type EventTarget, TwoLevel } from "../events/two-level.js";
+import { DirectPaging } from "../mmu/direct-paging.js";
+import { FrameTable } from "../mmu/frame-table.js";
+import { TableValidation } from "../mmu/table-validation.js";
+import { AddressSpace } from "../vcpu/address-space.js";
+import { DescriptorTables, reservedDescriptors } from "../vcpu/descriptor-tables.js";
+import { KernelEntry } from "../vcpu/entry.js";
+import { runStates, VirtualCpu } from "../vcpu/virtual-cpu.js";
+import { GrantTable } from "./grant-table.js";
+import { GuestCopy } from "./guest-copy.js";
+import { MachToPhys } from "./mach-to-phys.js";
+import { RunState } from "./runstate.js";
+import { SharedInfo, VcpuInfo } from "./shared-info.js";
+import { VcpuTimers } from "./timers.js";
+
+/** The number that this domain goes by; 0 is the machine's owner. */
+export const DOMAIN_ID = 1;
+
+/** Settings of the backend. */
+export interface XenConfig {
+  /** PV unless the kernel has a PVH entry only, or always one of them. */
+  readonly mode: "auto" | "pv" | "pvh";
+  /** How machine frames are given to the domain. */
+  readonly frames: "scrambled" | "identity";
+  /** Decides the scrambled order. */
+  readonly seed: number;
+  /** console_io writes to the console, as in Xen's debug builds; a release refuses it to domains. */
+  readonly hypervisorConsole: boolean;
+}
+
+/** What a call or an instruction can reach. */
+export class Domain {
+  readonly frames: FrameTable;
+  readonly paging: DirectPaging;
+  readonly machToPhys: MachToPhys;
+  readonly shared: SharedInfo;
+  readonly copy: GuestCopy;
+  readonly entry: KernelEntry;
+  readonly vcpus: readonly VirtualCpu[];
+  readonly events: EventPorts;
+  readonly grants: GrantTable;
+  /** By vCPU. */
+  readonly timers: readonly VcpuTimers[];
+  readonly runstates: readonly RunState[];
+  /** vm_assist types in force. */
+  readonly assists = new Set<number>();
+  /** Pages that it has. */
+  pages = 0;
+  #ended = false;
+
+  constructor(
+    readonly bits: GuestBits,
+    readonly environment: BackendEnvironment,
+    readonly hypervisor: HypervisorHandle,
+    readonly config: XenConfig,
+    holeStart: bigint | undefined,
+  ) {
+    const { memory } = environment;
+    this.frames = new FrameTable(memory.size / 4096, {
+      protect: (frame, on) => hypervisor.protectFrame(frame, on),
+      forget: (frame) => hypervisor.forgetFrame(frame),
+    });
+    const validation = new TableValidation(this.frames, memory, bits, bits === 32 ? holeStart : undefined);
+    this.frames.connect(validation);
+    this.paging = new DirectPaging(this.frames, validation, memory);
+    this.machToPhys = new MachToPhys(hypervisor, bits, memory.size / 4096);
+    this.shared = new SharedInfo(hypervisor, bits);
+    this.frames.share(this.shared.frame);
+    this.copy = new GuestCopy(hypervisor, bits);
+    this.entry = new KernelEntry(hypervisor, this.copy, () => this.assists.has(vmAssists.architectural_iopl));
+    const reserved = reservedDescriptors(hypervisor, bits);
+    const empty = hypervisor.frames.allocate(1);
+    this.vcpus = environment.vcpus.map((core) => {
+      const parts = { hypervisor, frames: this.frames, registers: core.registers, reserved, empty };
+      const info = new VcpuInfo(hypervisor, core.id, this.shared);
+      const space = new AddressSpace(core.id, hypervisor, this.paging);
+      return new VirtualCpu(core, bits, info, new DescriptorTables(core.id, bits, parts), space);
+    });
+    this.events = new EventPorts(
+      this.vcpus.length,
+      new TwoLevel(
+        this.shared,
+        bits,
+        this.vcpus.map((vcpu) => this.#eventTarget(vcpu)),
+      ),
+    );
+    this.grants = new GrantTable(hypervisor, this.frames, this.machToPhys);
+    this.timers = this.vcpus.map((vcpu) => this.#timersOf(vcpu));
+    this.runstates = this.vcpus.map((vcpu) => this.#runstateOf(vcpu));
+    this.shared.setWallClock(BigInt(Math.floor(environment.wallClock.nowMs())) * 1_000_000n - BigInt(Math.floor(this.now)));
+  }
+
+  /** System time, in ns: guest time. */
+  get now(): number {
+    return this.environment.clock.nowNs();
+  }
+
+  /** Frame for the domain's own number, given out at the start or later. */
+  give(frame: Mfn, pfn: number): void {
+    this.frames.give(frame);
+    this.machToPhys.set(frame, BigInt(pfn));
+    this.pages++;
+  }
+
+  /** Events are looked for on the way back to the guest: a plain store may have unmasked them. */
+  recheckEvents(vcpu: VirtualCpu): void {
+    if (vcpu.info.pending && vcpu.info.mask === 0) this.hypervisor.setPending(vcpu.id, true);
+  }
+
+  /** SCHEDOP_block and the end of it. */
+  block(vcpu: VirtualCpu): void {
+    vcpu.blocked = true;
+    this.runstates[vcpu.id]!.enter(runStates.blocked);
+    this.hypervisor.park(vcpu.id);
+  }
+
+  /** It has something to do. */
+  wake(vcpu: VirtualCpu): void {
+    if (vcpu.blocked) this.runstates[vcpu.id]!.enter(runStates.running);
+    if (vcpu.pollPorts !== undefined) this.timers[vcpu.id]!.stopPoll();
+    vcpu.blocked = false;
+    vcpu.pollPorts = undefined;
+    this.hypervisor.wake(vcpu.id);
+  }
+
+  /** The domain is over. The first reason counts. */
+  end(reason: ShutdownReason, detail: string): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.environment.shutdown(reason, detail);
+    for (const vcpu of this.vcpus) vcpu.core.requestStop();
+  }
+
+  /** The guest made itself impossible: what happened, and where. */
+  crash(vcpu: VirtualCpu, why: string): void {
+    const { registers } = vcpu;
+    const names = ["rip", "rsp", "rflags", "rax", "rbx", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11"] as const;
+    const values = names.map((name) => `${name} ${registers.get(name).toString(16)}`).join(", ");
+    const mode = vcpu.inKernel ? "kernel" : "user";
+    this.end("crash", `domain crash on vCPU ${vcpu.id} (${mode}): ${why}; ${values}, cr2 ${vcpu.info.cr2(this.bits).toString(16)}`);
+  }
+
+  #timersOf(vcpu: VirtualCpu): VcpuTimers {
+    const timers = new VcpuTimers(vcpu.id, this.environment.time, {
+      tick: () => this.events.raiseVirq(virqs.TIMER, vcpu.id),
+      pollExpired: () => this.wake(vcpu),
+    });
+    timers.publish(vcpu.info);
+    return timers;
+  }
+
+  #runstateOf(vcpu: VirtualCpu): RunState {
+    return new RunState(vcpu.online, {
+      bits: this.bits,
+      now: () => this.now,
+      stolen: () => this.environment.time.clocksource.stolenNs(vcpu.id),
+      write: (address, bytes) => void this.copy.write(vcpu.id, address, bytes),
+      marksUpdates: () => this.assists.has(vmAssists.runstate_update_flag),
+    });
+  }
+
+  #eventTarget(vcpu: VirtualCpu): EventTarget {
+    return {
+      info: vcpu.info,
+      notify: () => {
+        this.hypervisor.setPending(vcpu.id, true);
+        if (vcpu.blocked || vcpu.pollPorts !== undefined) this.wake(vcpu);
+      },
+      polled: (port) => {
+        if (vcpu.pollPorts?.includes(port) === true) this.wake(vcpu);
+      },
+    };
+  }
+}

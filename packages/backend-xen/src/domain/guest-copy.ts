@@ -1,0 +1,65 @@
+/** Copies between hypervisor and guest by linear address, as the guest's kernel would reach it: what a call's arguments point to. */
+import type { HypervisorHandle } from "@paravane/paravirt-ops";
+import { hypervisorHole } from "../abi/arch-x86.js";
+import { type GuestBits, type Struct, StructView } from "../abi/struct.js";
+
+const KERNEL = { level: 1 } as const;
+const KERNEL_WRITE = { level: 1, write: true } as const;
+const LOWER_HALF = 1n << 47n;
+const TOP = 1n << 64n;
+
+/** Guest memory as arguments name it. Nothing throws: undefined and false are -EFAULT. */
+export class GuestCopy {
+  constructor(
+    private readonly hypervisor: HypervisorHandle,
+    readonly bits: GuestBits,
+  ) {}
+
+  /** True when the range is the guest's to name: outside the hypervisor's hole. */
+  mayName(address: bigint, length: number): boolean {
+    const end = address + BigInt(length);
+    if (this.bits === 32) return end <= hypervisorHole[32].start;
+    return end <= LOWER_HALF || (address > hypervisorHole[64].end && end <= TOP);
+  }
+
+  /** Bytes, or undefined where the guest has nothing. */
+  read(vcpu: number, address: bigint, length: number): Uint8Array | undefined {
+    const bytes = new Uint8Array(length);
+    if (!this.mayName(address, length) || this.hypervisor.linear.read(vcpu, address, bytes, KERNEL) !== undefined) return undefined;
+    return bytes;
+  }
+
+  /** All bytes or none; false where the guest may not write. */
+  write(vcpu: number, address: bigint, bytes: Uint8Array): boolean {
+    return this.mayName(address, bytes.byteLength) && this.hypervisor.linear.write(vcpu, address, bytes, KERNEL_WRITE) === undefined;
+  }
+
+  /** A structure. */
+  readStruct<Name extends string>(vcpu: number, address: bigint, struct: Struct<Name>): StructView<Name> | undefined {
+    const layout = struct[this.bits];
+    const bytes = this.read(vcpu, address, layout.size);
+    return bytes === undefined ? undefined : new StructView(layout, bytes);
+  }
+
+  /** Writes a whole structure back. */
+  writeStruct<Name extends string>(vcpu: number, address: bigint, view: StructView<Name>): boolean {
+    return this.write(vcpu, address, view.bytes);
+  }
+
+  /** An unsigned number of 4 or 8 bytes. */
+  readNumber(vcpu: number, address: bigint, bytes: 4 | 8): bigint | undefined {
+    const found = this.read(vcpu, address, bytes);
+    if (found === undefined) return undefined;
+    const view = new DataView(found.buffer);
+    return bytes === 8 ? view.getBigUint64(0, true) : BigInt(view.getUint32(0, true));
+  }
+
+  /** Stores an unsigned number of 4 or 8 bytes. */
+  writeNumber(vcpu: number, address: bigint, bytes: 4 | 8, value: number | bigint): boolean {
+    const stored = new Uint8Array(bytes);
+    const view = new DataView(stored.buffer);
+    if (bytes === 8) view.setBigUint64(0, BigInt.asUintN(64, BigInt(value)), true);
+    else view.setUint32(0, Number(BigInt.asUintN(32, BigInt(value))), true);
+    return this.write(vcpu, address, stored);
+  }
+}

@@ -1,0 +1,52 @@
+/** The machine-to-physical table: for each machine frame the domain's own number of it. Guests read it in the hypervisor's hole. */
+import type { HypervisorHandle, Mfn } from "@paravane/paravirt-ops";
+import { machToPhys } from "../abi/arch-x86.js";
+import type { GuestBits } from "../abi/struct.js";
+import { INVALID_M2P_ENTRY, SHARED_M2P_ENTRY } from "../abi/xen.js";
+
+/** The table, in frames of the hypervisor's own. */
+export class MachToPhys {
+  readonly #first: Mfn;
+  readonly #pages: number;
+  readonly #entryBytes: number;
+
+  constructor(
+    private readonly hypervisor: HypervisorHandle,
+    readonly bits: GuestBits,
+    /** Machine frames that the table tells about: 0 up to this. */
+    readonly frames: number,
+  ) {
+    this.#entryBytes = machToPhys[bits].entryBytes;
+    this.#pages = Math.ceil((frames * this.#entryBytes) / 4096);
+    this.#first = hypervisor.frames.allocate(this.#pages);
+    for (let page = 0; page < this.#pages; page++) hypervisor.frames.bytes(this.#first + page).fill(0xff);
+    hypervisor.openWindow({
+      address: machToPhys[bits].start,
+      frames: Array.from({ length: this.#pages }, (_, index) => this.#first + index),
+      write: false,
+      execute: false,
+      level: 3,
+      scope: "all",
+    });
+  }
+
+  /** Frame `frame` is the domain's `pfn`. Frames beyond the table are let pass. */
+  set(frame: Mfn, pfn: bigint): void {
+    const at = frame * this.#entryBytes;
+    if (frame < 0 || frame >= this.frames) return;
+    const bytes = this.hypervisor.frames.bytes(this.#first + Math.floor(at / 4096));
+    const view = new DataView(bytes.buffer, bytes.byteOffset);
+    if (this.#entryBytes === 8) view.setBigUint64(at % 4096, BigInt.asUintN(64, pfn), true);
+    else view.setUint32(at % 4096, Number(BigInt.asUintN(32, pfn)), true);
+  }
+
+  /** The frame belongs to nobody. */
+  clear(frame: Mfn): void {
+    this.set(frame, INVALID_M2P_ENTRY);
+  }
+
+  /** The frame is the hypervisor's, and the domain may map it. */
+  setShared(frame: Mfn): void {
+    this.set(frame, SHARED_M2P_ENTRY);
+  }
+}

@@ -1,0 +1,139 @@
+/** The page that hypervisor and domain share, and the part of it, or of a page of the guest's, in which a vCPU sees its events. */
+import type { HypervisorHandle, Mfn } from "@paravane/paravirt-ops";
+import type { GuestBits } from "../abi/struct.js";
+import { LEGACY_MAX_VCPUS, shared_info, vcpu_info } from "../abi/xen.js";
+
+const PENDING = 0;
+const MASK = 1;
+/** Name of the record under which the core knows it. */
+const RECORD = "vcpu_info";
+
+/** shared_info in a frame of the hypervisor's own. */
+export class SharedInfo {
+  readonly frame: Mfn;
+
+  constructor(
+    private readonly hypervisor: HypervisorHandle,
+    readonly bits: GuestBits,
+  ) {
+    this.frame = hypervisor.frames.allocate(1);
+    const bytes = this.bytes;
+    for (let vcpu = 0; vcpu < LEGACY_MAX_VCPUS; vcpu++) bytes[vcpu * 64 + MASK] = 1;
+  }
+
+  /** The live page. */
+  get bytes(): Uint8Array {
+    return this.hypervisor.frames.bytes(this.frame);
+  }
+
+  /** The live page as numbers. */
+  get view(): DataView {
+    const { bytes } = this;
+    return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  }
+
+  /** Says what the time was when system time was zero. */
+  setWallClock(bootNs: bigint): void {
+    const { fields } = shared_info[this.bits];
+    const { view } = this;
+    const version = view.getUint32(fields.wc_version.offset, true);
+    view.setUint32(fields.wc_version.offset, version + 1, true);
+    const seconds = bootNs / 1_000_000_000n;
+    view.setUint32(fields.wc_sec.offset, Number(seconds & 0xffff_ffffn), true);
+    view.setUint32(fields.wc_nsec.offset, Number(bootNs % 1_000_000_000n), true);
+    view.setUint32(fields.wc_sec_hi.offset, Number(seconds >> 32n), true);
+    view.setUint32(fields.wc_version.offset, version + 2, true);
+  }
+}
+
+/** One vCPU's vcpu_info, wherever it lies. */
+export class VcpuInfo {
+  #frame: Mfn;
+  #offset: number;
+  #moved = false;
+
+  constructor(
+    private readonly hypervisor: HypervisorHandle,
+    private readonly vcpu: number,
+    shared: SharedInfo,
+  ) {
+    this.#frame = shared.frame;
+    this.#offset = vcpu * 64;
+    this.#announce();
+  }
+
+  /** It has been moved, which happens once. */
+  get moved(): boolean {
+    return this.#moved;
+  }
+
+  /** The live 64 bytes. */
+  get bytes(): Uint8Array {
+    return this.hypervisor.frames.bytes(this.#frame).subarray(this.#offset, this.#offset + 64);
+  }
+
+  get pending(): boolean {
+    return this.hypervisor.frames.bytes(this.#frame)[this.#offset + PENDING] !== 0;
+  }
+
+  set pending(on: boolean) {
+    this.hypervisor.frames.bytes(this.#frame)[this.#offset + PENDING] = on ? 1 : 0;
+  }
+
+  /** Events are held back. */
+  get mask(): number {
+    return this.hypervisor.frames.bytes(this.#frame)[this.#offset + MASK]!;
+  }
+
+  set mask(value: number) {
+    this.hypervisor.frames.bytes(this.#frame)[this.#offset + MASK] = value;
+  }
+
+  /** Which words of the pending bitmap have something. */
+  selector(bits: GuestBits): bigint {
+    const { offset } = vcpu_info[bits].fields.evtchn_pending_sel;
+    const { view } = this;
+    return bits === 64 ? view.getBigUint64(offset, true) : BigInt(view.getUint32(offset, true));
+  }
+
+  setSelector(bits: GuestBits, value: bigint): void {
+    const { offset } = vcpu_info[bits].fields.evtchn_pending_sel;
+    const { view } = this;
+    if (bits === 64) view.setBigUint64(offset, BigInt.asUintN(64, value), true);
+    else view.setUint32(offset, Number(BigInt.asUintN(32, value)), true);
+  }
+
+  cr2(bits: GuestBits): bigint {
+    const { offset } = vcpu_info[bits].fields["arch.cr2"];
+    return bits === 64 ? this.view.getBigUint64(offset, true) : BigInt(this.view.getUint32(offset, true));
+  }
+
+  setCr2(bits: GuestBits, address: bigint): void {
+    const { offset } = vcpu_info[bits].fields["arch.cr2"];
+    if (bits === 64) this.view.setBigUint64(offset, BigInt.asUintN(64, address), true);
+    else this.view.setUint32(offset, Number(BigInt.asUintN(32, address)), true);
+  }
+
+  /** The live bytes as numbers. */
+  get view(): DataView {
+    const { bytes } = this;
+    return new DataView(bytes.buffer, bytes.byteOffset, 64);
+  }
+
+  /** Moves it, contents and all; everything is pending afterwards, so that the guest looks. */
+  move(frame: Mfn, offset: number, bits: GuestBits): void {
+    const before = this.bytes.slice();
+    this.#frame = frame;
+    this.#offset = offset;
+    this.#moved = true;
+    this.bytes.set(before);
+    this.setSelector(bits, -1n);
+    this.pending = true;
+    this.#announce();
+  }
+
+  #announce(): void {
+    this.hypervisor.frames.record(RECORD, this.vcpu, this.#frame, this.#offset, 64);
+    this.hypervisor.setEventMask(this.vcpu, { field: { record: RECORD, offset: MASK, bits: 8 }, takesWhile: "zero" });
+  }
+}

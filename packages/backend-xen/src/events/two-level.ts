@@ -1,0 +1,81 @@
+/** Pending and masked ports as two bitmaps in shared_info, with a word of selectors in each vcpu_info: public/event_channel.h "2-level". */
+import type { GuestBits } from "../abi/struct.js";
+import { shared_info } from "../abi/xen.js";
+import type { SharedInfo, VcpuInfo } from "../domain/shared-info.js";
+import type { EventDelivery } from "./ports.js";
+
+/** Where a vCPU's events show, and how it is told. */
+export interface EventTarget {
+  readonly info: VcpuInfo;
+  /** vcpu_info has become pending. */
+  notify(): void;
+  /** A port is pending, masked or not: pollers want to know. */
+  polled(port: number): void;
+}
+
+/** The two-level delivery. */
+export class TwoLevel implements EventDelivery {
+  readonly limit: number;
+
+  constructor(
+    private readonly shared: SharedInfo,
+    private readonly bits: GuestBits,
+    private readonly targets: readonly EventTarget[],
+  ) {
+    this.limit = bits * bits;
+  }
+
+  raise(port: number, vcpu: number): void {
+    if (this.#set(this.#pendingAt(port), port)) return;
+    const target = this.targets[vcpu]!;
+    target.polled(port);
+    if (!this.#test(this.#maskAt(port), port)) this.#select(target, port);
+  }
+
+  unmask(port: number, vcpu: number): void {
+    this.#clear(this.#maskAt(port), port);
+    if (this.isPending(port)) this.#select(this.targets[vcpu]!, port);
+  }
+
+  isPending(port: number): boolean {
+    return this.#test(this.#pendingAt(port), port);
+  }
+
+  clear(port: number): void {
+    this.#clear(this.#pendingAt(port), port);
+  }
+
+  #select({ info, notify }: EventTarget, port: number): void {
+    const word = 1n << BigInt(Math.floor(port / this.bits));
+    const selector = info.selector(this.bits);
+    if ((selector & word) !== 0n) return;
+    info.setSelector(this.bits, selector | word);
+    if (info.pending) return;
+    info.pending = true;
+    notify();
+  }
+
+  #pendingAt(port: number): number {
+    return shared_info[this.bits].fields.evtchn_pending.offset + (port >>> 3);
+  }
+
+  #maskAt(port: number): number {
+    return shared_info[this.bits].fields.evtchn_mask.offset + (port >>> 3);
+  }
+
+  #test(at: number, port: number): boolean {
+    return (this.shared.bytes[at]! & (1 << (port & 7))) !== 0;
+  }
+
+  /** True when it was set before. */
+  #set(at: number, port: number): boolean {
+    const { bytes } = this.shared;
+    const before = (bytes[at]! & (1 << (port & 7))) !== 0;
+    bytes[at]! |= 1 << (port & 7);
+    return before;
+  }
+
+  #clear(at: number, port: number): void {
+    this.shared.bytes[at]! &= ~(1 << (port & 7));
+  }
+}

@@ -1,0 +1,70 @@
+/** Calls about devices of the machine: console_io, physdev_op, nmi_op; and those that only the machine's owner may make. */
+import { errno } from "../abi/errno.js";
+import { consoleCommands, physdevCommands } from "../abi/services.js";
+import { type Call, type CallResult, u32 } from "./call.js";
+
+const MAX_PORTS = 65_536;
+const CONSOLE_CHUNK = 128;
+
+/** For the machine's owner. */
+export function denied(): CallResult {
+  return -errno.EPERM;
+}
+
+/** console_io(command, count, text) */
+export function consoleIo({ domain, vcpu, args }: Call): CallResult {
+  if (!domain.config.hypervisorConsole) return -errno.EPERM;
+  if (u32(args[0]) !== consoleCommands.write) return u32(args[0]) === consoleCommands.read ? 0 : -errno.ENOSYS;
+  const count = u32(args[1]);
+  for (let done = 0; done < count; done += CONSOLE_CHUNK) {
+    const text = domain.copy.read(vcpu.id, (args[2] ?? 0n) + BigInt(done), Math.min(CONSOLE_CHUNK, count - done));
+    if (text === undefined) return -errno.EFAULT;
+    domain.environment.console.write(text.filter((byte) => (byte >= 0x20 && byte < 0x7f) || byte === 10));
+  }
+  return 0;
+}
+
+/** physdev_op(command, argument) */
+export function physdevOp({ domain, vcpu, args }: Call): CallResult {
+  const address = args[1] ?? 0n;
+  switch (u32(args[0])) {
+    case physdevCommands.set_iopl: {
+      const iopl = domain.copy.readNumber(vcpu.id, address, 4);
+      if (iopl === undefined) return -errno.EFAULT;
+      if (iopl > 3n) return -errno.EINVAL;
+      vcpu.iopl = Number(iopl);
+      return 0;
+    }
+    case physdevCommands.set_iobitmap: {
+      const wide = domain.bits === 64;
+      const bitmap = domain.copy.readNumber(vcpu.id, address, wide ? 8 : 4);
+      const ports = domain.copy.readNumber(vcpu.id, address + (wide ? 8n : 4n), 4);
+      if (bitmap === undefined || ports === undefined) return -errno.EFAULT;
+      if (ports > BigInt(MAX_PORTS)) return -errno.EINVAL;
+      vcpu.ioBitmap = { address: bitmap, ports: Number(ports) };
+      return 0;
+    }
+    default:
+      return -errno.ENOSYS;
+  }
+}
+
+const NMIOP_register_callback = 0;
+const NMIOP_unregister_callback = 1;
+
+/** nmi_op(command, argument) */
+export function nmiOp({ domain, vcpu, args }: Call): CallResult {
+  switch (u32(args[0])) {
+    case NMIOP_register_callback: {
+      const address = domain.copy.readNumber(vcpu.id, args[1] ?? 0n, domain.bits === 64 ? 8 : 4);
+      if (address === undefined) return -errno.EFAULT;
+      vcpu.callbacks.nmi = { selector: vcpu.callbacks.event?.selector ?? 0, address, masksEvents: true };
+      return 0;
+    }
+    case NMIOP_unregister_callback:
+      delete vcpu.callbacks.nmi;
+      return 0;
+    default:
+      return -errno.ENOSYS;
+  }
+}

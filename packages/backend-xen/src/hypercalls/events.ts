@@ -1,0 +1,143 @@
+/** Calls about events and about waiting for them: event_channel_op, sched_op. public/event_channel.h, public/sched.h. */
+import { errno } from "../abi/errno.js";
+import { eventChannelCommands, schedCommands, shutdownReasons } from "../abi/services.js";
+import { domids } from "../abi/xen.js";
+import { DOMAIN_ID } from "../domain/domain.js";
+import { type Call, type CallResult, u32 } from "./call.js";
+
+const DOM0 = 0;
+const MAX_POLLED_PORTS = 128;
+
+/** event_channel_op(command, argument) */
+export function eventChannelOp({ domain, vcpu, args }: Call): CallResult {
+  const address = args[1] ?? 0n;
+  const { copy, events } = domain;
+  const command = u32(args[0]);
+  /** The argument's 32-bit words; what is changed goes back. */
+  const words = (count: number): DataView | undefined => {
+    const bytes = copy.read(vcpu.id, address, count * 4);
+    return bytes === undefined ? undefined : new DataView(bytes.buffer);
+  };
+  const giveBack = (view: DataView, at: number, result: number): number => {
+    if (result < 0) return result;
+    view.setUint32(at, result, true);
+    return copy.write(vcpu.id, address, new Uint8Array(view.buffer)) ? 0 : -errno.EFAULT;
+  };
+  switch (command) {
+    case eventChannelCommands.bind_virq: {
+      const view = words(3);
+      return view === undefined ? -errno.EFAULT : giveBack(view, 8, events.bindVirq(view.getUint32(0, true), view.getUint32(4, true)));
+    }
+    case eventChannelCommands.bind_ipi: {
+      const view = words(2);
+      return view === undefined ? -errno.EFAULT : giveBack(view, 4, events.bindIpi(view.getUint32(0, true)));
+    }
+    case eventChannelCommands.alloc_unbound: {
+      const view = words(2);
+      if (view === undefined) return -errno.EFAULT;
+      const owner = view.getUint16(0, true);
+      if (owner !== domids.SELF && owner !== DOMAIN_ID) return owner === DOM0 ? -errno.EPERM : -errno.ESRCH;
+      const remote = view.getUint16(2, true);
+      return giveBack(view, 4, events.allocUnbound(remote === domids.SELF ? DOMAIN_ID : remote));
+    }
+    case eventChannelCommands.close: {
+      const view = words(1);
+      return view === undefined ? -errno.EFAULT : events.close(view.getUint32(0, true));
+    }
+    case eventChannelCommands.send: {
+      const view = words(1);
+      return view === undefined ? -errno.EFAULT : events.send(view.getUint32(0, true));
+    }
+    case eventChannelCommands.unmask: {
+      const view = words(1);
+      return view === undefined ? -errno.EFAULT : events.unmask(view.getUint32(0, true));
+    }
+    case eventChannelCommands.bind_vcpu: {
+      const view = words(2);
+      return view === undefined ? -errno.EFAULT : events.bindVcpu(view.getUint32(0, true), view.getUint32(4, true));
+    }
+    case eventChannelCommands.status: {
+      const view = words(6);
+      if (view === undefined) return -errno.EFAULT;
+      const owner = view.getUint16(0, true);
+      if (owner !== domids.SELF && owner !== DOMAIN_ID) return -errno.ESRCH;
+      const channel = events.channel(view.getUint32(4, true));
+      if (channel === undefined) return -errno.EINVAL;
+      view.setUint32(8, channel.state, true);
+      view.setUint32(12, channel.vcpu, true);
+      view.setUint32(16, channel.virq, true);
+      return copy.write(vcpu.id, address, new Uint8Array(view.buffer)) ? 0 : -errno.EFAULT;
+    }
+    case eventChannelCommands.reset:
+      events.reset();
+      return 0;
+    default:
+      return -errno.ENOSYS;
+  }
+}
+
+const REASONS = new Map<number, "poweroff" | "reboot" | "suspend" | "crash">([
+  [shutdownReasons.poweroff, "poweroff"],
+  [shutdownReasons.reboot, "reboot"],
+  [shutdownReasons.suspend, "suspend"],
+  [shutdownReasons.crash, "crash"],
+  [shutdownReasons.watchdog, "crash"],
+]);
+
+/** sched_op(command, argument) */
+export function schedOp(call: Call): CallResult {
+  const { domain, vcpu, args } = call;
+  const address = args[1] ?? 0n;
+  switch (u32(args[0])) {
+    case schedCommands.yield:
+      domain.hypervisor.yield(vcpu.id);
+      return 0;
+    case schedCommands.block:
+      vcpu.info.mask = 0;
+      if (!vcpu.info.pending) domain.block(vcpu);
+      return 0;
+    case schedCommands.shutdown: {
+      const reason = domain.copy.readNumber(vcpu.id, address, 4);
+      return reason === undefined ? -errno.EFAULT : shutDown(call, Number(reason));
+    }
+    case schedCommands.poll:
+      return poll(call, address);
+    default:
+      return -errno.ENOSYS;
+  }
+}
+
+/** sched_op_compat(command, argument): the reason is in the register. */
+export function schedOpCompat(call: Call): CallResult {
+  const command = u32(call.args[0]);
+  if (command === schedCommands.shutdown) return shutDown(call, u32(call.args[1]));
+  return command === schedCommands.yield || command === schedCommands.block ? schedOp(call) : -errno.ENOSYS;
+}
+
+function shutDown({ domain }: Call, reason: number): CallResult {
+  const name = REASONS.get(reason);
+  if (name === undefined) return -errno.EINVAL;
+  domain.end(name, `the domain shut down (${name})`);
+  return 0;
+}
+
+function poll({ domain, vcpu }: Call, address: bigint): CallResult {
+  const wide = domain.bits === 64;
+  const bytes = domain.copy.read(vcpu.id, address, wide ? 24 : 16);
+  if (bytes === undefined) return -errno.EFAULT;
+  const view = new DataView(bytes.buffer);
+  const list = wide ? view.getBigUint64(0, true) : BigInt(view.getUint32(0, true));
+  const count = view.getUint32(wide ? 8 : 4, true);
+  const timeout = view.getBigUint64(wide ? 16 : 8, true);
+  if (count > MAX_POLLED_PORTS) return -errno.EINVAL;
+  const found = domain.copy.read(vcpu.id, list, count * 4);
+  if (found === undefined) return -errno.EFAULT;
+  const ports = Array.from({ length: count }, (_, index) => new DataView(found.buffer).getUint32(index * 4, true));
+  if (ports.some((port) => domain.events.channel(port) === undefined)) return -errno.EINVAL;
+  if (ports.some((port) => domain.events.delivery.isPending(port))) return 0;
+  if (vcpu.info.pending && vcpu.info.mask === 0) return 0;
+  vcpu.pollPorts = ports;
+  if (timeout !== 0n) domain.timers[vcpu.id]!.poll(Number(timeout));
+  domain.hypervisor.park(vcpu.id);
+  return 0;
+}

@@ -1,0 +1,112 @@
+/** Calls that ask: xen_version, memory_op. public/version.h, public/memory.h. */
+import { hypervisorHole, machToPhys } from "../abi/arch-x86.js";
+import { features } from "../abi/elfnote.js";
+import { errno } from "../abi/errno.js";
+import { machphys_mapping, memory_map, memoryCommands, versionCommands } from "../abi/services.js";
+import { StructView } from "../abi/struct.js";
+import { domids, vmAssists } from "../abi/xen.js";
+import { DOMAIN_ID } from "../domain/domain.js";
+import { latin1 } from "../domain/start-info.js";
+import { type Call, type CallResult, u32 } from "./call.js";
+
+const VERSION = (4 << 16) | 17;
+const E820_ENTRY_BYTES = 20;
+const E820_RAM = 1;
+const bit = (name: keyof typeof features): number => 2 ** features[name];
+/** What a 4.17 tells a PV domain, whatever it enabled. */
+const PV_FEATURES =
+  bit("mmu_pt_update_preserve_ad") +
+  bit("highmem_assist") +
+  bit("gnttab_map_avail_bits") +
+  bit("memory_op_vnode_supported") +
+  bit("direct_mapped");
+
+function text(length: number, value: string): Uint8Array {
+  const bytes = new Uint8Array(length);
+  bytes.set(latin1(value).subarray(0, length - 1));
+  return bytes;
+}
+
+/** xen_version(command, argument) */
+export function xenVersion({ domain, vcpu, args }: Call): CallResult {
+  const address = args[1] ?? 0n;
+  const give = (bytes: Uint8Array): number => (domain.copy.write(vcpu.id, address, bytes) ? 0 : -errno.EFAULT);
+  switch (u32(args[0])) {
+    case versionCommands.version:
+      return VERSION;
+    case versionCommands.extraversion:
+      return give(text(16, ".5"));
+    case versionCommands.compile_info:
+      return give(new Uint8Array([...text(64, "<denied>"), ...text(16, "<denied>"), ...text(32, "<denied>"), ...text(32, "<denied>")]));
+    case versionCommands.capabilities:
+      return give(text(1024, "xen-3.0-x86_64 xen-3.0-x86_32p hvm-3.0-x86_32 hvm-3.0-x86_32p hvm-3.0-x86_64 "));
+    case versionCommands.changeset:
+      return give(text(64, "<denied>"));
+    case versionCommands.platform_parameters:
+      return domain.copy.writeNumber(vcpu.id, address, domain.bits === 64 ? 8 : 4, hypervisorHole[domain.bits].start) ? 0 : -errno.EFAULT;
+    case versionCommands.get_features: {
+      const index = domain.copy.readNumber(vcpu.id, address, 4);
+      if (index === undefined) return -errno.EFAULT;
+      if (index !== 0n) return -errno.EINVAL;
+      const above = domain.assists.has(vmAssists.pae_extended_cr3) ? bit("pae_pgdir_above_4gb") : 0;
+      return domain.copy.writeNumber(vcpu.id, address + 4n, 4, PV_FEATURES + above) ? 0 : -errno.EFAULT;
+    }
+    case versionCommands.pagesize:
+      return address === 0n ? 4096 : -errno.EINVAL;
+    case versionCommands.guest_handle: {
+      const uuid = new Uint8Array(16);
+      uuid[15] = DOMAIN_ID;
+      return give(uuid);
+    }
+    case versionCommands.commandline:
+      return give(text(1024, "<denied>"));
+    case versionCommands.build_id:
+      return -errno.EPERM;
+    default:
+      return -errno.ENOSYS;
+  }
+}
+
+const COMMAND_MASK = 0x3f;
+
+/** memory_op(command, argument) */
+export function memoryOp({ domain, vcpu, args }: Call): CallResult {
+  const address = args[1] ?? 0n;
+  const { copy, bits } = domain;
+  switch (u32(args[0]) & COMMAND_MASK) {
+    case memoryCommands.machphys_mapping: {
+      const mapping = StructView.empty(machphys_mapping[bits]);
+      const { start, end } = machToPhys[bits];
+      mapping.set("v_start", start);
+      mapping.set("v_end", end);
+      mapping.set("max_mfn", domain.machToPhys.frames - 1);
+      return copy.writeStruct(vcpu.id, address, mapping) ? 0 : -errno.EFAULT;
+    }
+    case memoryCommands.memory_map: {
+      const map = copy.readStruct(vcpu.id, address, memory_map);
+      if (map === undefined) return -errno.EFAULT;
+      if (map.get("nr_entries") < 1) return -errno.EINVAL;
+      const entry = new DataView(new ArrayBuffer(E820_ENTRY_BYTES));
+      entry.setBigUint64(8, BigInt(domain.pages) * 4096n, true);
+      entry.setUint32(16, E820_RAM, true);
+      map.set("nr_entries", 1);
+      const given = copy.write(vcpu.id, map.wide("buffer"), new Uint8Array(entry.buffer)) && copy.writeStruct(vcpu.id, address, map);
+      return given ? 0 : -errno.EFAULT;
+    }
+    case memoryCommands.maximum_ram_page:
+      return domain.machToPhys.frames - 1;
+    case memoryCommands.current_reservation:
+    case memoryCommands.maximum_reservation: {
+      const asked = copy.read(vcpu.id, address, 2);
+      if (asked === undefined) return -errno.EFAULT;
+      const id = asked[0]! | (asked[1]! << 8);
+      return id === domids.SELF || id === DOMAIN_ID ? domain.pages : -errno.ESRCH;
+    }
+    case memoryCommands.maximum_gpfn:
+      return domain.pages - 1;
+    case memoryCommands.get_vnumainfo:
+      return -errno.EOPNOTSUPP;
+    default:
+      return -errno.ENOSYS;
+  }
+}

@@ -1,0 +1,182 @@
+/** Calls that change page tables: mmu_update, update_va_mapping, mmuext_op. public/xen.h; errors as Xen 4.17 gives them. */
+import { errno } from "../abi/errno.js";
+import { StructView } from "../abi/struct.js";
+import { domids, mmu_update as mmuUpdateLayout, mmuExtCommands, mmuext_op as mmuExtLayout, mmuUpdateCommands, uvmf } from "../abi/xen.js";
+import { DOMAIN_ID, type Domain } from "../domain/domain.js";
+import { type FrameType, frameTypes, levelOf } from "../mmu/frame-table.js";
+import type { VirtualCpu } from "../vcpu/virtual-cpu.js";
+import { type Call, type CallResult, frameNumber, PIECES_AT_ONCE, u32 } from "./call.js";
+
+/** Bit of a count: the call goes on where it was left, and `done` holds what was done before. */
+const PREEMPTED = 0x8000_0000;
+
+/** 0 when the domain of the call is the caller's own. */
+function checkDomain(argument: number): number {
+  const owner = argument & 0xffff;
+  const tables = argument >>> 16;
+  if (tables !== 0 && tables - 1 !== DOMAIN_ID) return -errno.ESRCH;
+  if (owner === domids.SELF || owner === DOMAIN_ID) return 0;
+  return owner === domids.IO || owner === domids.XEN ? -errno.EPERM : -errno.ESRCH;
+}
+
+/** A loop over an array of requests that may be left and taken up again. */
+function overRequests(call: Call, size: number, act: (bytes: Uint8Array) => number): CallResult {
+  const { domain, vcpu, args } = call;
+  const [address = 0n, count = 0n, done = 0n, owner = 0n] = args;
+  let before = 0;
+  if ((u32(count) & PREEMPTED) !== 0 && done !== 0n) before = Number(domain.copy.readNumber(vcpu.id, done, 4) ?? 0n);
+  const wanted = (u32(count) & ~PREEMPTED) >>> 0;
+  const foreign = checkDomain(u32(owner));
+  if (foreign !== 0) return foreign;
+  let finished = 0;
+  let error = 0;
+  for (; finished < wanted && finished < PIECES_AT_ONCE; finished++) {
+    const bytes = domain.copy.read(vcpu.id, BigInt.asUintN(domain.bits, address + BigInt(finished * size)), size);
+    error = bytes === undefined ? -errno.EFAULT : act(bytes);
+    if (error !== 0) break;
+  }
+  if (done !== 0n && !domain.copy.writeNumber(vcpu.id, done, 4, before + finished) && error === 0) error = -errno.EFAULT;
+  if (error !== 0 || finished === wanted) return error;
+  return { again: [address + BigInt(finished * size), BigInt(((wanted - finished) | PREEMPTED) >>> 0), done, owner] };
+}
+
+/** mmu_update(requests, count, done, domain) */
+export function mmuUpdate(call: Call): CallResult {
+  const layout = mmuUpdateLayout[call.domain.bits];
+  return overRequests(call, layout.size, (bytes) => {
+    const request = new StructView(layout, bytes);
+    return updateOne(call.domain, request.wide("ptr"), request.wide("val"));
+  });
+}
+
+function updateOne(domain: Domain, pointer: bigint, value: bigint): number {
+  const command = Number(pointer & 3n);
+  const frame = frameNumber(pointer >> 12n);
+  if (!domain.frames.owns(frame)) return -errno.EINVAL;
+  if (command === mmuUpdateCommands.MMU_MACHPHYS_UPDATE) {
+    domain.machToPhys.set(frame, value);
+    return 0;
+  }
+  const offset = Number(pointer & 0xffcn);
+  if (offset % 8 !== 0) return -errno.EINVAL;
+  if (levelOf(domain.frames.typeOf(frame)) !== undefined) {
+    const keepAccessed = command === mmuUpdateCommands.MMU_PT_UPDATE_PRESERVE_AD;
+    return domain.paging.setEntry(frame, offset / 8, u32(value), Number(value >> 32n), keepAccessed);
+  }
+  return storeToPlain(domain, frame, offset, value);
+}
+
+/** A frame that is no table is written as the guest could write it itself. */
+export function storeToPlain(domain: Domain, frame: number, offset: number, value: bigint): number {
+  if (domain.frames.get(frame, frameTypes.writable) !== 0) return -errno.EINVAL;
+  const bytes = domain.hypervisor.frames.bytes(frame);
+  new DataView(bytes.buffer, bytes.byteOffset).setBigUint64(offset, value, true);
+  domain.frames.put(frame);
+  return 0;
+}
+
+/** update_va_mapping(address, value, flags); 32-bit guests give the value in two halves. */
+export function updateVaMapping({ domain, vcpu, args }: Call): CallResult {
+  const address = args[0] ?? 0n;
+  const wide = domain.bits === 64;
+  const low = u32(args[1]);
+  const high = wide ? Number((args[1] ?? 0n) >> 32n) : u32(args[2]);
+  const flags = (wide ? args[2] : args[3]) ?? 0n;
+  const slot = vcpu.space.root === undefined ? undefined : domain.paging.leafSlot(vcpu.space.root, address);
+  const error = slot === undefined ? -errno.EINVAL : domain.paging.setEntry(slot.table, slot.index, low, high);
+  if (error !== 0) return error;
+  const kind = Number(flags & BigInt(uvmf.FLUSHTYPE_MASK));
+  if (kind === uvmf.NONE) return 0;
+  if (kind !== uvmf.TLB_FLUSH && kind !== uvmf.INVLPG) return -errno.ENOSYS;
+  const where = flags & ~BigInt(uvmf.FLUSHTYPE_MASK);
+  const targets = where === 0n ? [vcpu] : where === BigInt(uvmf.ALL) ? domain.vcpus : vcpusOf(domain, vcpu, where);
+  if (targets === undefined) return -errno.EFAULT;
+  flush(domain, targets, kind === uvmf.INVLPG ? address : undefined);
+  return 0;
+}
+
+/** vCPUs of a bitmap in guest memory. */
+function vcpusOf(domain: Domain, vcpu: VirtualCpu, pointer: bigint): readonly VirtualCpu[] | undefined {
+  const bitmap = domain.copy.readNumber(vcpu.id, pointer, domain.bits === 64 ? 8 : 4);
+  return bitmap === undefined ? undefined : domain.vcpus.filter(({ id }) => ((bitmap >> BigInt(id)) & 1n) !== 0n);
+}
+
+function flush(domain: Domain, targets: readonly VirtualCpu[], address: bigint | undefined): void {
+  for (const { id } of targets) domain.hypervisor.forgetAddress(id, address);
+}
+
+/** mmuext_op(operations, count, done, domain) */
+export function mmuExtOp(call: Call): CallResult {
+  const layout = mmuExtLayout[call.domain.bits];
+  return overRequests(call, layout.size, (bytes) => {
+    const operation = new StructView(layout, bytes);
+    return extendedOne(call.domain, call.vcpu, operation.get("cmd"), operation.wide("arg1"), operation.wide("arg2"));
+  });
+}
+
+const PINS: Readonly<Record<number, FrameType>> = {
+  [mmuExtCommands.PIN_L1_TABLE]: frameTypes.l1,
+  [mmuExtCommands.PIN_L2_TABLE]: frameTypes.l2,
+  [mmuExtCommands.PIN_L3_TABLE]: frameTypes.l3,
+  [mmuExtCommands.PIN_L4_TABLE]: frameTypes.l4,
+};
+
+function extendedOne(domain: Domain, vcpu: VirtualCpu, command: number, arg1: bigint, arg2: bigint): number {
+  const { paging, frames } = domain;
+  const frame = frameNumber(arg1);
+  const pin = PINS[command];
+  if (pin !== undefined) return pin === frameTypes.l4 && domain.bits === 32 ? 0 : paging.pin(frame, pin);
+  switch (command) {
+    case mmuExtCommands.UNPIN_TABLE:
+      return frames.owns(frame) ? paging.unpin(frame) : -errno.EINVAL;
+    case mmuExtCommands.NEW_BASEPTR:
+      return vcpu.space.setKernel(frame, true);
+    case mmuExtCommands.NEW_USER_BASEPTR:
+      return vcpu.space.setUser(arg1 === 0n ? undefined : frame);
+    case mmuExtCommands.TLB_FLUSH_LOCAL:
+      flush(domain, [vcpu], undefined);
+      return 0;
+    case mmuExtCommands.INVLPG_LOCAL:
+      flush(domain, [vcpu], arg1);
+      return 0;
+    case mmuExtCommands.TLB_FLUSH_MULTI:
+    case mmuExtCommands.INVLPG_MULTI: {
+      const targets = vcpusOf(domain, vcpu, arg2);
+      if (targets === undefined) return -errno.EINVAL;
+      flush(domain, targets, command === mmuExtCommands.INVLPG_MULTI ? arg1 : undefined);
+      return 0;
+    }
+    case mmuExtCommands.TLB_FLUSH_ALL:
+      flush(domain, domain.vcpus, undefined);
+      return 0;
+    case mmuExtCommands.INVLPG_ALL:
+      flush(domain, domain.vcpus, arg1);
+      return 0;
+    case mmuExtCommands.FLUSH_CACHE:
+      return -errno.EACCES;
+    case mmuExtCommands.FLUSH_CACHE_GLOBAL:
+      return -errno.EINVAL;
+    case mmuExtCommands.SET_LDT:
+      return vcpu.tables.setLdt(arg1, arg2 > 0xffffn ? 0xffff : Number(arg2));
+    case mmuExtCommands.CLEAR_PAGE:
+      return fillPage(domain, frame, undefined);
+    case mmuExtCommands.COPY_PAGE:
+      return fillPage(domain, frame, frameNumber(arg2));
+    case mmuExtCommands.MARK_SUPER:
+    case mmuExtCommands.UNMARK_SUPER:
+      return -errno.EOPNOTSUPP;
+    default:
+      return -errno.ENOSYS;
+  }
+}
+
+/** Clears a page or copies another to it. */
+function fillPage(domain: Domain, target: number, source: number | undefined): number {
+  const { frames, hypervisor, environment } = domain;
+  if (frames.isShared(target) || (source !== undefined && !frames.owns(source))) return -errno.EINVAL;
+  if (frames.get(target, frameTypes.writable) !== 0) return -errno.EINVAL;
+  if (source === undefined) environment.memory.fill(target * 4096, 4096, 0);
+  else environment.memory.write(target * 4096, hypervisor.frames.bytes(source).slice());
+  frames.put(target);
+  return 0;
+}

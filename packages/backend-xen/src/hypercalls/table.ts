@@ -1,0 +1,160 @@
+/** Number to handler, names for people, and calls of calls. A call that is not here answers -ENOSYS, as the ABI says, and is seen by the tap. */
+import { errno } from "../abi/errno.js";
+import { ARGUMENT_REGISTERS, type HypercallName, hypercallName } from "../abi/hypercalls.js";
+import * as services from "../abi/services.js";
+import { multicall_entry } from "../abi/xen.js";
+import type { Domain } from "../domain/domain.js";
+import type { VirtualCpu } from "../vcpu/virtual-cpu.js";
+import { type Call, type CallHandler, type CallResult, isAgain, PIECES_AT_ONCE, resumed, u32 } from "./call.js";
+import { consoleIo, denied, nmiOp, physdevOp } from "./devices.js";
+import { eventChannelOp, schedOp, schedOpCompat } from "./events.js";
+import { grantTableOp } from "./grants.js";
+import { memoryOp, xenVersion } from "./information.js";
+import { mmuExtOp, mmuUpdate, updateVaMapping } from "./page-tables.js";
+import {
+  callbackOp,
+  fpuTaskSwitch,
+  getDebugRegister,
+  iret,
+  setCallbacks,
+  setDebugRegister,
+  setGdt,
+  setSegmentBase,
+  setTrapTable,
+  stackSwitch,
+  updateDescriptor,
+  vmAssist,
+} from "./vcpu-state.js";
+import { setTimerOp, vcpuOp } from "./vcpu-op.js";
+
+const notSupported: CallHandler = () => -errno.EOPNOTSUPP;
+
+/** What PV guests can call. */
+const handlers: Partial<Record<HypercallName, CallHandler>> = {
+  set_trap_table: setTrapTable,
+  mmu_update: mmuUpdate,
+  set_gdt: setGdt,
+  stack_switch: stackSwitch,
+  set_callbacks: setCallbacks,
+  fpu_taskswitch: fpuTaskSwitch,
+  sched_op_compat: schedOpCompat,
+  platform_op: denied,
+  set_debugreg: setDebugRegister,
+  get_debugreg: getDebugRegister,
+  update_descriptor: updateDescriptor,
+  memory_op: memoryOp,
+  multicall,
+  update_va_mapping: updateVaMapping,
+  set_timer_op: setTimerOp,
+  xen_version: xenVersion,
+  console_io: consoleIo,
+  grant_table_op: grantTableOp,
+  vm_assist: vmAssist,
+  iret,
+  vcpu_op: vcpuOp,
+  set_segment_base: setSegmentBase,
+  mmuext_op: mmuExtOp,
+  nmi_op: nmiOp,
+  sched_op: schedOp,
+  callback_op: callbackOp,
+  event_channel_op: eventChannelOp,
+  physdev_op: physdevOp,
+  sysctl: denied,
+  domctl: denied,
+  xenpmu_op: notSupported,
+};
+
+/** Commands by call, for names. */
+const COMMANDS: Partial<Record<HypercallName, Readonly<Record<string, number>>>> = {
+  memory_op: services.memoryCommands,
+  xen_version: services.versionCommands,
+  console_io: services.consoleCommands,
+  grant_table_op: services.grantCommands,
+  vm_assist: services.assistCommands,
+  vcpu_op: services.vcpuCommands,
+  sched_op: services.schedCommands,
+  callback_op: services.callbackCommands,
+  event_channel_op: services.eventChannelCommands,
+  physdev_op: services.physdevCommands,
+};
+const COMMAND_NAMES = new Map(
+  Object.entries(COMMANDS).map(([call, table]) => [
+    call,
+    new Map(Object.entries(table).map(([name, number]) => [number, `${call}.${name}`])),
+  ]),
+);
+
+/** Name of a call with its command: "vcpu_op.is_up". */
+export function callName(number: number, args: readonly bigint[]): string {
+  const name = hypercallName(number);
+  if (name === undefined) return `hypercall_${number}`;
+  const command = u32(args[0]) & (name === "memory_op" ? 0x3f : 0xffff_ffff);
+  return COMMAND_NAMES.get(name)?.get(command) ?? name;
+}
+
+/** Makes a call for the guest, and shows it to whoever watches. */
+export function dispatch(domain: Domain, vcpu: VirtualCpu, number: number, args: readonly bigint[]): CallResult {
+  const name = hypercallName(number);
+  const handler = name === undefined ? undefined : handlers[name];
+  const result = handler === undefined ? -errno.ENOSYS : handler({ domain, vcpu, args });
+  const { taps, clock } = domain.environment;
+  if (taps.hypercall !== undefined && !isAgain(result)) {
+    taps.hypercall(clock.nowNs(), vcpu.id, callName(number, args), args, result === resumed ? 0n : BigInt(result));
+  }
+  return result;
+}
+
+/** The instruction that calls: arguments from registers, result to RAX. "resume" when the registers are as the guest is to find them. */
+export function callFromRegisters(domain: Domain, vcpu: VirtualCpu): "next" | "resume" {
+  const { registers } = vcpu;
+  const { bits } = domain;
+  const names = ARGUMENT_REGISTERS[bits];
+  const number = u32(registers.get("rax"));
+  const result = dispatch(
+    domain,
+    vcpu,
+    number,
+    names.map((name) => BigInt.asUintN(bits, registers.get(name))),
+  );
+  if (result === resumed) return "resume";
+  if (isAgain(result)) {
+    for (const [index, value] of result.again.entries()) registers.set(names[index]!, value);
+    return "resume";
+  }
+  registers.set("rax", BigInt.asUintN(bits, BigInt(result)));
+  return "next";
+}
+
+/** multicall(entries, count) */
+function multicall({ domain, vcpu, args }: Call): CallResult {
+  const [address = 0n, count = 0n] = args;
+  const { bits, copy } = domain;
+  const layout = multicall_entry[bits];
+  const width = bits === 64 ? 8 : 4;
+  const wanted = u32(count);
+  for (let index = 0; index < wanted; index++) {
+    const at = address + BigInt(index * layout.size);
+    if (index === PIECES_AT_ONCE) return { again: [at, BigInt(wanted - index)] };
+    const entry = copy.readStruct(vcpu.id, at, multicall_entry);
+    if (entry === undefined) return -errno.EFAULT;
+    const list = entry.field("args");
+    const view = new DataView(list.buffer, list.byteOffset);
+    const callArgs = Array.from({ length: 6 }, (_, n) =>
+      width === 8 ? view.getBigUint64(n * 8, true) : BigInt(view.getUint32(n * 4, true)),
+    );
+    const number = u32(entry.wide("op"));
+    const nested = hypercallName(number) === "multicall";
+    const result = nested ? -errno.EINVAL : dispatch(domain, vcpu, number, callArgs);
+    if (result === resumed) return resumed;
+    if (isAgain(result)) {
+      for (const [n, value] of result.again.entries()) {
+        if (width === 8) view.setBigUint64(n * 8, BigInt.asUintN(64, value), true);
+        else view.setUint32(n * 4, u32(value), true);
+      }
+      return copy.writeStruct(vcpu.id, at, entry) ? { again: [at, BigInt(wanted - index)] } : -errno.EFAULT;
+    }
+    const { offset } = layout.fields.result;
+    if (!copy.writeNumber(vcpu.id, at + BigInt(offset), width, BigInt(result))) return -errno.EFAULT;
+  }
+  return 0;
+}

@@ -1,0 +1,19 @@
+/**
+ * Processors under Xen: started by vcpu_op, told by event channels; turns and the end of the machine are the layer beneath's.
+ */
+import type { SmpOps } from "@paravane/paravirt-ops";
+
+/** The smp group, over that of the layer beneath. */
+export function smpOps(under: SmpOps): SmpOps {
+  return {
+    startupHook: under.startupHook,
+    vcpuUp: under.vcpuUp,
+    vcpuDown: under.vcpuDown,
+    sendIpi: under.sendIpi,
+    wait: under.wait,
+    kick: under.kick,
+    vcpuIsPreempted: under.vcpuIsPreempted,
+    yield: under.yield,
+    shutdown: under.shutdown,
+  };
+}

@@ -1,0 +1,87 @@
+/**
+ * Where translation starts on one vCPU. A 64-bit guest has two top-level tables, one for its kernel and one for its user; a 32-bit guest's
+ * top level hangs in slot 0 of a table of the hypervisor's own.
+ */
+import type { HypervisorHandle, Mfn } from "@paravane/paravirt-ops";
+import { errno } from "../abi/errno.js";
+import type { DirectPaging } from "../mmu/direct-paging.js";
+
+const DIRECTORY = 7n;
+
+/** The address space of one vCPU. */
+export class AddressSpace {
+  #kernel: Mfn | undefined;
+  #user: Mfn | undefined;
+  /** What is cached of the user's table may be of an earlier life of it. */
+  #userStale = false;
+  /** 32 bit: the table above the guest's top level. */
+  readonly #above: Mfn | undefined;
+
+  constructor(
+    private readonly vcpu: number,
+    private readonly hypervisor: HypervisorHandle,
+    private readonly paging: DirectPaging,
+  ) {
+    this.#above = paging.bits === 32 ? hypervisor.frames.allocate(1) : undefined;
+  }
+
+  /** The guest kernel's top level. */
+  get root(): Mfn | undefined {
+    return this.#kernel;
+  }
+
+  /** It has a table for user mode. */
+  get hasUser(): boolean {
+    return this.#user !== undefined;
+  }
+
+  /** Physical address at which the processor starts. */
+  get startAddress(): bigint {
+    return BigInt(this.#above ?? this.#kernel ?? 0) << 12n;
+  }
+
+  /** MMUEXT_NEW_BASEPTR, or the first one, when nothing runs yet. 0, or a negative error with nothing changed. */
+  setKernel(root: Mfn, running: boolean): number {
+    const error = this.paging.frames.get(root, this.paging.rootType);
+    if (error !== 0) return error;
+    const before = this.#kernel;
+    this.#kernel = root;
+    if (this.#above !== undefined) {
+      const bytes = this.hypervisor.frames.bytes(this.#above);
+      new DataView(bytes.buffer, bytes.byteOffset).setBigUint64(0, (BigInt(root) << 12n) | DIRECTORY, true);
+    }
+    if (running) this.#load(this.startAddress);
+    if (before !== undefined) this.paging.frames.put(before);
+    return 0;
+  }
+
+  /** MMUEXT_NEW_USER_BASEPTR; undefined: there is none. The guest is in its kernel, so nothing is loaded. */
+  setUser(root: Mfn | undefined): number {
+    if (this.paging.bits === 32) return -errno.ENOSYS;
+    if (root !== undefined) {
+      const error = this.paging.frames.get(root, this.paging.rootType);
+      if (error !== 0) return error;
+    }
+    const before = this.#user;
+    this.#user = root;
+    this.#userStale = true;
+    if (before !== undefined) this.paging.frames.put(before);
+    return 0;
+  }
+
+  /** To the user's table. There must be one. */
+  enterUser(): void {
+    if (this.#userStale) this.#load(BigInt(this.#user!) << 12n);
+    else this.hypervisor.switchRoot(this.vcpu, this.#user!);
+    this.#userStale = false;
+  }
+
+  /** Back to the kernel's table. */
+  enterKernel(): void {
+    this.hypervisor.switchRoot(this.vcpu, this.#kernel!);
+  }
+
+  #load(root: bigint): void {
+    this.hypervisor.execute(this.vcpu, { instruction: "mov-to-cr", index: 3, operand: root });
+  }
+}

@@ -1,0 +1,238 @@
+/**
+ * Ways into the guest's kernel: traps, callbacks and the frames on its stack (Xen's create_bounce_frame), and the way back by the iret call.
+ * Each entry is an answer to delivery, or is put into the registers when an instruction led to it.
+ */
+import type { HypervisorHandle, ResumeAt, SegmentCache } from "@paravane/paravirt-ops";
+import { iret_context, VGCF_in_syscall } from "../abi/arch-x86.js";
+import { StructView } from "../abi/struct.js";
+import { kernelSegments, userSegments } from "../domain/boot-vcpu.js";
+import type { GuestCopy } from "../domain/guest-copy.js";
+import type { Callback, VirtualCpu } from "./virtual-cpu.js";
+
+const TF = 0x100n;
+const IF = 0x200n;
+const DF = 0x400n;
+const IOPL = 0x3000n;
+const NT = 0x4000n;
+const RF = 0x1_0000n;
+const VM = 0x2_0000n;
+const AC = 0x4_0000n;
+/** What no handler starts with. */
+const ENTRY_CLEARS = TF | NT | RF | VM | AC;
+const STACK_ALIGNMENT = 15n;
+
+/** Levels by which the core tells a guest's kernel from its user. */
+export const KERNEL_LEVEL = 1;
+export const USER_LEVEL = 3;
+
+/** The domain cannot go on. */
+export interface Crash {
+  readonly crash: string;
+}
+
+/** What an entry pushes and where it leads. */
+export interface Entry {
+  readonly target: Callback;
+  readonly errorCode?: number;
+  /** Where the frame says that the guest was; RIP when absent. */
+  readonly rip?: bigint;
+  /** SYSCALL: the direction flag is cleared too. */
+  readonly clearsDirection?: boolean;
+  /** Selectors that a failsafe frame carries: DS, ES, FS, GS. */
+  readonly selectors?: readonly number[];
+}
+
+/** Entries into one domain's kernel. */
+export class KernelEntry {
+  constructor(
+    private readonly hypervisor: HypervisorHandle,
+    private readonly copy: GuestCopy,
+    /** Virtual I/O privilege shows in pushed flags. */
+    private readonly showsIopl: () => boolean,
+  ) {}
+
+  /** Pushes the frame; the guest goes on at the target. */
+  enter(vcpu: VirtualCpu, entry: Entry): ResumeAt | Crash {
+    const { registers } = vcpu;
+    const rip = entry.rip ?? registers.get("rip");
+    if (entry.target.address === 0n) return { crash: `no handler for what happened at 0x${rip.toString(16)}` };
+    const fromKernel = vcpu.inKernel;
+    const code = registers.segment("cs").selector;
+    const stack = registers.segment("ss").selector;
+    const oldStack = registers.get("rsp");
+    const flags = this.#shownFlags(vcpu);
+    const rflags = registers.get("rflags") & ~(ENTRY_CLEARS | (entry.clearsDirection === true ? DF : 0n) | IOPL);
+    if (vcpu.bits === 64 && !fromKernel) this.toKernel(vcpu);
+    const mask = vcpu.info.mask;
+    const words =
+      vcpu.bits === 64
+        ? this.#frame64(vcpu, entry, { rip, code: fromKernel ? code & ~3 : code, mask, flags, stackPointer: oldStack, stack })
+        : this.#frame32(entry, fromKernel, { rip, code, mask, flags, stackPointer: oldStack, stack });
+    const base = fromKernel ? oldStack : vcpu.kernelStack.pointer;
+    const rsp = this.#push(vcpu, base, words);
+    if (rsp === undefined) return { crash: `the kernel's stack at 0x${base.toString(16)} cannot take a frame` };
+    if (entry.target.masksEvents) vcpu.info.mask = 1;
+    const segments = this.#segments(vcpu, entry.target, fromKernel);
+    if (segments === undefined) return { crash: `the kernel's selector 0x${entry.target.selector.toString(16)} is no code` };
+    return { rip: entry.target.address, rsp, rflags: rflags | IF, ...segments };
+  }
+
+  /** Puts an entry into the registers, for an instruction that led to it. */
+  apply(vcpu: VirtualCpu, { rip, rsp, rflags, code, stack }: ResumeAt): void {
+    const { registers } = vcpu;
+    if (code !== undefined) registers.setSegment("cs", code);
+    if (stack !== undefined) registers.setSegment("ss", stack);
+    registers.set("rip", rip);
+    registers.set("rsp", rsp);
+    registers.set("rflags", rflags);
+  }
+
+  /** 64 bit: from user to kernel, before anything is pushed. */
+  toKernel(vcpu: VirtualCpu): void {
+    vcpu.kernelMode = true;
+    vcpu.space.enterKernel();
+    vcpu.swapGs();
+    this.hypervisor.setVirtualLevel(vcpu.id, KERNEL_LEVEL);
+  }
+
+  /** The iret call: undefined when the guest goes on where its frame says; a crash; or "segments", for the failsafe callback. */
+  iret(vcpu: VirtualCpu): Crash | "segments" | undefined {
+    return vcpu.bits === 64 ? this.#iret64(vcpu) : this.#iret32(vcpu);
+  }
+
+  #iret64(vcpu: VirtualCpu): Crash | "segments" | undefined {
+    const { registers } = vcpu;
+    const frame = this.copy.readStruct(vcpu.id, registers.get("rsp"), iret_context);
+    if (frame === undefined) return { crash: "the frame of an iret call cannot be read" };
+    const toUser = (frame.get("cs") & 3) === 3;
+    if (toUser && !vcpu.space.hasUser) return { crash: "a return to user mode without a page table for it" };
+    const segments = this.#returnSegments(vcpu, (frame.get("cs") & 0xffff) | 3, (frame.get("ss") & 0xffff) | 3);
+    const rflags = frame.wide("rflags");
+    if (segments === undefined) return "segments";
+    registers.setSegment("cs", segments.code);
+    if (segments.stack !== undefined) registers.setSegment("ss", segments.stack);
+    registers.set("rip", frame.wide("rip"));
+    registers.set("rsp", frame.wide("rsp"));
+    this.#returnFlags(vcpu, rflags);
+    registers.set("rax", frame.wide("rax"));
+    const bySysret = (frame.get("flags") & VGCF_in_syscall) !== 0;
+    registers.set("r11", bySysret ? rflags : frame.wide("r11"));
+    registers.set("rcx", bySysret ? frame.wide("rip") : frame.wide("rcx"));
+    if (!toUser) return undefined;
+    vcpu.kernelMode = false;
+    vcpu.swapGs();
+    vcpu.space.enterUser();
+    this.hypervisor.setVirtualLevel(vcpu.id, USER_LEVEL);
+    return undefined;
+  }
+
+  #iret32(vcpu: VirtualCpu): Crash | "segments" | undefined {
+    const { registers } = vcpu;
+    const stack = registers.get("rsp") & 0xffff_ffffn;
+    const short = this.copy.read(vcpu.id, stack, 16);
+    if (short === undefined) return { crash: "the frame of an iret call cannot be read" };
+    const level = short[8]! & 3;
+    if (level === 0) return { crash: "a return to ring 0" };
+    const bytes = level === 1 ? new Uint8Array(24) : this.copy.read(vcpu.id, stack, 24);
+    if (bytes === undefined) return { crash: "the frame of an iret call cannot be read" };
+    if (level === 1) bytes.set(short);
+    const frame = new StructView(iret_context[32], bytes);
+    const segments = this.#returnSegments(vcpu, frame.get("cs") & 0xffff, level === 1 ? undefined : frame.get("ss") & 0xffff);
+    if (segments === undefined) return "segments";
+    registers.setSegment("cs", segments.code);
+    if (segments.stack !== undefined) registers.setSegment("ss", segments.stack);
+    registers.set("rip", frame.wide("rip"));
+    registers.set("rsp", level === 1 ? stack + 16n : frame.wide("rsp"));
+    registers.set("rax", frame.wide("rax"));
+    this.#returnFlags(vcpu, frame.wide("rflags"));
+    return undefined;
+  }
+
+  #returnFlags(vcpu: VirtualCpu, rflags: bigint): void {
+    if (this.showsIopl()) vcpu.iopl = Number((rflags & IOPL) >> 12n);
+    vcpu.registers.set("rflags", (rflags & ~(VM | IOPL)) | IF);
+    vcpu.info.mask = (rflags & IF) === 0n ? 1 : 0;
+  }
+
+  /** Segments of a frame that is returned to: flat ones are known, others are read from the guest's tables. */
+  #returnSegments(vcpu: VirtualCpu, code: number, stack: number | undefined): { code: SegmentCache; stack?: SegmentCache } | undefined {
+    const flatCode = [userSegments.code64, userSegments.code32].find(({ selector }) => vcpu.bits === 64 && selector === code);
+    const codeSegment = flatCode ?? vcpu.tables.segment(code);
+    if (codeSegment === undefined || (codeSegment.access & 8) === 0 || levelOf(codeSegment) !== (code & 3)) return undefined;
+    if (stack === undefined) return { code: codeSegment };
+    const stackSegment = vcpu.bits === 64 && stack === userSegments.stack.selector ? userSegments.stack : vcpu.tables.segment(stack);
+    if (stackSegment === undefined || (stackSegment.access & 0xa) !== 2 || levelOf(stackSegment) !== (code & 3)) return undefined;
+    return { code: codeSegment, stack: stackSegment };
+  }
+
+  /** Segments that a handler starts with. 32-bit handlers name theirs; the stack changes only on the way in from user code. */
+  #segments(vcpu: VirtualCpu, target: Callback, fromKernel: boolean): { code: SegmentCache; stack?: SegmentCache } | undefined {
+    if (vcpu.bits === 64) return kernelSegments[64];
+    const selector = target.selector | ((target.selector & 3) === 0 ? 1 : 0);
+    const code = selector === kernelSegments[32].code.selector ? kernelSegments[32].code : vcpu.tables.segment(selector);
+    if (code === undefined || (code.access & 8) === 0 || levelOf(code) !== (selector & 3) || levelOf(code) === 0) return undefined;
+    if (fromKernel) return { code };
+    const { selector: stackSelector } = vcpu.kernelStack;
+    const stack = stackSelector === kernelSegments[32].stack.selector ? kernelSegments[32].stack : vcpu.tables.segment(stackSelector);
+    return stack === undefined ? undefined : { code, stack };
+  }
+
+  /** Flags as a frame shows them: the interrupt flag is the events' mask. */
+  #shownFlags(vcpu: VirtualCpu): bigint {
+    const real = vcpu.registers.get("rflags") & ~(IF | IOPL);
+    return real | (vcpu.info.mask === 0 ? IF : 0n) | (this.showsIopl() ? BigInt(vcpu.iopl) << 12n : 0n);
+  }
+
+  #frame64(vcpu: VirtualCpu, entry: Entry, at: FrameContent): bigint[] {
+    const { registers } = vcpu;
+    return [
+      registers.get("rcx"),
+      registers.get("r11"),
+      ...(entry.selectors?.map((selector) => BigInt(selector)) ?? []),
+      ...(entry.errorCode === undefined ? [] : [BigInt(entry.errorCode >>> 0)]),
+      at.rip,
+      BigInt(at.code) | (BigInt(at.mask) << 32n),
+      at.flags,
+      at.stackPointer,
+      BigInt(at.stack),
+    ];
+  }
+
+  #frame32(entry: Entry, fromKernel: boolean, at: FrameContent): bigint[] {
+    return [
+      ...(entry.selectors?.map((selector) => BigInt(selector)) ?? []),
+      ...(entry.errorCode === undefined ? [] : [BigInt(entry.errorCode >>> 0)]),
+      at.rip,
+      BigInt(at.code) | (BigInt(at.mask) << 16n),
+      at.flags,
+      ...(fromKernel ? [] : [at.stackPointer, BigInt(at.stack)]),
+    ];
+  }
+
+  /** The new stack pointer, or undefined when the stack is not there. */
+  #push(vcpu: VirtualCpu, base: bigint, words: readonly bigint[]): bigint | undefined {
+    const bytes = vcpu.bits / 8;
+    const top = vcpu.bits === 64 ? base & ~STACK_ALIGNMENT : base & 0xffff_ffffn;
+    const pointer = BigInt.asUintN(vcpu.bits, top - BigInt(words.length * bytes));
+    const frame = new DataView(new ArrayBuffer(words.length * bytes));
+    for (const [index, word] of words.entries()) {
+      if (bytes === 8) frame.setBigUint64(index * 8, word, true);
+      else frame.setUint32(index * 4, Number(word & 0xffff_ffffn), true);
+    }
+    return this.copy.write(vcpu.id, pointer, new Uint8Array(frame.buffer)) ? pointer : undefined;
+  }
+}
+
+interface FrameContent {
+  readonly rip: bigint;
+  readonly code: number;
+  readonly mask: number;
+  readonly flags: bigint;
+  readonly stackPointer: bigint;
+  readonly stack: number;
+}
+
+/** Descriptor privilege level of a segment. */
+function levelOf({ access }: SegmentCache): number {
+  return (access >>> 5) & 3;
+}

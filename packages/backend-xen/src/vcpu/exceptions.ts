@@ -1,0 +1,81 @@
+/** What wants to enter the guest: exceptions go to its trap table, events to its callback, and the machine's interrupts nowhere. */
+import type { DeliveryAnswer, DeliveryEvent } from "@paravane/paravirt-ops";
+import type { Domain } from "../domain/domain.js";
+import { frameOf, PRESENT } from "../mmu/entry.js";
+import { setTaskSwitched } from "../hypercalls/vcpu-state.js";
+import type { VirtualCpu } from "./virtual-cpu.js";
+
+const DEVICE_NOT_AVAILABLE = 7;
+const DOUBLE_FAULT = 8;
+const PAGE_FAULT = 14;
+const NMI = 2;
+/** Of a #PF: the access was the user's. */
+const USER_ACCESS = 4;
+const NOWHERE = { selector: 0, address: 0n, masksEvents: false } as const;
+
+/** Deliveries into one domain. */
+export class Deliveries {
+  constructor(private readonly domain: Domain) {}
+
+  /** DeliveryHandler */
+  handle(id: number, event: DeliveryEvent): DeliveryAnswer {
+    const { domain } = this;
+    const vcpu = domain.vcpus[id]!;
+    const { taps, clock } = domain.environment;
+    taps.delivery?.(clock.nowNs(), id, event);
+    const answer = this.#answer(vcpu, event);
+    if (typeof answer === "object" && "crash" in answer) {
+      domain.crash(vcpu, answer.crash);
+      return "handled";
+    }
+    return answer;
+  }
+
+  #answer(vcpu: VirtualCpu, event: DeliveryEvent): DeliveryAnswer {
+    switch (event.kind) {
+      case "event":
+        return this.#event(vcpu);
+      case "nmi":
+        return this.domain.entry.enter(vcpu, { target: vcpu.callbacks.nmi ?? vcpu.traps.get(NMI) ?? NOWHERE });
+      // The machine's devices are not this guest's.
+      case "interrupt":
+        return "handled";
+      default:
+        return this.#exception(vcpu, event);
+    }
+  }
+
+  #event(vcpu: VirtualCpu): DeliveryAnswer {
+    this.domain.hypervisor.setPending(vcpu.id, false);
+    const { event } = vcpu.callbacks;
+    if (!vcpu.info.pending || vcpu.info.mask !== 0 || event === undefined) return "handled";
+    return this.domain.entry.enter(vcpu, { target: event });
+  }
+
+  #exception(vcpu: VirtualCpu, { vector = 0, errorCode, address }: DeliveryEvent): DeliveryAnswer {
+    if (vector === DOUBLE_FAULT) return { crash: "double fault" };
+    if (vector === DEVICE_NOT_AVAILABLE && vcpu.taskSwitched) {
+      vcpu.taskSwitched = false;
+      setTaskSwitched(this.domain, vcpu, false);
+    }
+    let code = errorCode;
+    if (vector === PAGE_FAULT && address !== undefined) {
+      if (vcpu.tables.isLdtAddress(address) && vcpu.tables.takeLdtPage(address, (linear) => this.#frameAt(vcpu, linear))) return "handled";
+      vcpu.info.setCr2(this.domain.bits, address);
+      if (vcpu.inKernel) code = (code ?? 0) & ~USER_ACCESS;
+    }
+    const target = vcpu.traps.get(vector);
+    if (target === undefined)
+      return { crash: `exception ${vector}${code === undefined ? "" : `, error code 0x${code.toString(16)}`}, without a handler` };
+    return this.domain.entry.enter(vcpu, { target, ...(code === undefined ? {} : { errorCode: code }) });
+  }
+
+  /** The frame that the guest's kernel maps at a linear address. */
+  #frameAt(vcpu: VirtualCpu, address: bigint): number | undefined {
+    const { paging } = this.domain;
+    const slot = vcpu.space.root === undefined ? undefined : paging.leafSlot(vcpu.space.root, address);
+    if (slot === undefined) return undefined;
+    const [low, high] = paging.readEntry(slot.table, slot.index);
+    return (low & PRESENT) === 0 ? undefined : frameOf(low, high);
+  }
+}

@@ -1,0 +1,323 @@
+/**
+ * Instructions of a PV guest that come to the hypervisor: calls, software interrupts, SYSCALL of user code, and the privileged ones that a
+ * kernel at CPL 1 or 3 may use all the same, emulated as the manual has them. Everything else raises what the processor raises.
+ */
+import {
+  type GeneralRegister,
+  type GuestFault,
+  generalProtection,
+  type InterceptableInstruction,
+  type InterceptAnswer,
+  type InterceptedInstruction,
+  isGuestFault,
+  type ParavirtOps,
+  undefinedOpcode,
+} from "@paravane/paravirt-ops";
+import { FORCED_EMULATION_PREFIX, selectors } from "../abi/arch-x86.js";
+import { HYPERCALL_VECTOR } from "../abi/hypercalls.js";
+import { vmAssists } from "../abi/xen.js";
+import { BOOT_CR0, BOOT_CR4 } from "../domain/boot-vcpu.js";
+import type { Domain } from "../domain/domain.js";
+import { frameNumber } from "../hypercalls/call.js";
+import { callFromRegisters } from "../hypercalls/table.js";
+import { setTaskSwitched } from "../hypercalls/vcpu-state.js";
+import { pvCpuid } from "./cpuid.js";
+import type { Entry } from "./entry.js";
+import { readModelRegister, writeModelRegister } from "./model-registers.js";
+import { Ports } from "./ports.js";
+import type { VirtualCpu } from "./virtual-cpu.js";
+
+const BREAKPOINT = 3;
+const OVERFLOW = 4;
+const GENERAL_PROTECTION = 13;
+const CPUID_INSTRUCTION = [0x0f, 0xa2];
+const CR0_TS = 1n << 3n;
+/** TSD, DE, FSGSBASE, OSXSAVE. */
+const CR4_GUEST = (1n << 2n) | (1n << 3n) | (1n << 16n) | (1n << 18n);
+const GENERAL: readonly GeneralRegister[] = [
+  "rax",
+  "rcx",
+  "rdx",
+  "rbx",
+  "rsp",
+  "rbp",
+  "rsi",
+  "rdi",
+  "r8",
+  "r9",
+  "r10",
+  "r11",
+  "r12",
+  "r13",
+  "r14",
+  "r15",
+];
+
+/** What comes to the hypervisor from kernel and user alike. */
+const FROM_ALL: readonly InterceptableInstruction[] = [
+  "syscall",
+  "sysenter",
+  "int",
+  "int3",
+  "into",
+  "ud2",
+  "cpuid",
+  "in",
+  "out",
+  "cli",
+  "sti",
+];
+/** And what a kernel may use beyond its real privilege. */
+const FROM_KERNEL: readonly InterceptableInstruction[] = [
+  "mov-from-cr",
+  "mov-to-cr",
+  "clts",
+  "mov-from-dr",
+  "mov-to-dr",
+  "rdmsr",
+  "wrmsr",
+  "wbinvd",
+  "xsetbv",
+];
+const ALL_EXCEPTIONS = Array.from({ length: 32 }, (_, vector) => vector);
+
+/** Intercept sets of a guest's kernel and of its user code. */
+export const interceptSets = {
+  kernel: { instructions: [...FROM_ALL, ...FROM_KERNEL], exceptions: ALL_EXCEPTIONS, interrupts: true },
+  user: { instructions: FROM_ALL, exceptions: ALL_EXCEPTIONS, interrupts: true },
+} as const;
+
+/** The instructions of one domain. */
+export class Instructions {
+  readonly #ports: Ports;
+
+  constructor(
+    private readonly domain: Domain,
+    private readonly under: ParavirtOps,
+  ) {
+    this.#ports = new Ports(domain, under);
+  }
+
+  /** InterceptHandler */
+  handle(id: number, intercepted: InterceptedInstruction): InterceptAnswer {
+    const { domain } = this;
+    const vcpu = domain.vcpus[id]!;
+    const { taps, clock } = domain.environment;
+    taps.intercept?.(clock.nowNs(), id, intercepted);
+    const answer = this.#answer(vcpu, intercepted);
+    domain.recheckEvents(vcpu);
+    return answer;
+  }
+
+  #answer(vcpu: VirtualCpu, i: InterceptedInstruction): InterceptAnswer {
+    switch (i.instruction) {
+      case "syscall":
+        return this.#syscall(vcpu, i.length);
+      case "sysenter":
+        return this.#sysenter(vcpu);
+      case "int":
+        return this.#softwareInterrupt(vcpu, i.index ?? 0, i.length);
+      case "int3":
+        return this.#inject(vcpu, BREAKPOINT, vcpu.registers.get("rip") + BigInt(i.length));
+      case "into":
+        return this.#inject(vcpu, OVERFLOW, vcpu.registers.get("rip") + BigInt(i.length));
+      case "ud2":
+        return this.#forcedEmulation(vcpu);
+      case "cpuid":
+        this.#cpuid(vcpu);
+        return "next";
+      case "cli":
+      case "sti":
+        return this.#ports.hasPrivilege(vcpu) ? "next" : generalProtection;
+      case "in":
+      case "out":
+        return this.#port(vcpu, i);
+      default:
+        return vcpu.inKernel ? this.#privileged(vcpu, i) : generalProtection;
+    }
+  }
+
+  /** Into the kernel, by the registers. */
+  #enter(vcpu: VirtualCpu, entry: Entry): InterceptAnswer {
+    const entered = this.domain.entry.enter(vcpu, entry);
+    if ("crash" in entered) this.domain.crash(vcpu, entered.crash);
+    else this.domain.entry.apply(vcpu, entered);
+    return "resume";
+  }
+
+  #inject(vcpu: VirtualCpu, vector: number, rip: bigint): InterceptAnswer {
+    return this.#enter(vcpu, { target: vcpu.traps.get(vector) ?? { selector: 0, address: 0n, masksEvents: false }, rip });
+  }
+
+  #syscall(vcpu: VirtualCpu, length: number): InterceptAnswer {
+    const { registers } = vcpu;
+    if (vcpu.inKernel && this.domain.bits === 64) return callFromRegisters(this.domain, vcpu);
+    const wide = this.domain.bits === 64 && (registers.segment("cs").access & 0x2000) !== 0;
+    const callback = wide ? vcpu.callbacks.syscall : vcpu.callbacks.syscall32;
+    if (callback === undefined || callback.address === 0n) return undefinedOpcode;
+    const rip = registers.get("rip") + BigInt(length);
+    registers.set("rcx", rip);
+    registers.set("r11", registers.get("rflags"));
+    this.#showUserCode(vcpu, wide);
+    return this.#enter(vcpu, { target: callback, rip, clearsDirection: true });
+  }
+
+  /** SYSCALL does not keep selectors: the frame shows the flat ones. */
+  #showUserCode(vcpu: VirtualCpu, wide: boolean): void {
+    if (this.domain.bits === 32) return;
+    const { registers } = vcpu;
+    registers.setSegment("cs", { ...registers.segment("cs"), selector: wide ? selectors[64].userCode64 : selectors[64].userCode32 });
+    registers.setSegment("ss", { ...registers.segment("ss"), selector: selectors[64].userData });
+  }
+
+  #sysenter(vcpu: VirtualCpu): InterceptAnswer {
+    const callback = vcpu.callbacks.sysenter;
+    if (vcpu.inKernel || callback === undefined || callback.address === 0n) return generalProtection;
+    const { registers } = vcpu;
+    registers.set("rsp", 0n);
+    registers.setSegment("cs", { ...registers.segment("cs"), selector: 3 });
+    registers.setSegment("ss", { ...registers.segment("ss"), selector: selectors[64].userData });
+    return this.#enter(vcpu, { target: callback, rip: 0n });
+  }
+
+  #softwareInterrupt(vcpu: VirtualCpu, vector: number, length: number): InterceptAnswer {
+    const { bits } = this.domain;
+    if (vector === HYPERCALL_VECTOR && bits === 32) {
+      return vcpu.inKernel ? callFromRegisters(this.domain, vcpu) : { fault: GENERAL_PROTECTION, errorCode: (vector << 3) | 2 };
+    }
+    const trap = vcpu.traps.get(vector);
+    const kernelLevel = this.domain.assists.has(vmAssists.architectural_iopl) ? 0 : 1;
+    const level = vcpu.inKernel ? kernelLevel : 3;
+    // Xen's own gate for 0x80 is open to all; others are as open as the guest says.
+    if (trap === undefined || (vector !== 0x80 && trap.level < level)) return { fault: GENERAL_PROTECTION, errorCode: (vector << 3) | 2 };
+    return this.#enter(vcpu, { target: trap, rip: vcpu.registers.get("rip") + BigInt(length) });
+  }
+
+  /** ud2; "xen"; cpuid. */
+  #forcedEmulation(vcpu: VirtualCpu): InterceptAnswer {
+    const rip = vcpu.registers.get("rip");
+    const wanted = [...FORCED_EMULATION_PREFIX, ...CPUID_INSTRUCTION];
+    const code = this.domain.copy.read(vcpu.id, rip, wanted.length);
+    if (code === undefined || !wanted.every((byte, index) => code[index] === byte)) return undefinedOpcode;
+    this.#cpuid(vcpu);
+    vcpu.registers.set("rip", rip + BigInt(wanted.length));
+    return "resume";
+  }
+
+  #cpuid(vcpu: VirtualCpu): void {
+    const { registers } = vcpu;
+    const { environment } = this.domain;
+    const { eax, ebx, ecx, edx } = pvCpuid(Number(registers.get("rax") & 0xffff_ffffn), Number(registers.get("rcx") & 0xffff_ffffn), {
+      cr4: vcpu.cr4,
+      tscKhz: Math.round(environment.time.clocksource.hz / 1000),
+      machine: (leaf, subleaf) => environment.cpuid(leaf, subleaf),
+    });
+    registers.set("rax", BigInt(eax >>> 0));
+    registers.set("rbx", BigInt(ebx >>> 0));
+    registers.set("rcx", BigInt(ecx >>> 0));
+    registers.set("rdx", BigInt(edx >>> 0));
+  }
+
+  #port(vcpu: VirtualCpu, { instruction, port = 0, size = 1, operand = 0n }: InterceptedInstruction): InterceptAnswer {
+    if (instruction === "out") return this.#ports.write(vcpu, port, size, Number(operand)) ?? "next";
+    const value = this.#ports.read(vcpu, port, size);
+    if (isGuestFault(value)) return value;
+    const kept = size === 4 ? 0n : vcpu.registers.get("rax") & ~((1n << BigInt(8 * size)) - 1n);
+    vcpu.registers.set("rax", kept | BigInt(value >>> 0));
+    return "next";
+  }
+
+  #privileged(vcpu: VirtualCpu, i: InterceptedInstruction): InterceptAnswer {
+    switch (i.instruction) {
+      case "mov-from-cr":
+        return this.#result(vcpu, i, this.#readControl(vcpu, i.control));
+      case "mov-to-cr":
+        return this.#writeControl(vcpu, i.control, i.operand ?? 0n);
+      case "clts":
+        vcpu.taskSwitched = false;
+        setTaskSwitched(this.domain, vcpu, false);
+        return "next";
+      case "mov-from-dr":
+        return this.#result(vcpu, i, this.domain.hypervisor.execute(vcpu.id, { instruction: "mov-from-dr", index: i.index ?? 0 }));
+      case "mov-to-dr":
+        return this.#fault(
+          this.domain.hypervisor.execute(vcpu.id, { instruction: "mov-to-dr", index: i.index ?? 0, operand: i.operand ?? 0n }),
+        );
+      case "rdmsr":
+        return this.#readMsr(vcpu, i.index ?? 0);
+      case "wrmsr":
+        return writeModelRegister(this.domain, vcpu, i.index ?? 0, i.operand ?? 0n) ? "next" : generalProtection;
+      case "xsetbv":
+        return this.#fault(
+          this.domain.hypervisor.execute(vcpu.id, { instruction: "xsetbv", index: i.index ?? 0, operand: i.operand ?? 0n }),
+        );
+      case "wbinvd":
+        this.under.cpu.wbinvd.run(vcpu.core);
+        return "next";
+      default:
+        return generalProtection;
+    }
+  }
+
+  #fault(answer: bigint | undefined | GuestFault): InterceptAnswer {
+    return isGuestFault(answer) ? answer : "next";
+  }
+
+  #result(vcpu: VirtualCpu, { destination = 0 }: InterceptedInstruction, value: bigint | undefined | GuestFault): InterceptAnswer {
+    if (isGuestFault(value)) return value;
+    if (value === undefined) return generalProtection;
+    vcpu.registers.set(GENERAL[destination & 15]!, value);
+    return "next";
+  }
+
+  #readControl(vcpu: VirtualCpu, control: InterceptedInstruction["control"]): bigint | undefined {
+    switch (control) {
+      case "cr0":
+        return vcpu.taskSwitched ? BOOT_CR0 | CR0_TS : BOOT_CR0;
+      case "cr2":
+        return vcpu.info.cr2(this.domain.bits);
+      case "cr3": {
+        const root = vcpu.space.root ?? 0;
+        return this.domain.bits === 64 ? BigInt(root) << 12n : BigInt(((root << 12) | (root >>> 20)) >>> 0);
+      }
+      case "cr4":
+        return BOOT_CR4 | vcpu.cr4;
+      default:
+        return undefined;
+    }
+  }
+
+  #writeControl(vcpu: VirtualCpu, control: InterceptedInstruction["control"], value: bigint): InterceptAnswer {
+    const { domain } = this;
+    switch (control) {
+      case "cr0":
+        if (((value ^ BOOT_CR0) & ~CR0_TS) !== 0n) return generalProtection;
+        vcpu.taskSwitched = (value & CR0_TS) !== 0n;
+        setTaskSwitched(domain, vcpu, vcpu.taskSwitched);
+        return "next";
+      case "cr2":
+        vcpu.info.setCr2(domain.bits, value);
+        return "next";
+      case "cr3": {
+        const frame = domain.bits === 64 ? value >> 12n : (value >> 12n) | ((value & 0xfffn) << 20n);
+        return vcpu.space.setKernel(frameNumber(frame), true) === 0 ? "next" : generalProtection;
+      }
+      case "cr4": {
+        vcpu.cr4 = value & CR4_GUEST;
+        return this.#fault(domain.hypervisor.execute(vcpu.id, { instruction: "mov-to-cr", index: 4, operand: BOOT_CR4 | vcpu.cr4 }));
+      }
+      default:
+        return undefinedOpcode;
+    }
+  }
+
+  #readMsr(vcpu: VirtualCpu, index: number): InterceptAnswer {
+    let value = readModelRegister(vcpu, index);
+    // A kernel without a #GP handler yet could not be told in any other way.
+    if (value === undefined && (vcpu.traps.get(GENERAL_PROTECTION)?.address ?? 0n) === 0n) value = 0n;
+    if (value === undefined) return generalProtection;
+    vcpu.registers.set("rax", value & 0xffff_ffffn);
+    vcpu.registers.set("rdx", (value >> 32n) & 0xffff_ffffn);
+    return "next";
+  }
+}
