@@ -3,8 +3,8 @@
 // pool is full everything is forgotten at once. Nothing here knows about linear addresses or address spaces.
 import {
   BLOCK_CROSSING, BLOCK_HASH_ENTRIES, BLOCK_HASH_PTR, BLOCK_STALE, BLOCK_TRANSLATED, CODE_BLOCKS_PTR, CODE_END_PTR, CODE_FLUSHES_PTR, CODE_MAP_PTR,
-  CODE_NEXT_PTR, CODE_POOL_PTR, CODE_STALE_PTR, CROSSING_BYTES, FRAME_CODE, FRAME_INFO_PTR, HEADER_SPECIAL, H_BYTES, H_COUNT, H_HOST, H_MODE,
-  H_NEXT, H_PAGE_NEXT, H_STATE, PAGE_BLOCKS_PTR, RAM_BASE_PTR, RAM_SIZE_PTR,
+  CODE_NEXT_PTR, CODE_POOL_PTR, CODE_STALE_PTR, CROSSING_BYTES, FRAMES_END_PTR, FRAME_CODE, FRAME_INFO_PTR, HEADER_SPECIAL, H_BYTES, H_COUNT, H_HOST, H_MODE,
+  H_NEXT, H_PAGE_NEXT, H_STATE, PAGE_BLOCKS_PTR, RAM_BASE_PTR,
 } from "../src/layout";
 import { hostDropped } from "./imports";
 import { granulesOf } from "./memory/physical";
@@ -46,7 +46,7 @@ export function codeReserve(bytes: u32): u32 {
 
 /** Forgets all blocks. */
 export function codeFlush(): void {
-  const frames = load<u32>(RAM_SIZE_PTR) >>> 12;
+  const frames = load<u32>(FRAMES_END_PTR) >>> 12;
   const info = load<u32>(FRAME_INFO_PTR);
   memory.fill(load<u32>(BLOCK_HASH_PTR), 0, BLOCK_HASH_ENTRIES * 4);
   memory.fill(load<u32>(PAGE_BLOCKS_PTR), 0, frames * 4);

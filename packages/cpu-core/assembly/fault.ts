@@ -1,6 +1,6 @@
 // Raising exceptions. A slow path records the fault and returns; whoever called it tests `faulted` and abandons the instruction.
 // Delivery happens once, in system/exceptions, with RIP at the faulting instruction.
-import { CR2, FAULT, FAULT_ERROR, FAULT_HAS_ERROR } from "../src/layout";
+import { FAULT, FAULT_ADDRESS, FAULT_ERROR, FAULT_HAS_ERROR, FAULT_INTERCEPT, INTERCEPT_UOP } from "../src/layout";
 
 export const DE: i32 = 0;
 export const DB: i32 = 1;
@@ -32,10 +32,16 @@ export function raiseError(cpu: usize, vector: i32, error: u32): void {
   store<u32>(cpu, error, FAULT_ERROR);
 }
 
-/** #PF at `linear` with error code bits P, W, U, RSVD, I (SDM Vol. 3A Figure 4-12). */
+/** #PF at `linear` with error code bits P, W, U, RSVD, I (SDM Vol. 3A Figure 4-12). CR2 is written when it is delivered. */
 export function raisePageFault(cpu: usize, linear: u64, error: u32): void {
-  store<u64>(cpu, linear, CR2);
+  store<u64>(cpu, linear, FAULT_ADDRESS);
   raiseError(cpu, PF, error);
+}
+
+/** The operation at `u` is intercepted: not an exception, but the instruction is abandoned like one that faults. */
+export function raiseIntercept(cpu: usize, u: usize): void {
+  store<u32>(cpu, <u32>u, INTERCEPT_UOP);
+  raise(cpu, FAULT_INTERCEPT);
 }
 
 // @ts-ignore: decorator

@@ -33,9 +33,24 @@ export declare function hostRandom(cpu: usize): void;
 /** Decodes the block at host address `host` for mode key `mode`; `linear` is its address; returns the block header or 0. */
 @external("host", "decode")
 export declare function hostDecode(cpu: usize, host: u32, mode: u32): u32;
-/** An intercepted instruction, exception or call; see the contract's intercept set. 1: handled, 0: go on architecturally. */
+/** VMCALL or VMMCALL. 1: answered, 0: there is no such instruction. */
+@external("host", "hypercall")
+export declare function hostHypercall(cpu: usize): u32;
+/** The intercepted instruction at operation `u`; RIP is at it. An ANSWER_*. */
 @external("host", "intercept")
-export declare function hostIntercept(cpu: usize, kind: u32, argument: u32): u32;
+export declare function hostIntercept(cpu: usize, u: u32): u32;
+/** Something wants to enter the guest: `kind` is a DELIVER_*, `error` is -1 without an error code. An ANSWER_*. */
+@external("host", "deliver")
+export declare function hostDeliver(cpu: usize, kind: u32, vector: u32, error: u32): u32;
+/**
+ * A store of `size` bytes at host address `from` to physical address `pa` of a protected frame; its linear address is in REFUSED_ADDRESS.
+ * 1: it has been dealt with, 0: it is a #PF.
+ */
+@external("host", "store")
+export declare function hostStore(cpu: usize, pa: u32, from: u32, size: u32, writable: u32): u32;
+/** An interrupt could be taken now, for which somebody has waited. */
+@external("host", "interruptWindow")
+export declare function hostInterruptWindow(cpu: usize): void;
 /** The block at `header`, which begins at RIP, has run often enough to be worth translating. */
 @external("host", "hot")
 export declare function hostHot(cpu: usize, header: u32): void;

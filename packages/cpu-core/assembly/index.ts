@@ -1,9 +1,15 @@
 // The engine's exports: what TypeScript calls.
 export { run } from "./run";
-export { coldOp } from "./generated/interpreter";
+export { coldOp, lentOp } from "./generated/interpreter";
 export * from "./generated/unit-calls";
-export { codeFlush, codeInit, codeInsert, codeReserve } from "./code-cache";
-export { dmaInvalidate, machineInit, setA20, tlbFlushAll, tlbForgetFrame, tlbProtectFrame, tlbSelect, tlbWipe } from "./memory/index";
+export { linearTranslate } from "./hypervisor/linear";
+export { interceptAddress, interceptWord } from "./hypervisor/operand";
+export { popFlagsWithout, pushFlagsWith } from "./hypervisor/inline-form";
+export { loadCodeSegment, loadLdtr, loadSegment, loadTaskRegister } from "./system/segment-load";
+export { codeFlush, codeInit, codeInsert, codeInvalidate, codeReserve } from "./code-cache";
+export {
+  dmaInvalidate, machineInit, setA20, tlbFlushAll, pagingChanged, switchRoot, tlbFlushPage, tlbForgetFrame, tlbProtectFrame, tlbSelect, tlbWipe,
+} from "./memory/index";
 export { jumpForget, jumpWipe } from "./jumps";
 export { fetchPtr } from "./memory/access";
 export { updateMode } from "./system/mode";

@@ -1,9 +1,11 @@
 /** The CPU core's definition: the engine on the machine's memory, one vCPU object per virtual CPU, guest RAM. */
-import { type Core, type CoreDefinition, type CoreEnvironment, HvError } from "@paravane/paravirt-ops";
+import { type Core, type CoreDefinition, type CoreEnvironment, HvError, type PrivilegeLevel } from "@paravane/paravirt-ops";
 import { BlockDecoder } from "./decode/block.js";
 import { ENGINE_TABLE } from "./generated/engine.js";
 import { type EngineImports, instantiateEngine } from "./engine.js";
 import { createGuestMemory } from "./guest-memory.js";
+import { LentHandle } from "./hypervisor/handle.js";
+import { idOf } from "./hypervisor/state.js";
 import { buildTable, fingerprint } from "./interp/handlers.js";
 import { instructions } from "./isa/index.js";
 import * as L from "./layout.js";
@@ -14,8 +16,6 @@ import { fillCpuid } from "./vcpu/cpuid.js";
 import { createRegisters } from "./vcpu/registers.js";
 import { CoreVcpu } from "./vcpu/vcpu.js";
 import type { Sampling, Verifier } from "./verify/verifier.js";
-
-const idOf = (cpu: number): number => ((cpu >>> 0) - L.VCPU_BASE) / L.VCPU_STRIDE;
 
 /** The decode table, built when the first core is created. */
 let table: ReturnType<typeof buildTable> | undefined;
@@ -40,12 +40,17 @@ export interface CpuCoreOptions {
   readonly verify?: Sampling;
   /** When translation happens; for tests and experiments. */
   readonly translation?: TranslationTuning;
+  /** Frames of 4 KiB that a backend may allocate for itself; 1024 and one for each 2 MiB of guest memory when absent. */
+  readonly hypervisorFrames?: number;
 }
+
+const framesOf = ({ hypervisorFrames }: CpuCoreOptions): { hypervisorFrames?: number } =>
+  hypervisorFrames === undefined ? {} : { hypervisorFrames };
 
 /** Creates a core on `environment.memory`, which must have at least `cpuCore.plan(...).memoryBytes` bytes. */
 export async function createCore(environment: CoreEnvironment, options: CpuCoreOptions = {}): Promise<Core> {
   const { memory, ramBytes, vcpus: count, pio, mmio, localInterrupts, msrs, hypercalls } = environment;
-  const plan = planMemory({ ramBytes, vcpus: count });
+  const plan = planMemory({ ramBytes, vcpus: count, ...framesOf(options) });
   const model = parseCpuModel(environment.cpuModel);
   table ??= instructionTable();
   const view = new DataView(memory.buffer);
@@ -86,17 +91,21 @@ export async function createCore(environment: CoreEnvironment, options: CpuCoreO
       };
       return decoder.decode(host >>> 0, mode >>> 0);
     },
-    intercept(cpu, kind) {
-      if (kind !== L.INTERCEPT_VMCALL || !hypercalls) return 0;
+    hypercall(cpu) {
+      if (!hypercalls) return 0;
       const block = cpu >>> 0;
       const bits = view.getUint32(block + L.MODE, true) & L.MODE_64 ? 64 : 32;
       const register = (number: number): bigint => BigInt.asUintN(bits, view.getBigUint64(block + L.GPR + 8 * number, true));
-      const level = view.getUint32(block + L.CPL, true);
+      const level = view.getUint32(block + L.CPL, true) as PrivilegeLevel;
       const registers = [register(0), register(3), register(1), register(2), register(6)] as const;
       const result = hypercalls.hypercall(idOf(cpu), { level, bits, registers });
       view.setBigUint64(block + L.GPR, BigInt.asUintN(bits, result), true);
       return 1;
     },
+    intercept: (cpu, u) => lent.intercepts.run(cpu >>> 0, u >>> 0),
+    deliver: (cpu, kind, vector, error) => lent.deliveries.run(cpu >>> 0, kind, vector, error >>> 0),
+    store: (cpu, pa, from, size, writable) => lent.stores.run(cpu >>> 0, pa >>> 0, from >>> 0, size, writable !== 0),
+    interruptWindow: (cpu) => lent.interruptWindow(cpu >>> 0),
     hot: (cpu, header) => translator.hot(cpu >>> 0, header >>> 0),
     dropped: (header) => translator.dropped(header >>> 0),
     grow: (cpu, from, to) => translator.grow(cpu >>> 0, from >>> 0, to >>> 0),
@@ -126,6 +135,7 @@ export async function createCore(environment: CoreEnvironment, options: CpuCoreO
         if (flushes !== view.getUint32(L.CODE_FLUSHES_PTR, true)) {
           flushes = view.getUint32(L.CODE_FLUSHES_PTR, true);
           translator.flushed();
+          lent.intercepts.flushed();
         }
         return at;
       },
@@ -134,10 +144,13 @@ export async function createCore(environment: CoreEnvironment, options: CpuCoreO
     },
     (feature) => model.has(feature),
     (mode) => translator.heat(mode),
+    (set, u, instruction, row) => lent.intercepts.lower(set, u, instruction, row),
   );
-  engine.machineInit(plan.ramBase, ramBytes, plan.frameInfo, plan.codeMap, count);
+  engine.machineInit(plan.ramBase, ramBytes, plan.frameInfo, plan.codeMap, count, plan.hypervisorFrames);
   engine.codeInit(plan.blockHash, plan.pageBlocks, plan.codePool, plan.codeEnd);
   const vcpus: CoreVcpu[] = [];
+  const bytes = new Uint8Array(memory.buffer);
+  const lent = new LentHandle({ view, bytes, engine, plan, ramBytes, vcpus }, mmio, table.handlers, count);
   for (let id = 0; id < count; id++) {
     const cpu = L.VCPU_BASE + id * L.VCPU_STRIDE;
     const registers = createRegisters(view, cpu, engine, {
@@ -152,6 +165,8 @@ export async function createCore(environment: CoreEnvironment, options: CpuCoreO
   return {
     vcpus,
     guestMemory: createGuestMemory(memory.buffer, plan.ramBase, ramBytes, engine),
+    hypervisor: lent,
+    bind: (ops) => lent.bind(ops),
     setA20: (enabled) => engine.setA20(enabled),
     stats() {
       const instructions = vcpus.reduce((sum, v) => sum + v.retired, 0);
@@ -175,7 +190,7 @@ export function cpuCoreWith(options: CpuCoreOptions): CoreDefinition {
   return {
     name: "@paravane/cpu-core",
     plan: ({ ramBytes, vcpus }) => ({
-      memoryBytes: planMemory({ ramBytes, vcpus }).memoryBytes + (options.engine === "verify" ? LOG_BYTES : 0),
+      memoryBytes: planMemory({ ramBytes, vcpus, ...framesOf(options) }).memoryBytes + (options.engine === "verify" ? LOG_BYTES : 0),
     }),
     create: (environment) => createCore(environment, options),
   };

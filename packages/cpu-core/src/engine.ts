@@ -9,13 +9,22 @@ export interface EngineExports {
   codeReserve(bytes: number): number;
   codeInsert(header: number, end: number): void;
   codeFlush(): void;
-  machineInit(ramBase: number, ramSize: number, frameInfo: number, codeMap: number, vcpus: number): void;
+  /** Drops the code decoded from [pa, pa + size), which lie in one frame. */
+  codeInvalidate(pa: number, size: number): void;
+  machineInit(ramBase: number, ramSize: number, frameInfo: number, codeMap: number, vcpus: number, hypervisorFrames: number): void;
   dmaInvalidate(pa: number, length: number): void;
   setA20(enabled: boolean): void;
   tlbWipe(cpu: number): void;
   tlbSelect(cpu: number): void;
   tlbFlushAll(cpu: number): void;
+  tlbFlushPage(cpu: number, linear: bigint): void;
   tlbForgetFrame(frame: number): void;
+  tlbProtectFrame(frame: number): void;
+  switchRoot(cpu: number, root: bigint): void;
+  /** After CR0, CR3, CR4 or EFER was set from outside. */
+  pagingChanged(cpu: number): void;
+  /** 1 with the physical address in EXIT_ARG, or 0 with a fault pending; level 4 is an implicit access. */
+  linearTranslate(cpu: number, linear: bigint, level: number, write: boolean, execute: boolean): number;
   fetchPtr(cpu: number, linear: bigint): number;
   updateMode(cpu: number): void;
   /** RDMSR: 1 with the value in EXIT_ARG, 0 when there is no such MSR. */
@@ -36,6 +45,19 @@ export interface EngineExports {
   logCapture(from: number, to: number, out: number, low: number, high: number): number;
   /** Not 0 when memory is not as the notes say. */
   logDiffers(from: number, to: number): number;
+  /** A decoded operation that is no part of a block; a fault may be pending. */
+  lentOp(cpu: number, u: number): void;
+  /** Linear address of an operation's memory operand, without checks; the 16 bits there, unless a fault is pending. */
+  interceptAddress(cpu: number, u: number): bigint;
+  interceptWord(cpu: number, u: number): number;
+  /** PUSHF with another interrupt flag; POPF without it, which returns what was popped. */
+  pushFlagsWith(cpu: number, u: number, flag: number): void;
+  popFlagsWithout(cpu: number, u: number): number;
+  /** Loads from descriptor tables; 0 with a fault pending. */
+  loadCodeSegment(cpu: number, selector: number): number;
+  loadSegment(cpu: number, segment: number, selector: number): number;
+  loadLdtr(cpu: number, selector: number, vector: number, absent: number): number;
+  loadTaskRegister(cpu: number, selector: number): number;
   /** Where translations are called through. */
   table: WebAssembly.Table;
   getFlags(cpu: number): number;
@@ -58,7 +80,11 @@ export interface EngineImports {
   readTsc(cpu: number): void;
   random(cpu: number): void;
   decode(cpu: number, host: number, mode: number): number;
-  intercept(cpu: number, kind: number, argument: number): number;
+  hypercall(cpu: number): number;
+  intercept(cpu: number, u: number): number;
+  deliver(cpu: number, kind: number, vector: number, error: number): number;
+  store(cpu: number, pa: number, from: number, size: number, writable: number): number;
+  interruptWindow(cpu: number): void;
   hot(cpu: number, header: number): void;
   dropped(header: number): void;
   grow(cpu: number, from: number, to: number): void;

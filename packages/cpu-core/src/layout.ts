@@ -32,12 +32,18 @@ export const UNIT_LEAPS = 0x39000; // u32 each, by the low bits of a unit's slot
 export const UNIT_LEAPS_MASK = 0xfff;
 export const UNIT_LEAPS_START_PTR = 0x38068; // u32: what they start with, 0 for never
 export const STORE_LOG_PTR = 0x38f00; // u32: where verification's next note of a store goes (verify.ts)
+export const FRAMES_END_PTR = 0x38080; // u32: end of the physical space that has frames: RAM and, behind it, the hypervisor's pool
+export const WINDOWS_PTR = 0x38084; // u32: linear windows in force
+export const WINDOW_TABLE_PTR = 0x38088; // u32: WINDOW_MAX rows of WINDOW_SIZE bytes
+export const STORE_HANDLER_PTR = 0x3808c; // u32: 1 when somebody answers stores to protected frames
+export const REHEARSAL_COPY = 0x3d000; // registers of the vCPU whose store is being asked about
 export const BLOCK_HASH_ENTRIES = 0x10000;
 export const FRAME_CODE = 1; // contains decoded code: stores take the slow path
 export const FRAME_PROTECTED = 2; // a backend protects it: stores raise #PF
 export const FRAME_DEVICE = 4; // not RAM (0xa0000-0xbffff)
 export const FRAME_ROM = 8; // writes are ignored
 export const FRAME_WRITTEN = 16; // some TLB holds, or held, a tag for stores to it
+export const FRAME_MASK = 32; // holds the event mask of a vCPU that has an event waiting: a store makes the run loop look
 
 // -- software TLB: three arrays (user; supervisor; supervisor with EFLAGS.AC under SMAP) of TLB_ENTRIES entries -----------------
 export const TLB_ENTRIES = 2048;
@@ -217,6 +223,33 @@ export const MC_BANKS = 0x1040; // 8 banks x 4 u64: CTL, STATUS, ADDR, MISC
 export const MC_BANK_MAX = 8;
 export const STAGE = 0x1200; // 576 bytes: an FXSAVE or XSAVE image on its way to or from memory
 
+// -- what is lent to a backend (0x1600-0x17ff); survives resets ---------------------------------------------------------------------------------
+export const LENT = 0x1600;
+export const VIRTUAL_LEVEL = 0x1600; // u32: 0: the CPL is the level; otherwise level + 1
+export const INTERCEPT_UOP = 0x1604; // u32: the operation that FAULT_INTERCEPT is about
+export const FAULT_ADDRESS = 0x1608; // u64: linear address of the pending #PF, which becomes CR2 when it is delivered
+export const LEVEL_MODE = 0x1610; // 4 x u32 by level: intercept set's number, where it stands in the mode key
+export const LEVEL_INTERRUPTS = 0x1620; // 4 x u32 by level: 1 when interrupts and NMIs come to delivery
+export const EVENT = 0x1630; // u32: the pending-event word
+export const EVENT_MASK = 0x1634; // u32: host address of the field that masks events, 0: EFLAGS.IF does
+export const EVENT_MASK_BITS = 0x1638; // u32: its width
+export const EVENT_TAKES = 0x163c; // u32: events are taken while the field is zero (0) or not (1)
+export const LEVEL_EXCEPTIONS = 0x1640; // 4 x 32 bytes by level: one bit for each vector that comes to delivery
+export const INTERRUPT_WINDOW = 0x16c0; // u32: somebody waits for the moment at which an interrupt can be taken
+export const REHEARSAL = 0x16c4; // u32: 1 while the instruction runs whose stores to protected frames are asked about; 2 once one was refused
+export const REFUSED = 2;
+export const REFUSED_ADDRESS = 0x16c8; // u64: linear address of the store asked about last
+export const ROOT_CONTEXTS = 0x16d0; // ROOT_CONTEXT_MAX rows of 16 bytes: u64 root, u32 context number, 0 for a free row
+export const ROOT_CONTEXT_MAX = 4;
+export const ROOT_NEXT = 0x1710; // u32: row to be used next
+export const EXECUTE_SLOT = 0x1718; // u64: register operand of an instruction that a backend has executed
+export const EXECUTE_UOP = 0x1720; // UOP_SIZE bytes: that instruction
+export const RECORDS = 0x1740; // RECORD_MAX x u32: host address of each named record, 0 when there is none
+export const RECORD_MAX = 16;
+export const LENT_END = 0x1780;
+export const FAULT_INTERCEPT = 256; // in FAULT: an intercepted instruction, nothing of which has happened
+export const FAULT_PROTECTED = 257; // in FAULT: an instruction that stores to a protected frame, likewise
+
 // -- modes: the key under which decoded code is cached --------------------------------------------------------------------------------
 export const MODE_64 = 1; // CS.L in long mode
 export const MODE_CS32 = 2; // CS.D
@@ -323,9 +356,42 @@ export const FEATURE_TSC_DEADLINE = 134217728;
 export const FEATURE_NULL_CLEARS = 268435456; // a null selector clears the base (AMD tells; on Intel always)
 export const FEATURE_XGETBV1 = 536870912;
 
-// -- what hostIntercept may be asked about (its `kind`) --------------------------------------------------------------------------------------
-export const INTERCEPT_VMCALL = 1; // VMCALL or VMMCALL
-export const INTERCEPT_SYSCALL = 2;
-export const INTERCEPT_SYSENTER = 3;
-export const INTERCEPT_CPUID = 4;
-export const INTERCEPT_HLT = 5;
+// -- deliveries: what hostDeliver is told (its `kind`), and its answers ------------------------------------------------------------------------
+export const DELIVER_EXCEPTION = 0;
+export const DELIVER_INTERRUPT = 1;
+export const DELIVER_NMI = 2;
+export const DELIVER_SOFTWARE = 3;
+export const DELIVER_EVENT = 4;
+export const ANSWER_ARCHITECTURAL = 0;
+export const ANSWER_DONE = 1; // nothing is left to do
+export const ANSWER_NEXT = 2; // go on behind the instruction
+export const ANSWER_FAULT = 3; // a fault is pending
+
+// -- inline forms of operations (assembly/hypervisor/inline-form.ts) --------------------------------------------------------------------------
+export const FORM_NOP = 1; // U_SCALE: what is done
+export const FORM_FAULT = 2;
+export const FORM_LOAD = 3;
+export const FORM_STORE = 4; // the constant in the low half of U_IMM
+export const FORM_STORE_OPERAND = 5;
+export const FORM_NOWHERE = 0; // U_SEG: where the result goes, or the operand is
+export const FORM_REGISTER = 1;
+export const FORM_PAIR = 2; // EDX:EAX
+export const FORM_PUSH = 3; // PUSHF
+export const FORM_POP = 4; // POPF
+export const MEANING_VALUE = 0;
+export const MEANING_FLAG = 1; // not zero: EFLAGS.IF
+export const MEANING_MASK = 2; // zero: EFLAGS.IF
+
+// -- linear windows: rows of a table (assembly/memory/walk.ts) -----------------------------------------------------------------------------
+export const WINDOW_MAX = 64;
+export const WINDOW_SIZE = 40;
+export const W_ADDRESS = 0; // u64: first linear address
+export const W_PAGES = 8; // u32
+export const W_FRAMES = 12; // u32: host address of one u32 for each page: its frame, all ones for none
+export const W_ALLOWED = 16; // u32: bits as in a #PF error code: 1 read, 2 write, 16 execute
+export const W_LEVEL = 20; // u32: least privileged level that may use it
+export const W_SCOPE = 24; // u32: WINDOW_*
+export const W_SCOPE_VALUE = 28; // u32: vCPU number, or frame of the root
+export const WINDOW_ALL = 0;
+export const WINDOW_VCPU = 1;
+export const WINDOW_ROOT = 2;

@@ -1,8 +1,14 @@
-// The contract's suite of a core.
 import { coreSuite } from "@paravane/paravirt-ops/conformance";
 import { describe, test } from "vitest";
-import { cpuCore } from "../src/index.js";
+import { cpuCoreWith } from "../src/index.js";
 
-describe("the CPU core, as every core", () => {
-  for (const { name, run } of coreSuite(cpuCore)) test(name, run);
-});
+const CORES = {
+  "in the interpreter": cpuCoreWith({ engine: "interp" }),
+  "as users get it": cpuCoreWith({}),
+  "with everything translated": cpuCoreWith({ translation: { heat: 1, leastRuns: 1, synchronous: true } }),
+};
+
+for (const [how, core] of Object.entries(CORES))
+  describe(how, () => {
+    for (const { name, run } of coreSuite(core)) test(name, async () => run());
+  });

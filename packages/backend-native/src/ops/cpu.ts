@@ -60,8 +60,8 @@ export function cpuOps(machine: Architecture, environment: BackendEnvironment): 
     ioDelay: nop,
     readPort: architectural((_vcpu, port, size) => environment.pio.read(port, size)),
     writePort: architectural((_vcpu, port, size, value) => environment.pio.write(port, size, value)),
-    // Memory is coherent: there is no cache to write back.
-    wbinvd: nop,
+    // Memory is coherent: the instruction has nothing to write back.
+    wbinvd: architectural(() => {}),
     cpuid: architectural((_vcpu, leaf, subleaf) => environment.cpuid(leaf, subleaf)),
     readMsr: architectural((vcpu, index) => vcpu.registers.msr(index) ?? generalProtection),
     writeMsr: architectural((vcpu, index, value) => (vcpu.registers.setMsr(index, value) ? undefined : generalProtection)),

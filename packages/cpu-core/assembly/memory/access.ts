@@ -1,5 +1,6 @@
 // Reading and writing guest memory by linear address. The fast path is one tag compare; everything else (TLB misses, accesses that
-// cross a page, devices, pages with decoded code, alignment checks, data breakpoints) goes through readPtr, writePtr and rmwPtr.
+// cross a page, devices, pages with decoded code, protected frames, alignment checks, data breakpoints) goes through readPtr, writePtr and
+// rmwPtr. An instruction that stores to a protected frame is abandoned and run again by itself, as a rehearsal (hypervisor/rehearsal).
 import {
   CONTEXT_NONE,
   CTX,
@@ -24,16 +25,28 @@ import {
   TLB_SHIFT,
   TLB_W,
   TLB_X,
+  FAULT_PROTECTED,
   FRAME_CODE,
+  FRAME_MASK,
   FRAME_ROM,
+  REFUSED,
+  REFUSED_ADDRESS,
+  REHEARSAL,
+  RESTART,
   WATCH,
 } from "../../src/layout";
 import { AC, GP, UD, raise, raiseError } from "../fault";
+import { hostStore } from "../imports";
 import { frameInfoAt, physRead, physWrite } from "./physical";
-import { currentArray, foundHost, foundPa, translate } from "./tlb";
-import { ACCESS_I, ACCESS_W } from "./walk";
+import { currentArray, foundHost, foundPa, foundProtected, translate } from "./tlb";
+import { ACCESS_ANY, ACCESS_FREE, ACCESS_I, ACCESS_STACK, ACCESS_W, walkWritable } from "./walk";
 
 const SUPERVISOR: u32 = 1;
+
+/** Whose access it is: an instruction's operand, the processor's own to descriptors and the TSS, or a push or pop of a delivery or a transfer. */
+const EXPLICIT: u32 = 0;
+const IMPLICIT: u32 = ACCESS_FREE | ACCESS_ANY;
+const STACK: u32 = ACCESS_STACK;
 
 // @ts-ignore: decorator
 @inline
@@ -49,9 +62,9 @@ function tagOf(cpu: usize, linear: u64, size: u32): u64 {
 }
 
 /** Linear address of the second page's first byte: explicit accesses wrap with the code's address size, implicit ones with the mode's. */
-function nextPage(cpu: usize, linear: u64, implicit: bool): u64 {
+function nextPage(cpu: usize, linear: u64, whose: u32): u64 {
   const next = (linear | 0xfff) + 1;
-  if (implicit) return load<u32>(cpu, MODE) & MODE_LMA ? next : next & 0xffffffff;
+  if (whose != EXPLICIT) return load<u32>(cpu, MODE) & MODE_LMA ? next : next & 0xffffffff;
   return next & load<u64>(cpu, LIN_MASK);
 }
 
@@ -100,21 +113,33 @@ function endsCanonical(cpu: usize, linear: u64, size: u32): bool {
   return false;
 }
 
+/** Parts of the access in SCRATCH about which a backend is asked: two bits for each page. */
+let askedParts: u32 = 0;
+const PART_ASKED: u32 = 1;
+const PART_WRITABLE: u32 = 2;
+
 /** Translates for writing without touching memory; host address of plain RAM, or `cpu + SCRATCH` with the SCRATCH_* record made. */
-function prepareWrite(cpu: usize, linear: u64, size: u32, array: u32, implicit: bool): usize {
+function prepareWrite(cpu: usize, linear: u64, size: u32, array: u32, whose: u32): usize {
   const split = firstPart(linear, size);
   if (split < size && !endsCanonical(cpu, linear, size)) return 0;
-  if (!translate(cpu, linear, ACCESS_W, array)) return 0;
+  if (!translate(cpu, linear, ACCESS_W | whose, array)) return 0;
   const host = foundHost;
   const pa = foundPa;
+  let asked: u32 = foundProtected ? (walkWritable ? PART_ASKED | PART_WRITABLE : PART_ASKED) : 0;
   let pa1: u64 = 0;
   if (split < size) {
-    if (!translate(cpu, nextPage(cpu, linear, implicit), ACCESS_W, array)) return 0;
+    if (!translate(cpu, nextPage(cpu, linear, whose), ACCESS_W | whose, array)) return 0;
     pa1 = foundPa;
+    if (foundProtected) asked |= (walkWritable ? PART_ASKED | PART_WRITABLE : PART_ASKED) << 2;
   }
   if (misaligned(cpu, linear, size, array)) return 0;
   if (load<u32>(cpu, WATCH)) noteWatch(cpu, linear, size, true);
-  if (split == size && host && !(frameInfoAt(pa) & (FRAME_CODE | FRAME_ROM))) return host;
+  if (split == size && host && !asked && !(frameInfoAt(pa) & (FRAME_CODE | FRAME_ROM | FRAME_MASK))) return host;
+  if (asked && !load<u32>(cpu, REHEARSAL)) {
+    raise(cpu, FAULT_PROTECTED);
+    return 0;
+  }
+  askedParts = asked;
   store<u64>(cpu, linear, SCRATCH_LIN);
   store<u64>(cpu, pa, SCRATCH_PA0);
   store<u64>(cpu, pa1, SCRATCH_PA1);
@@ -123,15 +148,15 @@ function prepareWrite(cpu: usize, linear: u64, size: u32, array: u32, implicit: 
   return cpu + SCRATCH;
 }
 
-function read(cpu: usize, linear: u64, size: u32, array: u32, implicit: bool): usize {
+function read(cpu: usize, linear: u64, size: u32, array: u32, whose: u32): usize {
   const split = firstPart(linear, size);
   if (split < size && !endsCanonical(cpu, linear, size)) return 0;
-  if (!translate(cpu, linear, 0, array)) return 0;
+  if (!translate(cpu, linear, whose, array)) return 0;
   const host = foundHost;
   const pa = foundPa;
   let pa1: u64 = 0;
   if (split < size) {
-    if (!translate(cpu, nextPage(cpu, linear, implicit), 0, array)) return 0;
+    if (!translate(cpu, nextPage(cpu, linear, whose), whose, array)) return 0;
     pa1 = foundPa;
   }
   if (misaligned(cpu, linear, size, array)) return 0;
@@ -144,17 +169,17 @@ function read(cpu: usize, linear: u64, size: u32, array: u32, implicit: bool): u
 
 /** Where `size` (at most 64) bytes can be read; `cpu + SCRATCH` holds a copy when they are not contiguous RAM. 0: fault. */
 export function readPtr(cpu: usize, linear: u64, size: u32): usize {
-  return read(cpu, linear, size, currentArray(cpu), false);
+  return read(cpu, linear, size, currentArray(cpu), EXPLICIT);
 }
 
 /** Where `size` bytes can be written; for `cpu + SCRATCH` call `commit` afterwards. 0: fault; nothing was written. */
 export function writePtr(cpu: usize, linear: u64, size: u32): usize {
-  return prepareWrite(cpu, linear, size, currentArray(cpu), false);
+  return prepareWrite(cpu, linear, size, currentArray(cpu), EXPLICIT);
 }
 
 /** As writePtr, with the present contents there; faults are reported as writes. */
 export function rmwPtr(cpu: usize, linear: u64, size: u32): usize {
-  const at = prepareWrite(cpu, linear, size, currentArray(cpu), false);
+  const at = prepareWrite(cpu, linear, size, currentArray(cpu), EXPLICIT);
   if (at == cpu + SCRATCH) {
     const split = load<u32>(cpu, SCRATCH_SPLIT);
     physRead(cpu, load<u64>(cpu, SCRATCH_PA0), at, split);
@@ -167,8 +192,33 @@ export function rmwPtr(cpu: usize, linear: u64, size: u32): usize {
 export function commit(cpu: usize): void {
   const size = load<u32>(cpu, SCRATCH_SIZE);
   const split = load<u32>(cpu, SCRATCH_SPLIT);
+  if (askedParts) {
+    commitAsked(cpu, size, split);
+    return;
+  }
   physWrite(cpu, load<u64>(cpu, SCRATCH_PA0), cpu + SCRATCH, split);
   if (split < size) physWrite(cpu, load<u64>(cpu, SCRATCH_PA1), cpu + SCRATCH + split, size - split);
+}
+
+/** The same when parts of it go to protected frames. */
+function commitAsked(cpu: usize, size: u32, split: u32): void {
+  const linear = load<u64>(cpu, SCRATCH_LIN);
+  const parts = askedParts;
+  askedParts = 0;
+  writePart(cpu, linear, load<u64>(cpu, SCRATCH_PA0), cpu + SCRATCH, split, parts & 3);
+  if (split < size) writePart(cpu, linear + <u64>split, load<u64>(cpu, SCRATCH_PA1), cpu + SCRATCH + split, size - split, parts >> 2);
+}
+
+function writePart(cpu: usize, linear: u64, pa: u64, from: usize, size: u32, part: u32): void {
+  if (load<u32>(cpu, REHEARSAL) == REFUSED) return; // the instruction will have done nothing
+  if (!(part & PART_ASKED)) physWrite(cpu, pa, from, size);
+  else {
+    store<u64>(cpu, linear, REFUSED_ADDRESS);
+    if (!hostStore(cpu, <u32>pa, <u32>from, size, (part & PART_WRITABLE) != 0)) {
+      store<u32>(cpu, REFUSED, REHEARSAL);
+      store<u32>(cpu, 1, RESTART);
+    }
+  }
 }
 
 /** Host address of the code byte at `linear`, readable to the end of its page. 0: fault. Code in device memory is open bus: #UD. */
@@ -182,19 +232,19 @@ export function fetchPtr(cpu: usize, linear: u64): usize {
 
 /** Can `size` bytes be written at the current privilege? Faults as the write would; nothing is written. */
 export function probeWrite(cpu: usize, linear: u64, size: u32): bool {
-  return prepareWrite(cpu, linear, size, currentArray(cpu), false) != 0;
+  return prepareWrite(cpu, linear, size, currentArray(cpu), EXPLICIT) != 0;
 }
 
 /** Likewise for an implicit supervisor write. */
 export function sysProbeWrite(cpu: usize, linear: u64, size: u32): bool {
-  return prepareWrite(cpu, linear, size, SUPERVISOR, true) != 0;
+  return prepareWrite(cpu, linear, size, SUPERVISOR, IMPLICIT) != 0;
 }
 
 /** Reads 2, 4 or 8 bytes with the rights of array `array` (a stack of another privilege). */
 export function readAs(cpu: usize, linear: u64, size: u32, array: u32): u64 {
   const entry = entryAt(cpu + TLB_OFFSET + array * TLB_BYTES, linear);
   const hit = load<u64>(entry, TLB_R) == tagOf(cpu, linear, size);
-  const at: usize = hit ? load<u32>(entry, TLB_ADDEND) + <u32>linear : read(cpu, linear, size, array, true);
+  const at: usize = hit ? load<u32>(entry, TLB_ADDEND) + <u32>linear : read(cpu, linear, size, array, STACK);
   if (!at) return 0;
   return size == 8 ? load<u64>(at) : size == 4 ? <u64>load<u32>(at) : <u64>load<u16>(at);
 }
@@ -203,7 +253,7 @@ export function readAs(cpu: usize, linear: u64, size: u32, array: u32): u64 {
 export function writeAs(cpu: usize, linear: u64, value: u64, size: u32, array: u32): void {
   const entry = entryAt(cpu + TLB_OFFSET + array * TLB_BYTES, linear);
   const hit = load<u64>(entry, TLB_W) == tagOf(cpu, linear, size);
-  const at: usize = hit ? load<u32>(entry, TLB_ADDEND) + <u32>linear : prepareWrite(cpu, linear, size, array, true);
+  const at: usize = hit ? load<u32>(entry, TLB_ADDEND) + <u32>linear : prepareWrite(cpu, linear, size, array, STACK);
   if (!at) return;
   if (size == 8) store<u64>(at, value);
   else if (size == 4) store<u32>(at, <u32>value);
@@ -214,7 +264,7 @@ export function writeAs(cpu: usize, linear: u64, value: u64, size: u32, array: u
 export function rd8(cpu: usize, linear: u64): u32 {
   const entry = entryAt(load<u32>(cpu, TLB), linear);
   if (load<u64>(entry, TLB_R) == tagOf(cpu, linear, 1)) return <u32>load<u8>(load<u32>(entry, TLB_ADDEND) + <u32>linear);
-  const at = read(cpu, linear, 1, currentArray(cpu), false);
+  const at = read(cpu, linear, 1, currentArray(cpu), EXPLICIT);
   return at ? <u32>load<u8>(at) : 0;
 }
 
@@ -224,7 +274,7 @@ export function wr8(cpu: usize, linear: u64, value: u32): void {
     store<u8>(load<u32>(entry, TLB_ADDEND) + <u32>linear, <u8>value);
     return;
   }
-  const at = prepareWrite(cpu, linear, 1, currentArray(cpu), false);
+  const at = prepareWrite(cpu, linear, 1, currentArray(cpu), EXPLICIT);
   if (!at) return;
   store<u8>(at, <u8>value);
   if (at == cpu + SCRATCH) commit(cpu);
@@ -233,12 +283,12 @@ export function wr8(cpu: usize, linear: u64, value: u32): void {
 export function sysRd8(cpu: usize, linear: u64): u32 {
   const entry = entryAt(cpu + TLB_OFFSET + SUPERVISOR * TLB_BYTES, linear);
   if (load<u64>(entry, TLB_R) == tagOf(cpu, linear, 1)) return <u32>load<u8>(load<u32>(entry, TLB_ADDEND) + <u32>linear);
-  const at = read(cpu, linear, 1, SUPERVISOR, true);
+  const at = read(cpu, linear, 1, SUPERVISOR, IMPLICIT);
   return at ? <u32>load<u8>(at) : 0;
 }
 
 export function sysWr8(cpu: usize, linear: u64, value: u32): void {
-  const at = prepareWrite(cpu, linear, 1, SUPERVISOR, true);
+  const at = prepareWrite(cpu, linear, 1, SUPERVISOR, IMPLICIT);
   if (!at) return;
   store<u8>(at, <u8>value);
   if (at == cpu + SCRATCH) commit(cpu);
@@ -247,7 +297,7 @@ export function sysWr8(cpu: usize, linear: u64, value: u32): void {
 export function rd16(cpu: usize, linear: u64): u32 {
   const entry = entryAt(load<u32>(cpu, TLB), linear);
   if (load<u64>(entry, TLB_R) == tagOf(cpu, linear, 2)) return <u32>load<u16>(load<u32>(entry, TLB_ADDEND) + <u32>linear);
-  const at = read(cpu, linear, 2, currentArray(cpu), false);
+  const at = read(cpu, linear, 2, currentArray(cpu), EXPLICIT);
   return at ? <u32>load<u16>(at) : 0;
 }
 
@@ -257,7 +307,7 @@ export function wr16(cpu: usize, linear: u64, value: u32): void {
     store<u16>(load<u32>(entry, TLB_ADDEND) + <u32>linear, <u16>value);
     return;
   }
-  const at = prepareWrite(cpu, linear, 2, currentArray(cpu), false);
+  const at = prepareWrite(cpu, linear, 2, currentArray(cpu), EXPLICIT);
   if (!at) return;
   store<u16>(at, <u16>value);
   if (at == cpu + SCRATCH) commit(cpu);
@@ -266,12 +316,12 @@ export function wr16(cpu: usize, linear: u64, value: u32): void {
 export function sysRd16(cpu: usize, linear: u64): u32 {
   const entry = entryAt(cpu + TLB_OFFSET + SUPERVISOR * TLB_BYTES, linear);
   if (load<u64>(entry, TLB_R) == tagOf(cpu, linear, 2)) return <u32>load<u16>(load<u32>(entry, TLB_ADDEND) + <u32>linear);
-  const at = read(cpu, linear, 2, SUPERVISOR, true);
+  const at = read(cpu, linear, 2, SUPERVISOR, IMPLICIT);
   return at ? <u32>load<u16>(at) : 0;
 }
 
 export function sysWr16(cpu: usize, linear: u64, value: u32): void {
-  const at = prepareWrite(cpu, linear, 2, SUPERVISOR, true);
+  const at = prepareWrite(cpu, linear, 2, SUPERVISOR, IMPLICIT);
   if (!at) return;
   store<u16>(at, <u16>value);
   if (at == cpu + SCRATCH) commit(cpu);
@@ -280,7 +330,7 @@ export function sysWr16(cpu: usize, linear: u64, value: u32): void {
 export function rd32(cpu: usize, linear: u64): u32 {
   const entry = entryAt(load<u32>(cpu, TLB), linear);
   if (load<u64>(entry, TLB_R) == tagOf(cpu, linear, 4)) return load<u32>(load<u32>(entry, TLB_ADDEND) + <u32>linear);
-  const at = read(cpu, linear, 4, currentArray(cpu), false);
+  const at = read(cpu, linear, 4, currentArray(cpu), EXPLICIT);
   return at ? load<u32>(at) : 0;
 }
 
@@ -290,7 +340,7 @@ export function wr32(cpu: usize, linear: u64, value: u32): void {
     store<u32>(load<u32>(entry, TLB_ADDEND) + <u32>linear, value);
     return;
   }
-  const at = prepareWrite(cpu, linear, 4, currentArray(cpu), false);
+  const at = prepareWrite(cpu, linear, 4, currentArray(cpu), EXPLICIT);
   if (!at) return;
   store<u32>(at, value);
   if (at == cpu + SCRATCH) commit(cpu);
@@ -299,12 +349,12 @@ export function wr32(cpu: usize, linear: u64, value: u32): void {
 export function sysRd32(cpu: usize, linear: u64): u32 {
   const entry = entryAt(cpu + TLB_OFFSET + SUPERVISOR * TLB_BYTES, linear);
   if (load<u64>(entry, TLB_R) == tagOf(cpu, linear, 4)) return load<u32>(load<u32>(entry, TLB_ADDEND) + <u32>linear);
-  const at = read(cpu, linear, 4, SUPERVISOR, true);
+  const at = read(cpu, linear, 4, SUPERVISOR, IMPLICIT);
   return at ? load<u32>(at) : 0;
 }
 
 export function sysWr32(cpu: usize, linear: u64, value: u32): void {
-  const at = prepareWrite(cpu, linear, 4, SUPERVISOR, true);
+  const at = prepareWrite(cpu, linear, 4, SUPERVISOR, IMPLICIT);
   if (!at) return;
   store<u32>(at, value);
   if (at == cpu + SCRATCH) commit(cpu);
@@ -313,7 +363,7 @@ export function sysWr32(cpu: usize, linear: u64, value: u32): void {
 export function rd64(cpu: usize, linear: u64): u64 {
   const entry = entryAt(load<u32>(cpu, TLB), linear);
   if (load<u64>(entry, TLB_R) == tagOf(cpu, linear, 8)) return load<u64>(load<u32>(entry, TLB_ADDEND) + <u32>linear);
-  const at = read(cpu, linear, 8, currentArray(cpu), false);
+  const at = read(cpu, linear, 8, currentArray(cpu), EXPLICIT);
   return at ? load<u64>(at) : 0;
 }
 
@@ -323,7 +373,7 @@ export function wr64(cpu: usize, linear: u64, value: u64): void {
     store<u64>(load<u32>(entry, TLB_ADDEND) + <u32>linear, value);
     return;
   }
-  const at = prepareWrite(cpu, linear, 8, currentArray(cpu), false);
+  const at = prepareWrite(cpu, linear, 8, currentArray(cpu), EXPLICIT);
   if (!at) return;
   store<u64>(at, value);
   if (at == cpu + SCRATCH) commit(cpu);
@@ -332,12 +382,12 @@ export function wr64(cpu: usize, linear: u64, value: u64): void {
 export function sysRd64(cpu: usize, linear: u64): u64 {
   const entry = entryAt(cpu + TLB_OFFSET + SUPERVISOR * TLB_BYTES, linear);
   if (load<u64>(entry, TLB_R) == tagOf(cpu, linear, 8)) return load<u64>(load<u32>(entry, TLB_ADDEND) + <u32>linear);
-  const at = read(cpu, linear, 8, SUPERVISOR, true);
+  const at = read(cpu, linear, 8, SUPERVISOR, IMPLICIT);
   return at ? load<u64>(at) : 0;
 }
 
 export function sysWr64(cpu: usize, linear: u64, value: u64): void {
-  const at = prepareWrite(cpu, linear, 8, SUPERVISOR, true);
+  const at = prepareWrite(cpu, linear, 8, SUPERVISOR, IMPLICIT);
   if (!at) return;
   store<u64>(at, value);
   if (at == cpu + SCRATCH) commit(cpu);

@@ -1,11 +1,14 @@
 // Guest-physical memory: RAM that lies in the WebAssembly memory, and devices behind the host. A frame's FRAME_* byte says what it is.
-// Below RAM_SIZE everything is RAM but the VGA window; from RAM_SIZE on everything is device memory.
+// Below RAM_SIZE everything is RAM but the VGA window; then come the frames of a hypervisor, device memory until they are allocated; behind
+// them everything is device memory.
 import {
   A20_MASK_PTR,
   CODE_MAP_PTR,
   FRAME_CODE,
+  FRAMES_END_PTR,
   FRAME_DEVICE,
   FRAME_INFO_PTR,
+  FRAME_MASK,
   FRAME_ROM,
   RAM_BASE_PTR,
   RAM_SIZE_PTR,
@@ -18,21 +21,24 @@ import { codeInvalidate } from "../code-cache";
 import { hostMmioRead, hostMmioWrite } from "../imports";
 
 /** Describes the machine to the core; called once, before any vCPU runs. The two tables are zeroed by the caller. */
-export function machineInit(ramBase: u32, ramSize: u32, frameInfo: u32, codeMap: u32, vcpus: u32): void {
+export function machineInit(ramBase: u32, ramSize: u32, frameInfo: u32, codeMap: u32, vcpus: u32, hypervisorFrames: u32): void {
   store<u32>(RAM_BASE_PTR, ramBase);
   store<u32>(RAM_SIZE_PTR, ramSize);
   store<u64>(A20_MASK_PTR, -1);
   store<u32>(FRAME_INFO_PTR, frameInfo);
   store<u32>(CODE_MAP_PTR, codeMap);
   store<u32>(VCPU_COUNT_PTR, vcpus);
+  const end = ramSize + (hypervisorFrames << 12);
+  store<u32>(FRAMES_END_PTR, end);
   for (let frame: u32 = 0xa0; frame < 0xc0; frame++) store<u8>(frameInfo + frame, FRAME_DEVICE);
+  for (let frame = ramSize >>> 12; frame < end >>> 12; frame++) store<u8>(frameInfo + frame, FRAME_DEVICE);
 }
 
-/** FRAME_* bits at a physical address; device memory above RAM counts as FRAME_DEVICE. */
+/** FRAME_* bits at a physical address; device memory behind all frames counts as FRAME_DEVICE. */
 // @ts-ignore: decorator
 @inline
 export function frameInfoAt(pa: u64): u32 {
-  return pa < <u64>load<u32>(RAM_SIZE_PTR) ? <u32>load<u8>(load<u32>(FRAME_INFO_PTR) + (<u32>pa >> 12)) : FRAME_DEVICE;
+  return pa < <u64>load<u32>(FRAMES_END_PTR) ? <u32>load<u8>(load<u32>(FRAME_INFO_PTR) + (<u32>pa >> 12)) : FRAME_DEVICE;
 }
 
 /** Host address of a physical address that is RAM. */
@@ -62,12 +68,12 @@ export function afterStore(cpu: usize, pa: u64, size: u32): void {
   for (let i: u32 = 0; i < count; i++) store<u32>(VCPU_BASE + i * VCPU_STRIDE, 1, RESTART);
 }
 
-/** The host has written `length` bytes of RAM: code decoded from them is gone. */
+/** The host has written `length` bytes of frames: code decoded from them is gone. */
 export function dmaInvalidate(pa: u32, length: u32): void {
   while (length) {
     const room: u32 = 0x1000 - (pa & 0xfff);
     const size = length < room ? length : room;
-    if (pa < load<u32>(RAM_SIZE_PTR)) afterStore(0, pa, size);
+    if (pa < load<u32>(FRAMES_END_PTR)) afterStore(0, pa, size);
     pa += size;
     length -= size;
   }
@@ -108,6 +114,7 @@ export function physWrite(cpu: usize, pa: u64, from: usize, size: u32): void {
     if (info & FRAME_ROM || (info & FRAME_CODE && memory.compare(at, from, size) == 0)) return; // the same bytes are no new code
     memory.copy(at, from, size);
     if (info & FRAME_CODE) afterStore(cpu, pa, size);
+    if (info & FRAME_MASK) store<u32>(cpu, 1, RESTART);
     return;
   }
   while (size) {

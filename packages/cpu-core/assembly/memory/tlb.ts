@@ -17,6 +17,7 @@ import {
   FRAME_CODE,
   FRAME_DEVICE,
   FRAME_INFO_PTR,
+  FRAME_MASK,
   FRAME_PROTECTED,
   FRAME_ROM,
   FRAME_WRITTEN,
@@ -28,8 +29,10 @@ import {
   PCID_USED,
   PHYS_MASK,
   RAM_BASE_PTR,
-  RAM_SIZE_PTR,
   RESTART,
+  ROOT_CONTEXTS,
+  ROOT_CONTEXT_MAX,
+  ROOT_NEXT,
   A20_MASK_PTR,
   TLB,
   TLB_ADDEND,
@@ -52,6 +55,7 @@ import { jumpDropPage, jumpWipe } from "../jumps";
 import { frameInfoAt, ramAt } from "./physical";
 import {
   ACCESS_AC,
+  ACCESS_ANY,
   ACCESS_I,
   ACCESS_U,
   ACCESS_W,
@@ -62,10 +66,12 @@ import {
   RIGHT_GLOBAL,
   RIGHT_HUGE,
   RIGHT_LARGE,
+  RIGHT_PASSING,
   loadPdptes,
   walk,
   walkAllowed,
   walkPa,
+  walkProtected,
   walkRights,
 } from "./walk";
 
@@ -119,6 +125,7 @@ function takeContext(cpu: usize, pcid: u32): void {
 }
 
 function freshContext(cpu: usize, pcid: u32): void {
+  if (load<u32>(cpu, ROOT_NEXT)) forgetRoots(cpu);
   if (load<u32>(cpu, NEXT_CTX) >= <u32>CONTEXT_NONE) {
     tlbWipe(cpu); // comes back here with numbers to spare
     if (pcid == currentPcid(cpu)) return;
@@ -126,6 +133,57 @@ function freshContext(cpu: usize, pcid: u32): void {
   takeContext(cpu, pcid);
   tlbSelect(cpu);
   store<u32>(cpu, 1, RESTART);
+}
+
+/** Other roots' translations are no longer good. */
+function forgetRoots(cpu: usize): void {
+  memory.fill(cpu + ROOT_CONTEXTS, 0, ROOT_CONTEXT_MAX * 16);
+  store<u32>(cpu, 0, ROOT_NEXT);
+}
+
+/**
+ * Changes to another root whose cached translations, if there are any, may be used: each of the last few roots keeps its context number
+ * until something drops translations. CR4.PCIDE has its own way to do this, and gets a plain load of CR3.
+ */
+export function switchRoot(cpu: usize, root: u64): void {
+  const old = load<u64>(cpu, CR3);
+  if (root == old) return;
+  if (load<u32>(cpu, CR4) & CR4_PCIDE) {
+    setCr3(cpu, root);
+    return;
+  }
+  const context = <u32>load<u16>(cpu, PCID_CONTEXT);
+  const rows = cpu + ROOT_CONTEXTS;
+  let known: u32 = 0;
+  let place: usize = 0;
+  for (let row: usize = rows; row < rows + ROOT_CONTEXT_MAX * 16; row += 16) {
+    if (!load<u32>(row, 8)) continue;
+    if (load<u64>(row) == old) place = row;
+    if (load<u64>(row) == root) known = load<u32>(row, 8);
+  }
+  if (!place) {
+    const next = load<u32>(cpu, ROOT_NEXT);
+    place = rows + <usize>(next % ROOT_CONTEXT_MAX) * 16;
+    store<u32>(cpu, next + 1, ROOT_NEXT);
+    if (load<u64>(place) == root) known = 0;
+    store<u64>(place, old);
+  }
+  store<u32>(place, context, 8);
+  store<u64>(cpu, root, CR3);
+  const paeOnly = load<u32>(cpu, CR0) & CR0_PG && load<u32>(cpu, CR4) & CR4_PAE && !(load<u32>(cpu, EFER) & EFER_LMA);
+  if (paeOnly) loadPdptes(cpu, root);
+  if (known) store<u16>(cpu, <u16>known, PCID_CONTEXT);
+  else if (load<u32>(cpu, NEXT_CTX) >= <u32>CONTEXT_NONE) tlbWipe(cpu);
+  else takeContext(cpu, 0);
+  tlbSelect(cpu);
+  store<u32>(cpu, 1, RESTART);
+}
+
+/** After CR0, CR3, CR4 or EFER was set from outside. */
+export function pagingChanged(cpu: usize): void {
+  const paeOnly = load<u32>(cpu, CR0) & CR0_PG && load<u32>(cpu, CR4) & CR4_PAE && !(load<u32>(cpu, EFER) & EFER_LMA);
+  if (paeOnly) loadPdptes(cpu, load<u64>(cpu, CR3));
+  tlbFlushAll(cpu);
 }
 
 /** Recomputes TLB and CTX; after every change of CPL, CR0.AM, CR4.SMAP, CR4.PCIDE, the PCID or EFLAGS.AC. */
@@ -275,7 +333,7 @@ export function setA20(enabled: bool): void {
   for (let i: u32 = 0; i < count; i++) tlbWipe(VCPU_BASE + i * VCPU_STRIDE);
 }
 
-/** Takes the store tags for a RAM frame out of all TLBs: its code gets decoded, or a backend protects it. */
+/** Takes the store tags for a frame out of all TLBs: its code gets decoded, or a backend protects or watches it. */
 export function tlbProtectFrame(frame: u32): void {
   const info = load<u32>(FRAME_INFO_PTR) + frame;
   if (!(load<u8>(info) & FRAME_WRITTEN)) return;
@@ -321,17 +379,21 @@ function watchedPage(cpu: usize, page: u64): bool {
 export let foundPa: u64 = 0;
 export let foundHost: usize = 0;
 
+/** It is a store about which a backend is to be asked; walkWritable says whether the guest's tables allow it. */
+export let foundProtected: bool = false;
+
 // @ts-ignore: decorator
 @inline
 function found(entry: usize, linear: u64): bool {
+  foundProtected = false;
   foundHost = load<u32>(entry, TLB_ADDEND) + <u32>linear;
   foundPa = <u64>(foundHost - load<u32>(RAM_BASE_PTR));
   return true;
 }
 
 /**
- * Translates one address for array `array` and fills the TLB. `access` is ACCESS_W and ACCESS_I as wanted; whose access it is follows
- * from the array. False: a fault is pending.
+ * Translates one address for array `array` and fills the TLB. `access` is what is wanted of ACCESS_W, I, ANY, FREE and STACK; whose access it
+ * is follows from the array. False: a fault is pending.
  */
 export function translate(cpu: usize, linear: u64, access: u32, array: u32): bool {
   const page = linear & ~0xfff;
@@ -354,8 +416,10 @@ export function translate(cpu: usize, linear: u64, access: u32, array: u32): boo
     raiseError(cpu, GP, 0);
     return false;
   }
-  const who: u32 = array == 0 ? ACCESS_U : array == 2 ? ACCESS_AC : 0;
+  let who: u32 = array == 0 ? ACCESS_U : array == 2 ? ACCESS_AC : 0;
+  if (array != 0 && !load<u32>(cpu, CPL)) who |= ACCESS_ANY;
   if (!walk(cpu, linear, access | who)) return false;
+  foundProtected = walkProtected;
   const rights = walkRights;
   const pa = walkPa;
   const frame = frameInfoAt(pa);
@@ -366,12 +430,12 @@ export function translate(cpu: usize, linear: u64, access: u32, array: u32): boo
   }
   const host = ramAt(pa);
   foundHost = host + (<u32>linear & 0xfff);
-  if (context == CONTEXT_NONE) return true;
+  if (context == CONTEXT_NONE || rights & RIGHT_PASSING) return true;
 
   const tag = page ^ <u64>context;
   const watched = load<u32>(cpu, WATCH) != 0 && watchedPage(cpu, page);
   const allowed = watched ? walkAllowed & ALLOW_X : walkAllowed;
-  const writable = allowed & ALLOW_W && rights & RIGHT_DIRTY && !(frame & (FRAME_CODE | FRAME_PROTECTED | FRAME_ROM));
+  const writable = allowed & ALLOW_W && rights & RIGHT_DIRTY && !(frame & (FRAME_CODE | FRAME_PROTECTED | FRAME_ROM | FRAME_MASK));
   if (writable && !(frame & FRAME_WRITTEN)) {
     store<u8>(load<u32>(FRAME_INFO_PTR) + <u32>(pa >> 12), <u8>(frame | FRAME_WRITTEN));
   }

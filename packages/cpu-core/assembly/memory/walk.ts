@@ -1,5 +1,6 @@
 // Page walks: paging off, 32-bit (PSE, PSE-36), PAE and 4-level, SDM Vol. 3A §4.3-4.8. A walk checks present and reserved bits from
-// the root down, then the rights of the whole path, and sets accessed and dirty flags. Not here: protection keys, 5-level paging.
+// the root down, then the rights of the whole path, and sets accessed and dirty flags. A backend's linear windows come before all of it.
+// Not here: protection keys, 5-level paging.
 import {
   A20_MASK_PTR,
   CR0,
@@ -9,11 +10,26 @@ import {
   FEATURES,
   FEATURE_1G,
   FRAME_PROTECTED,
+  ID,
   PDPTE,
   PHYS_MASK,
   RAM_BASE_PTR,
   RAM_SIZE_PTR,
+  STORE_HANDLER_PTR,
   VENDOR,
+  WINDOWS_PTR,
+  WINDOW_ALL,
+  WINDOW_ROOT,
+  WINDOW_SIZE,
+  WINDOW_TABLE_PTR,
+  WINDOW_VCPU,
+  W_ADDRESS,
+  W_ALLOWED,
+  W_FRAMES,
+  W_LEVEL,
+  W_PAGES,
+  W_SCOPE,
+  W_SCOPE_VALUE,
 } from "../../src/layout";
 import { raisePageFault } from "../fault";
 import { frameInfoAt, physEntry32, physEntry64, physOr } from "./physical";
@@ -22,6 +38,10 @@ export const ACCESS_W: u32 = 2; // these three as in the #PF error code
 export const ACCESS_U: u32 = 4;
 export const ACCESS_I: u32 = 16;
 export const ACCESS_AC: u32 = 0x100; // explicit supervisor access with EFLAGS.AC: SMAP does not apply
+
+export const ACCESS_ANY: u32 = 0x200; // at CPL 0, or implicit: windows of every level
+export const ACCESS_FREE: u32 = 0x400; // a store that nobody is asked about: the processor's own, to descriptors and the TSS, or the backend's
+export const ACCESS_STACK: u32 = 0x800; // a push of a delivery or a far transfer: #PF on a protected frame
 
 export const ALLOW_R: u32 = 1; // the other two are the access bits they permit
 export const ALLOW_W: u32 = ACCESS_W;
@@ -34,7 +54,9 @@ export const RIGHT_DIRTY: u32 = 0x40;
 export const RIGHT_GLOBAL: u32 = 0x100;
 export const RIGHT_LARGE: u32 = 0x200;
 export const RIGHT_HUGE: u32 = 0x400;
+export const RIGHT_PASSING: u32 = 0x800; // not to be kept in the TLB
 
+const NO_FRAME: u32 = 0xffffffff;
 const CR0_WP: u32 = 0x10000;
 const CR0_PG: u32 = 0x80000000;
 const CR4_PSE: u32 = 0x10;
@@ -50,6 +72,10 @@ export let walkPa: u64 = 0;
 export let walkRights: u32 = 0;
 /** What the accessor may do there: ALLOW_*. */
 export let walkAllowed: u32 = 0;
+
+/** It is a store to a protected frame, about which somebody is to be asked; and whether the guest's own tables allow it. */
+export let walkProtected: bool = false;
+export let walkWritable: bool = false;
 
 /** The access is not allowed or not possible: #PF with `error` = P and RSVD, completed by what kind of access it was. */
 function fault(cpu: usize, linear: u64, access: u32, error: u32): bool {
@@ -76,16 +102,63 @@ function allowedOf(cpu: usize, rights: u32, who: u32): u32 {
   return allowed;
 }
 
+/** A store to a protected frame: is somebody to be asked? Not where the accessor may not even read. */
+function protectedStore(access: u32, allowed: u32): bool {
+  if (access & (ACCESS_FREE | ACCESS_STACK) || !load<u32>(STORE_HANDLER_PTR) || !(allowed & ALLOW_R)) return false;
+  walkWritable = (allowed & ALLOW_W) != 0;
+  walkProtected = true;
+  return true;
+}
+
+/** Is it a store to a protected frame about which nobody can be asked? */
+function refused(access: u32, page: u64): bool {
+  return !(access & ACCESS_FREE) && (frameInfoAt(page) & FRAME_PROTECTED) != 0;
+}
+
+/** The window that `linear` lies in on this vCPU under this root, or 0. */
+function windowOf(cpu: usize, linear: u64): usize {
+  let row: usize = load<u32>(WINDOW_TABLE_PTR);
+  for (let left = load<u32>(WINDOWS_PTR); left; left--, row += WINDOW_SIZE) {
+    if (linear - load<u64>(row, W_ADDRESS) >= <u64>load<u32>(row, W_PAGES) << 12) continue;
+    const scope = load<u32>(row, W_SCOPE);
+    const value = load<u32>(row, W_SCOPE_VALUE);
+    if (scope == WINDOW_ALL || value == (scope == WINDOW_VCPU ? load<u32>(cpu, ID) : <u32>(load<u64>(cpu, CR3) >> 12))) return row;
+  }
+  return 0;
+}
+
+/** An access inside window `row`. One of level 0 is looked up each time: CPL 1 and 2 share a TLB array with CPL 0. */
+function windowWalk(cpu: usize, linear: u64, access: u32, row: usize): bool {
+  const index = <usize>((linear - load<u64>(row, W_ADDRESS)) >> 12);
+  const frame = load<u32>(<usize>load<u32>(row, W_FRAMES) + (index << 2));
+  if (frame == NO_FRAME) return fault(cpu, linear, access, 0);
+  const level = load<u32>(row, W_LEVEL);
+  const allowed = load<u32>(row, W_ALLOWED);
+  const needed = access & (ALLOW_W | ALLOW_X);
+  if (!(access & ACCESS_ANY) && (access & ACCESS_U ? level != 3 : level == 0)) return fault(cpu, linear, access, 1);
+  walkPa = <u64>frame << 12;
+  const writes = (access & ACCESS_W) != 0;
+  if (!(writes && frameInfoAt(walkPa) & FRAME_PROTECTED && protectedStore(access, allowed))) {
+    if ((allowed & needed) != needed || (writes && refused(access, walkPa))) return fault(cpu, linear, access, 1);
+  }
+  walkRights = RIGHT_W | RIGHT_U | RIGHT_X | RIGHT_DIRTY | (level == 0 ? RIGHT_PASSING : 0);
+  if (load<u32>(row, W_SCOPE) != WINDOW_ROOT && load<u32>(cpu, CR4) & CR4_PGE) walkRights |= RIGHT_GLOBAL;
+  walkAllowed = allowed;
+  return true;
+}
+
 /** The leaf is found: rights, accessed and dirty flags, protection by a backend. */
 // @ts-ignore: decorator
 @inline
 function finish(cpu: usize, linear: u64, access: u32, rights: u32, entryPa: u64, entry: u32, page: u64): bool {
   const allowed = allowedOf(cpu, rights, access);
   const needed = access & (ALLOW_W | ALLOW_X);
-  if (!(allowed & (needed ? needed : ALLOW_R))) return fault(cpu, linear, access, 1);
   page &= load<u64>(A20_MASK_PTR);
-  if (access & ACCESS_W && frameInfoAt(page) & FRAME_PROTECTED) return fault(cpu, linear, access, 1);
-  const set: u32 = access & ACCESS_W ? 0x60 : 0x20;
+  let set: u32 = access & ACCESS_W ? 0x60 : 0x20;
+  if (access & ACCESS_W && frameInfoAt(page) & FRAME_PROTECTED && protectedStore(access, allowed)) {
+    if (!walkWritable) set = 0x20;
+  } else if (!(allowed & (needed ? needed : ALLOW_R))) return fault(cpu, linear, access, 1);
+  else if (access & ACCESS_W && refused(access, page)) return fault(cpu, linear, access, 1);
   if ((entry & set) != set) physOr(cpu, entryPa, set);
   walkPa = page;
   walkRights = rights | ((entry | set) & RIGHT_DIRTY);
@@ -127,7 +200,7 @@ function walk64(cpu: usize, linear: u64, access: u32, table: u64, level: u32, re
     const shift: u64 = 12 + 9 * level;
     const entryPa = (table + (((linear >> shift) & 511) << 3)) & a20;
     const plain = entryPa < ramSize && entryPa - 0xa0000 >= 0x20000; // not the VGA window: physEntry64 without the table look-up
-    const entry: u64 = plain ? load<u64>(ramBase + <u32>entryPa) : -1;
+    const entry: u64 = plain ? load<u64>(ramBase + <u32>entryPa) : physEntry64(entryPa);
     if (!(entry & 1)) return fault(cpu, linear, access, 0);
     let bad = entry & reserved;
     const leaf = level == 0 || (entry & 0x80) != 0;
@@ -152,11 +225,17 @@ function walk64(cpu: usize, linear: u64, access: u32, table: u64, level: u32, re
 
 /** Translates `linear` for `access`; true: walkPa, walkRights and walkAllowed are set; false: #PF is pending. */
 export function walk(cpu: usize, linear: u64, access: u32): bool {
+  walkProtected = false;
+  if (load<u32>(WINDOWS_PTR)) {
+    const row = windowOf(cpu, linear);
+    if (row) return windowWalk(cpu, linear, access, row);
+  }
   if (!(load<u32>(cpu, CR0) & CR0_PG)) {
     walkPa = linear & 0xfffff000 & load<u64>(A20_MASK_PTR);
     walkRights = RIGHT_W | RIGHT_U | RIGHT_X | RIGHT_DIRTY;
     walkAllowed = ALLOW_R | ALLOW_W | ALLOW_X;
-    if (access & ACCESS_W && frameInfoAt(walkPa) & FRAME_PROTECTED) return fault(cpu, linear, access, 1);
+    const asked = access & ACCESS_W && frameInfoAt(walkPa) & FRAME_PROTECTED && protectedStore(access, walkAllowed);
+    if (!asked && access & ACCESS_W && refused(access, walkPa)) return fault(cpu, linear, access, 1);
     return true;
   }
   if (!(load<u32>(cpu, CR4) & CR4_PAE)) return walk32(cpu, linear, access);

@@ -10,6 +10,7 @@ import {
   GPR,
   MODE,
   MODE_64,
+  REHEARSAL,
   RIP,
   RIP_BASE,
   SEG,
@@ -60,9 +61,9 @@ export function stride(cpu: usize, size: u32): i64 {
   return load<u32>(cpu, EFLAGS) & DF ? -<i64>size : <i64>size;
 }
 
-/** Iterations before the instruction must give way: one while every iteration may trap (single step, data and I/O breakpoints). */
+/** Iterations before the instruction must give way: one while each may trap (single step, data and I/O breakpoints) or be refused. */
 export function sliceOf(cpu: usize, size: u32): u64 {
-  return load<u32>(cpu, EFLAGS) & TF || load<u32>(cpu, WATCH) | load<u32>(cpu, DEBUG_PENDING) ? 1 : <u64>(SLICE_BYTES / size);
+  return load<u32>(cpu, EFLAGS) & TF || load<u32>(cpu, WATCH) | load<u32>(cpu, DEBUG_PENDING) | load<u32>(cpu, REHEARSAL) ? 1 : <u64>(SLICE_BYTES / size);
 }
 
 /** The instruction is not finished: execute it again. RF is set until its last iteration (SDM Vol. 3B §17.3.1.1). */

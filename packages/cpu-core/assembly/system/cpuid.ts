@@ -1,8 +1,8 @@
 // CPUID: rows of a table that the host fills from the model (src/vcpu/cpuid.ts), and the bits that follow the running state.
 // SDM Vol. 2A "CPUID", AMD APM Vol. 3 Appendix E.
-import { CPUID_COUNT, CPUID_TABLE, CR4, EXIT_ARG, INTERCEPT_CPUID, MSR_MISC_ENABLE } from "../../src/layout";
+import { CPUID_COUNT, CPUID_TABLE, CR4, EXIT_ARG, MSR_MISC_ENABLE } from "../../src/layout";
 import { hostMsrRead } from "../imports";
-import { AX, BX, CX, DX, executeDisableOff, intercepted, isAmd } from "./privilege";
+import { AX, BX, CX, DX, executeDisableOff, isAmd } from "./privilege";
 
 const ROW: usize = 24;
 const ANY_SUBLEAF: u32 = 0xffffffff;
@@ -35,7 +35,6 @@ function findIntel(cpu: usize, leaf: u32, subleaf: u32): usize {
 export function cpuid(cpu: usize, u: usize): void {
   const leaf = load<u32>(cpu, AX);
   const subleaf = load<u32>(cpu, CX);
-  if (intercepted(cpu, INTERCEPT_CPUID, leaf)) return;
   let a: u32 = 0;
   let b: u32 = 0;
   let c: u32 = 0;

@@ -3,8 +3,13 @@
 import {
   CPL,
   CR0,
+  CR2,
   CR4,
   CS,
+  DELIVER_EXCEPTION,
+  DELIVER_INTERRUPT,
+  DELIVER_NMI,
+  DELIVER_SOFTWARE,
   DR,
   DS,
   EFER,
@@ -13,6 +18,7 @@ import {
   EXIT,
   EXIT_SHUTDOWN,
   FAULT,
+  FAULT_ADDRESS,
   FAULT_ERROR,
   FAULT_HAS_ERROR,
   FS,
@@ -22,6 +28,7 @@ import {
   IDTR_BASE,
   IDTR_LIMIT,
   MSR_DEBUGCTL,
+  NMI_BLOCKED,
   RESTART,
   RIP,
   SEG_ACCESS,
@@ -35,6 +42,8 @@ import {
 } from "../../src/layout";
 import { BP, DB, DE, DF, GP, NP, OF_, PF, TS, faulted, raise, raiseError } from "../fault";
 import { AC, IF, IOPL, NT, RF, TF, VIF, VM, getFlags, setFlags } from "../flags";
+import { delivered } from "../hypervisor/delivery";
+import { exceptionComes, interruptsCome } from "../hypervisor/level";
 import { sysRd16, sysRd32, sysRd64, sysRd8 } from "../memory/access";
 import { canonical } from "../memory/segmentation";
 import {
@@ -367,8 +376,18 @@ function deliver(cpu: usize, vector: u32, kind: u32, error: u32): void {
   store<u32>(cpu, 1, RESTART);
 }
 
+/** Is it the backend's, and has it answered? NMIs are told from vector 2 of the interrupt controller by NMI_BLOCKED. */
+function answered(cpu: usize, vector: u32, kind: u32): bool {
+  if (kind == KIND_EXTERNAL) {
+    if (!interruptsCome(cpu)) return false;
+    return delivered(cpu, vector == 2 && load<u32>(cpu, NMI_BLOCKED) ? DELIVER_NMI : DELIVER_INTERRUPT, vector, NO_ERROR);
+  }
+  return exceptionComes(cpu, vector) && delivered(cpu, kind == KIND_INT ? DELIVER_SOFTWARE : DELIVER_EXCEPTION, vector, NO_ERROR);
+}
+
 /** Delivers an interrupt or a software interrupt without error code. A fault on the way is left pending. */
 export function interrupt(cpu: usize, vector: u32, kind: u32): void {
+  if (answered(cpu, vector, kind)) return;
   deliver(cpu, vector, kind, NO_ERROR);
 }
 
@@ -392,18 +411,20 @@ export function deliverException(cpu: usize): void {
   let error = load<u32>(cpu, FAULT_HAS_ERROR) ? load<u32>(cpu, FAULT_ERROR) : NO_ERROR;
   while (true) {
     store<i32>(cpu, -1, FAULT);
+    if (exceptionComes(cpu, vector) && delivered(cpu, DELIVER_EXCEPTION, vector, error)) return;
+    if (vector == PF) store<u64>(cpu, load<u64>(cpu, FAULT_ADDRESS), CR2);
     deliver(cpu, vector, KIND_EXCEPTION, error);
     const second = load<i32>(cpu, FAULT);
-    if (second < 0) {
-      return;
-    }
+    if (second < 0) return;
     if (vector == DF) {
+      if (second == PF) store<u64>(cpu, load<u64>(cpu, FAULT_ADDRESS), CR2);
       shutdown(cpu);
       return;
     }
     const first = faultClass(vector);
     const then = faultClass(second);
     if (first && (then == 1 || (first == 2 && then == 2))) {
+      if (second == PF) store<u64>(cpu, load<u64>(cpu, FAULT_ADDRESS), CR2);
       vector = DF;
       error = 0;
     } else {

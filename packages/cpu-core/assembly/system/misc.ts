@@ -7,6 +7,7 @@ import {
   CPL,
   CR4,
   EFLAGS,
+  EVENT,
   EXIT,
   EXIT_ARG,
   EXIT_HALT,
@@ -14,8 +15,7 @@ import {
   FS,
   GS,
   HALTED,
-  INTERCEPT_HLT,
-  INTERCEPT_VMCALL,
+  INTERRUPT_WINDOW,
   INTR,
   MODE,
   MODE_64,
@@ -24,7 +24,6 @@ import {
   MSR_KERNEL_GS_BASE,
   MSR_TSC_AUX,
   NMI,
-  NMI_BLOCKED,
   SEG,
   SEG_BASE,
   SEG_SIZE,
@@ -40,11 +39,12 @@ import {
 } from "../../src/layout";
 import { faulted, raise, UD } from "../fault";
 import { AC, CF, DF, IF, setStatus, VIF, VIP } from "../flags";
-import { hostIntercept, hostRandom } from "../imports";
+import { wakes } from "../hypervisor/delivery";
+import { hostHypercall, hostRandom } from "../imports";
 import { rd64 } from "../memory/access";
 import { canonical, uopAddress, uopOffset } from "../memory/segmentation";
 import { tlbFlushAll, tlbFlushAllPcids, tlbFlushPage, tlbFlushPcid, tlbSelect } from "../memory/tlb";
-import { CX, guestTsc, intercepted, privileged, refuse, setPair, setSized } from "./privilege";
+import { CX, guestTsc, privileged, refuse, setPair, setSized } from "./privilege";
 
 const CR4_VME: u32 = 0x1;
 const CR4_PVI: u32 = 0x2;
@@ -77,7 +77,7 @@ export function cli(cpu: usize, dst: usize, src: usize, imm: u32): void {
 
 /** Will the next instruction run before anything is looked at? Then no shadow is needed. */
 function undisturbed(cpu: usize): bool {
-  return load<i64>(cpu, COUNT) > 0 && !(load<u32>(cpu, INTR) | load<u32>(cpu, NMI) | load<u32>(cpu, STOP));
+  return load<i64>(cpu, COUNT) > 0 && !(load<u32>(cpu, INTR) | load<u32>(cpu, NMI) | load<u32>(cpu, STOP) | load<u32>(cpu, EVENT) | load<u32>(cpu, INTERRUPT_WINDOW));
 }
 
 /** Interrupts stay off for one more instruction when IF was clear. */
@@ -101,7 +101,7 @@ export function std(cpu: usize, dst: usize, src: usize, imm: u32): void {
 }
 
 export function hlt(cpu: usize, u: usize): void {
-  if (!privileged(cpu) || intercepted(cpu, INTERCEPT_HLT, 0)) return;
+  if (!privileged(cpu)) return;
   store<u32>(cpu, 1, HALTED);
   store<u32>(cpu, EXIT_HALT, EXIT);
 }
@@ -114,8 +114,7 @@ export function pause(cpu: usize, u: usize): void {
     if (other == cpu) continue;
     const halted = load<u32>(other, HALTED);
     if (halted > 1) continue;
-    const nmi = load<u32>(other, NMI) && !load<u32>(other, NMI_BLOCKED);
-    if (halted && !nmi && !(load<u32>(other, INTR) && load<u32>(other, EFLAGS) & IF)) continue;
+    if (halted && !wakes(other)) continue;
     store<u32>(cpu, EXIT_YIELD, EXIT);
     return;
   }
@@ -253,7 +252,7 @@ export function clac(cpu: usize, u: usize): void {
 
 /** VMCALL and VMMCALL are whoever's that answers them; there is no virtualization of the processor's own. */
 export function vmcall(cpu: usize, u: usize): void {
-  if (!hostIntercept(cpu, INTERCEPT_VMCALL, 0)) raise(cpu, UD);
+  if (!hostHypercall(cpu)) raise(cpu, UD);
 }
 
 /** UD0, UD1, UD2. */

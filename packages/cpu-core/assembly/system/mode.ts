@@ -31,6 +31,7 @@ import {
   SS,
 } from "../../src/layout";
 import { VM } from "../flags";
+import { interceptMode } from "../hypervisor/level";
 import { tlbSelect } from "../memory/tlb";
 import { ACC_CODE, ACC_CONFORMING, ACC_DB, ACC_L, ACC_P, ACC_RW, CR0_EM, CR0_PE, CR0_PG, CR0_TS, CR4_OSFXSR, EFER_LMA } from "./bits";
 
@@ -77,7 +78,7 @@ export function updateMode(cpu: usize): void {
   if (cr0 & CR0_PG) mode |= MODE_PG;
   if (cr0 & (CR0_EM | CR0_TS)) mode |= MODE_NO_FPU;
   if (cr0 & CR0_EM || !(load<u32>(cpu, CR4) & CR4_OSFXSR)) mode |= MODE_NO_SSE;
-  mode |= old & 0xffff0000;
+  mode |= interceptMode(cpu);
   store<u64>(cpu, mask, LIN_MASK);
   store<u32>(cpu, mode, MODE);
   if (mode != old) store<u32>(cpu, 1, RESTART);

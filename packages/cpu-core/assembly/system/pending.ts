@@ -3,7 +3,7 @@
 // well, as SDM Vol. 2B "STI" permits: an NMI never finds STI's successor not yet begun.
 import {
   DEBUG_PENDING,
-  EFLAGS,
+  EVENT,
   FETCH_WATCH,
   HALTED,
   INTR,
@@ -13,7 +13,7 @@ import {
   SHADOW_MOV_SS,
 } from "../../src/layout";
 import { faulted } from "../fault";
-import { IF } from "../flags";
+import { eventReady, interruptReady, takeEvent } from "../hypervisor/delivery";
 import { hostAcknowledge } from "../imports";
 import { fetchWatch, raiseDebug } from "./debug";
 import { KIND_EXTERNAL, deliverException, interrupt } from "./exceptions";
@@ -24,7 +24,8 @@ export function pendingWork(cpu: usize): bool {
   const shadow = load<u32>(cpu, SHADOW);
   if (load<u32>(cpu, DEBUG_PENDING) && !(shadow & SHADOW_MOV_SS)) return true;
   if (load<u32>(cpu, NMI) && !load<u32>(cpu, NMI_BLOCKED) && !shadow) return true;
-  if (load<u32>(cpu, INTR) && load<u32>(cpu, EFLAGS) & IF && !shadow) return true;
+  if (load<u32>(cpu, INTR) && !shadow && interruptReady(cpu)) return true;
+  if (load<u32>(cpu, EVENT) && !shadow && eventReady(cpu)) return true;
   return load<u32>(cpu, FETCH_WATCH) != 0 && !load<u32>(cpu, HALTED) && !(shadow & SHADOW_MOV_SS) && fetchWatch(cpu) != 0;
 }
 
@@ -46,7 +47,7 @@ export function takeInterrupt(cpu: usize): void {
     if (faulted(cpu)) deliverException(cpu);
     return;
   }
-  if (load<u32>(cpu, INTR) && load<u32>(cpu, EFLAGS) & IF && !shadow) {
+  if (load<u32>(cpu, INTR) && !shadow && interruptReady(cpu)) {
     const vector = hostAcknowledge(cpu);
     if (vector < 0) {
       // The request went away: without this the run loop would ask for ever.
@@ -55,6 +56,10 @@ export function takeInterrupt(cpu: usize): void {
     }
     interrupt(cpu, vector, KIND_EXTERNAL);
     if (faulted(cpu)) deliverException(cpu);
+    return;
+  }
+  if (load<u32>(cpu, EVENT) && !shadow && eventReady(cpu)) {
+    takeEvent(cpu);
     return;
   }
   const hit = shadow & SHADOW_MOV_SS ? 0 : fetchWatch(cpu);

@@ -5,15 +5,13 @@ import {
   CPL,
   EXIT_ARG,
   GPR,
-  MODE,
-  MODE_INTERCEPT_SHIFT,
   MSR_MISC_ENABLE,
   TSC_OFFSET,
   U_AUX,
   VENDOR,
 } from "../../src/layout";
 import { GP, raiseError } from "../fault";
-import { hostIntercept, hostReadTsc } from "../imports";
+import { hostReadTsc } from "../imports";
 
 export const AX: usize = GPR;
 export const CX: usize = GPR + 8;
@@ -42,11 +40,6 @@ export function isAmd(cpu: usize): bool {
 /** IA32_MISC_ENABLE's XD Bit Disable is set: the processor hides NX (SDM Vol. 4; Intel only). */
 export function executeDisableOff(cpu: usize): bool {
   return !isAmd(cpu) && (load<u64>(cpu, MSR_MISC_ENABLE) & 0x400000000) != 0;
-}
-
-/** True when the host has taken the instruction over; `kind` is one of INTERCEPT_*. */
-export function intercepted(cpu: usize, kind: u32, argument: u32): bool {
-  return load<u32>(cpu, MODE) >> MODE_INTERCEPT_SHIFT != 0 && hostIntercept(cpu, kind, argument) != 0;
 }
 
 /** ModRM.reg with REX.R. */

@@ -1,6 +1,7 @@
 // Loading ES, SS, DS, FS, GS (SDM Vol. 2B "MOV", Vol. 2A "LDS"), LDTR ("LLDT") and TR ("LTR"). CS changes only by control transfers.
 import {
   CPL,
+  CS,
   LDTR,
   MODE,
   MODE_64,
@@ -159,5 +160,27 @@ export function loadTaskRegister(cpu: usize, selector: u32): bool {
   sysWr8(cpu, descAt + 5, (descAccess & 0xff) | TSS_BUSY);
   if (faulted(cpu)) return false;
   setSystemSegment(cpu, TR, selector, high, descAccess | TSS_BUSY);
+  return true;
+}
+
+/** CS from a selector, for a backend: any present code segment, whatever its privilege. False: a fault is pending, nothing has changed. */
+export function loadCodeSegment(cpu: usize, selector: u32): bool {
+  selector &= 0xffff;
+  if (!(selector & 0xfffc)) {
+    raiseError(cpu, GP, 0);
+    return false;
+  }
+  if (!readDescriptor(cpu, selector, GP)) return false;
+  if ((descAccess & (ACC_S | ACC_CODE)) != (ACC_S | ACC_CODE)) {
+    raiseSelector(cpu, GP, selector);
+    return false;
+  }
+  if (!(descAccess & ACC_P)) {
+    raiseSelector(cpu, NP, selector);
+    return false;
+  }
+  if (!markAccessed(cpu)) return false;
+  setSegment(cpu, CS, selector, descLow, descHigh);
+  updateMode(cpu);
   return true;
 }

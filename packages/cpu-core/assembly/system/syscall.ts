@@ -7,8 +7,6 @@ import {
   DEBUG_PENDING,
   EFER,
   EFLAGS,
-  INTERCEPT_SYSCALL,
-  INTERCEPT_SYSENTER,
   MODE,
   MODE_64,
   MODE_LMA,
@@ -37,7 +35,7 @@ import { raise, UD } from "../fault";
 import { getFlags, IF, RF, setFlags, TF, VM } from "../flags";
 import { canonical } from "../memory/segmentation";
 import { updateMode } from "./mode";
-import { CX, DX, intercepted, isAmd, privileged, R11, refuse, SP } from "./privilege";
+import { CX, DX, isAmd, privileged, R11, refuse, SP } from "./privilege";
 
 const EFER_SCE: u32 = 1;
 const CODE_LONG: u32 = 0xa09b; // G, L; present, code, readable, accessed; DPL 0
@@ -83,7 +81,7 @@ function syscallEnabled(cpu: usize): bool {
 }
 
 export function syscall(cpu: usize, u: usize): void {
-  if (!syscallEnabled(cpu) || intercepted(cpu, INTERCEPT_SYSCALL, 0)) return;
+  if (!syscallEnabled(cpu)) return;
   const mode = load<u32>(cpu, MODE);
   const star = load<u64>(cpu, MSR_STAR);
   const flags = getFlags(cpu) & ~RF;
@@ -140,7 +138,7 @@ function sysenterExists(cpu: usize): bool {
 }
 
 export function sysenter(cpu: usize, u: usize): void {
-  if (!sysenterExists(cpu) || intercepted(cpu, INTERCEPT_SYSENTER, 0)) return;
+  if (!sysenterExists(cpu)) return;
   const selector = load<u32>(cpu, MSR_SYSENTER_CS) & 0xfffc;
   const mode = load<u32>(cpu, MODE);
   if (!selector || !(mode & (MODE_PE | MODE_V86))) {

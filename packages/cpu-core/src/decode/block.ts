@@ -12,6 +12,8 @@ const NEXT = SPECIAL_HANDLERS.indexOf("next");
 const INVALID = SPECIAL_HANDLERS.indexOf("invalid");
 const TOO_LONG = SPECIAL_HANDLERS.indexOf("tooLong");
 const NO_DEVICE = SPECIAL_HANDLERS.indexOf("noDevice");
+const INTERCEPT = SPECIAL_HANDLERS.indexOf("intercept");
+const INLINE_FORM = SPECIAL_HANDLERS.indexOf("inlineForm");
 
 /** The engine's side of the code cache, and the fetch of a second page. */
 export interface BlockHost {
@@ -24,6 +26,9 @@ export interface BlockHost {
 
 const PAGE = 0x1000;
 const LARGEST = L.HEADER_SIZE + (L.BLOCK_INSTRUCTIONS + 1) * L.UOP_SIZE;
+
+/** What an instruction becomes under an intercept set; undefined: it stays what it is. */
+export type Lender = (set: number, u: number, instruction: Instruction, row: TableRow) => "intercept" | "inlineForm" | undefined;
 
 /** Is the feature of an entry advertised? */
 export type FeatureTest = (feature: string) => boolean;
@@ -44,6 +49,8 @@ export class BlockDecoder {
     readonly hasFeature: FeatureTest,
     /** How often a block of this mode runs before the translator is asked; 0: never. */
     readonly heat: (mode: number) => number = () => 0,
+    /** Asked about each instruction that is decoded under an intercept set. */
+    readonly lend: Lender = () => undefined,
   ) {
     this.#index = new OpcodeIndex(rows.filter((r) => r.entry.options.feature === undefined || hasFeature(r.entry.options.feature)));
     this.#u8 = new Uint8Array(host.buffer);
@@ -171,6 +178,12 @@ export class BlockDecoder {
       (entry.type === "outlined" && (entry.kind === "sys" || entry.kind === "sysMem")) || (stack === "slow" && isStackUser(entry));
     if (isSys) v.setUint32(u + L.U_AUX, auxOf(i, memory, operands), true);
     else if (entry.type === "outlined" && entry.kind.startsWith("fpu")) v.setInt32(u + L.U_IMM, fpuOpcode(i, memory), true);
+    const set = mode >>> L.MODE_INTERCEPT_SHIFT;
+    const becomes = set === 0 ? undefined : this.lend(set, u, i, row);
+    if (becomes !== undefined) {
+      this.#set(u, becomes === "intercept" ? INTERCEPT : INLINE_FORM);
+      return becomes === "intercept";
+    }
     return entry.type === "branch" || isSys;
   }
 

@@ -382,13 +382,14 @@ export function emitInterpreter(handlers: readonly Handler[], sourceOf: (name: s
   return `// Generated from the instruction tables by scripts/build-engine; not to be edited.
 import { hostDecode, hostHot } from "../imports";
 import { codeCrossingValid, codeFind } from "../code-cache";
-import { faulted, raise, raiseError } from "../fault";
+import { faulted, raise, raiseError, raiseIntercept } from "../fault";
 import { mulHighU, mulHighS, divU128, divFitsS128, divS128, crc32c, pdep, pext } from "../leaf";
 import { commit, fetchPtr, readPtr, rmwPtr, writePtr } from "../memory/access";
 import { canonical, withinLimit } from "../memory/segmentation";
 import { bitAddress, countDown, countOf, countUp, effectiveAddress, modifyAt, operandAddress, operandFault, readAt, segmented, stackFault, writeAt } from "../operand";
 import { fpuEnter, mmxCheck, mmxEnter } from "../x87/index";
 import { abandon, abandonOperand, abandonStack, beyondLimit, finish, leaveAt, noDevice, BUDGET, FAULTED, LIMITED, RAN } from "../interp-exits";
+import { inlineForm } from "../hypervisor/inline-form";
 import { runUnits } from "../units";
 ${imports.join("\n")}
 
@@ -399,6 +400,7 @@ const RESTARTED: i32 = 2;
 /** Rare handlers: the loop calls them and goes on. */
 function cold(cpu: usize, u: usize, op: u32): i32 {
   switch (op) {
+case 5: return inlineForm(cpu, u);
 ${cold.map(emitHandler).join("\n")}
 default: return ABANDON;
   }
@@ -407,6 +409,13 @@ default: return ABANDON;
 /** The same for a translation: 0: go on; 1: a fault is pending; 2: done, but code or mode may have changed. */
 export function coldOp(cpu: usize, u: usize): i32 {
   return cold(cpu, u, load<u16>(u));
+}
+
+/** An instruction that a backend has carried out for the guest: \`u\` is no part of a block. A fault may be pending. */
+export function lentOp(cpu: usize, u: usize): void {
+  const op: u32 = load<u16>(u);
+  if (op < ${firstSys}) cold(cpu, u, op);
+  else sys(cpu, u, op);
 }
 
 /** Handlers after which the run loop looks at the whole machine again. */
@@ -549,6 +558,7 @@ case 0: { // the block ends without a branch
 case 1: { raise(cpu, 6); ${LOOP.abandon} }
 case 2: { noDevice(cpu, u); ${LOOP.abandon} }
 case 3: { raiseError(cpu, 13, 0); ${LOOP.abandon} } // longer than 15 bytes
+case 4: { raiseIntercept(cpu, u); ${LOOP.abandon} }
 ${of("inline").map(emitHandler).join("\n")}
 default: {
   store<i64>(cpu, fr, ${L.FR});

@@ -43,7 +43,7 @@ export interface TableRow {
 }
 
 /** Handlers without a table entry, in the order of their numbers. */
-export const SPECIAL_HANDLERS = ["next", "invalid", "noDevice", "tooLong"] as const;
+export const SPECIAL_HANDLERS = ["next", "invalid", "noDevice", "tooLong", "intercept", "inlineForm"] as const;
 
 export function handlerIndex(opsize: OperandSize, memory: boolean, stack: StackKind): number {
   return (OPERAND_SIZES.indexOf(opsize) * 2 + (memory ? 1 : 0)) * 3 + STACK_KINDS.indexOf(stack);

@@ -71,11 +71,13 @@ export class Uop {
   }
 }
 
+const INLINE_FORM = SPECIAL_HANDLERS.indexOf("inlineForm");
+
 /** What an operation is to the translator. */
 export type Treatment = "inline" | "call" | "cold" | "interpret";
 
 export function treatmentOf(handler: Handler | undefined, uop: Uop, long: boolean): Treatment {
-  if (handler === undefined) return "interpret";
+  if (handler === undefined) return uop.u16(L.U_OP) === INLINE_FORM ? "cold" : "interpret";
   const { entry } = handler;
   const otherwise: Treatment = handler.class === "cold" ? "cold" : "interpret";
   switch (entry.type) {

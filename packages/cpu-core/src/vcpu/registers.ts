@@ -62,10 +62,12 @@ export function createRegisters(
   engine: EngineExports,
   taskPriority: { read(): number; write(value: number): void },
 ): VcpuRegisters {
-  /** Control registers, segments and EFER decide how code is decoded and addresses are translated. */
-  const stateChanged = (): void => {
+  /** Segments, flags and control registers decide how code is decoded and with whose rights memory is accessed. */
+  const modeChanged = (): void => engine.updateMode(cpu);
+  /** Some control registers and EFER also decide how addresses are translated. */
+  const pagingChanged = (): void => {
     engine.updateMode(cpu);
-    engine.tlbFlushAll(cpu);
+    engine.pagingChanged(cpu);
   };
   return {
     get(name) {
@@ -80,11 +82,11 @@ export function createRegisters(
       if (name === "rip") view.setBigUint64(cpu + L.RIP, value, true);
       else if (name === "rflags") {
         engine.setFlags(cpu, Number(BigInt.asUintN(32, value)) | 0);
-        stateChanged();
+        modeChanged();
       } else if (name === "cr8") taskPriority.write(Number(value));
       else if (name in CONTROL) {
         view.setBigUint64(cpu + CONTROL[name as keyof typeof CONTROL], value, true);
-        stateChanged();
+        if (name !== "cr2" && name !== "xcr0") pagingChanged();
       } else if (name in DEBUG) {
         view.setBigUint64(cpu + DEBUG[name as DebugRegister], value, true);
         engine.debugRegistersChanged(cpu);
@@ -107,7 +109,7 @@ export function createRegisters(
       view.setUint32(at + L.SEG_ACCESS, value.access, true);
       // The stack segment's DPL is the CPL (SDM Vol. 3A §5.5); real and virtual-8086 mode fix it themselves.
       if (name === "ss") view.setUint32(cpu + L.CPL, (value.access >> 5) & 3, true);
-      stateChanged();
+      modeChanged();
     },
     table(name) {
       const [base, limit] = name === "gdtr" ? [L.GDTR_BASE, L.GDTR_LIMIT] : [L.IDTR_BASE, L.IDTR_LIMIT];
@@ -129,7 +131,7 @@ export function createRegisters(
       const at = MSRS.get(index);
       if (at === undefined) return engine.msrPut(cpu, index, BigInt.asUintN(64, value)) !== 0;
       view.setBigUint64(cpu + at, value, true);
-      stateChanged();
+      if (at === L.EFER) pagingChanged();
       return true;
     },
   };

@@ -12,12 +12,13 @@ const KEPT_BY_INIT: readonly [from: number, to: number][] = [
   [L.MODEL_FIXED_END, L.MODEL_STATE_END],
   [L.MC_BANKS, L.MC_BANKS + L.MC_BANK_MAX * 32],
 ];
-/** Fields that power-on leaves alone: they describe the processor. */
+/** Fields that power-on leaves alone: they describe the processor, and what a backend has asked for. */
 const CONFIGURATION: readonly [from: number, to: number][] = [
   [L.PHYS_MASK, L.PHYS_MASK + 8],
   [L.VENDOR, L.RESTART],
   [L.MODEL_FIXED, L.MODEL_FIXED_END],
   [L.CPUID_COUNT, L.CPUID_TABLE + L.CPUID_MAX * 24],
+  [L.LENT, L.LENT_END],
 ];
 const STATE_END = 0x1800;
 

@@ -22,6 +22,7 @@ export class CoreVcpu implements Vcpu {
   readonly #cpu: number;
   #running = false;
   #initRequested = false;
+  #crash: string | undefined;
   fault: string | undefined;
 
   constructor(
@@ -53,7 +54,19 @@ export class CoreVcpu implements Vcpu {
     if (halted === WAIT_FOR_SIPI || halted === SHUT_DOWN) return false;
     if (halted === 0) return true;
     const nmi = this.#get(L.NMI) !== 0 && this.#get(L.NMI_BLOCKED) === 0;
-    return nmi || (this.#get(L.INTR) !== 0 && (this.#get(L.EFLAGS) & IF) !== 0);
+    const enabled = (this.#get(L.EFLAGS) & IF) !== 0;
+    const mask = this.#get(L.EVENT_MASK);
+    const unmasked = mask === 0 ? undefined : this.#unmasked(mask);
+    if (this.#get(L.EVENT) !== 0 && (unmasked ?? enabled)) return true;
+    return nmi || (this.#get(L.INTR) !== 0 && enabled && unmasked !== false);
+  }
+
+  /** What the guest's own event mask at host address `at` says. */
+  #unmasked(at: number): boolean {
+    const bits = this.#get(L.EVENT_MASK_BITS);
+    const low = bits === 8 ? this.#view.getUint8(at) : bits === 16 ? this.#view.getUint16(at, true) : this.#view.getUint32(at, true);
+    const zero = low === 0 && (bits !== 64 || this.#view.getUint32(at + 4, true) === 0);
+    return zero === (this.#get(L.EVENT_TAKES) === 0);
   }
 
   run(budget: number): ExitReason {
@@ -62,7 +75,7 @@ export class CoreVcpu implements Vcpu {
     this.#running = false;
     if (this.#initRequested) this.init();
     this.translator.pump();
-    if (reason === "shutdown") this.fault = `triple fault at rip 0x${this.registers.get("rip").toString(16)}`;
+    if (reason === "shutdown") this.fault = this.#crash ?? `triple fault at rip 0x${this.registers.get("rip").toString(16)}`;
     return reason;
   }
   setInterruptRequest(level: boolean): void {
@@ -89,6 +102,13 @@ export class CoreVcpu implements Vcpu {
     this.#view.setBigUint64(this.#cpu + L.RETIRED, 0n, true);
     resetState(this.#view, this.#cpu, this.id, this.engine, { init: false, waiting: this.id !== 0 });
     this.fault = undefined;
+    this.#crash = undefined;
+  }
+  /** Stops for good, with the words that a backend has for it. */
+  crash(words: string): void {
+    this.#crash = words;
+    this.#set(L.HALTED, SHUT_DOWN);
+    this.#set(L.RESTART, 1);
   }
   requestStop(): void {
     this.#set(L.STOP, 1);

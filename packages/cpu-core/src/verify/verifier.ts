@@ -70,7 +70,7 @@ export class Verifier {
     this.#view = new DataView(memory.buffer);
     this.#words = new Int32Array(memory.buffer);
     this.#record = new HostRecord(this.#view, host);
-    this.#ram = [plan.ramBase, plan.ramBase + ramBytes];
+    this.#ram = [plan.ramBase, plan.ramBase + ramBytes + plan.hypervisorFrames * 0x1000];
   }
 
   /** Makes the second instance, beside the machine's own. */

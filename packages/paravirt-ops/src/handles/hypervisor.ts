@@ -139,7 +139,7 @@ export interface HypervisorHandle {
   setStoreHandler(handler: StoreHandler): void;
   /**
    * Translation starts at `root`, as after a load of CR3, but what is cached for that root from earlier may be used: for guests that change
-   * between two roots at every system call.
+   * between two roots at every system call. Global translations stay in force under every root; CR4.PGE clear means that there are none.
    */
   switchRoot(vcpu: number, root: Mfn): void;
   /** No vCPU uses a cached translation to or a cached decoding of `frame` afterwards. */
@@ -152,14 +152,14 @@ export interface HypervisorHandle {
    * it: where the guest's own mask in shared memory says so; without a mask, where EFLAGS.IF is set. Delivery does not clear the word.
    */
   setPending(vcpu: number, pending: boolean): void;
-  /** The guest takes events while `field` is zero, or while it is not. */
+  /** The guest takes events while `field` is zero, or while it is not. External interrupts wait for it as well as for EFLAGS.IF. */
   setEventMask(vcpu: number, mask: { readonly field: FieldReference; readonly takesWhile: "zero" | "non-zero" } | undefined): void;
   /** Calls once, at the next boundary at which the guest can take an interrupt. SDM Vol. 3C §25.2 "interrupt-window exiting". */
   onInterruptWindow(vcpu: number, listener: () => void): void;
 
-  /** The vCPU does not run until `wake`, or an event that it can take. */
+  /** The vCPU does not run until `wake`, or an event or interrupt that it can take. */
   park(vcpu: number): void;
-  /** Ends a `park`. */
+  /** Ends a `park`, and the wait of a secondary vCPU for its STARTUP: it runs with the registers that it has. */
   wake(vcpu: number): void;
   /** Ends the vCPU's turn. */
   yield(vcpu: number): void;

@@ -73,9 +73,9 @@ export type PrivilegeLevel = 0 | 1 | 2 | 3;
 export interface InterceptSet {
   /** Instructions that come to the intercept handler. */
   readonly instructions: readonly InterceptableInstruction[];
-  /** Exceptions that come to `delivery`; all others are delivered architecturally. */
+  /** Exceptions and software interrupts (INT n) that come to `delivery`, by vector; all others are delivered architecturally. */
   readonly exceptions: readonly Vector[];
-  /** True: external interrupts come to `delivery`. */
+  /** True: external interrupts and NMIs come to `delivery`. */
   readonly interrupts: boolean;
 }
 
@@ -94,9 +94,12 @@ export interface InterceptedInstruction {
   readonly level: PrivilegeLevel;
   /** mov-from-cr, mov-to-cr. */
   readonly control?: ControlRegister;
-  /** Number of a debug register, or the vector of INT n. */
+  /** Number of a debug register, an MSR, a counter or an extended control register, or the vector of INT n. */
   readonly index?: number;
-  /** The source operand: a register's or immediate's value, or the linear address of invlpg and table loads. */
+  /**
+   * The source operand: a register's or immediate's value, EDX:EAX of wrmsr and xsetbv, the selector or word in memory, or the linear address of
+   * invlpg, of table loads and stores, and of where sldt, str and smsw store when there is no `destination`.
+   */
   readonly operand?: bigint;
   /** General register that takes the result, in encoding order. */
   readonly destination?: number;

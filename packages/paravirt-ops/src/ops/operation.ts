@@ -52,7 +52,9 @@ export type InlineForm =
   | { readonly kind: "fault"; readonly fault: GuestFault }
   /** The result is a field. */
   | { readonly kind: "load-field"; readonly field: FieldReference; readonly meaning: FieldMeaning }
-  /** Store a constant or the operand to a field; then, when `unlessZero` is not zero, also call `run`. */
+  /**
+   * Store a constant, as it is, or the operand, as `meaning` says, to a field; then, when `unlessZero` is not zero, also call `run`.
+   */
   | {
       readonly kind: "store-field";
       readonly field: FieldReference;

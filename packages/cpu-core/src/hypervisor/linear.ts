@@ -1,0 +1,80 @@
+/** Guest memory by linear address, page by page: nothing is read or written before all pages have been translated. */
+import { type GuestFault, isGuestFault, type LinearAccess, type LinearMemory, type MmioBus } from "@paravane/paravirt-ops";
+import * as L from "../layout.js";
+import { blockOf, type LentState, takeFault } from "./state.js";
+
+const PAGE = 0x1000;
+const IMPLICIT = 4;
+
+/** A piece of the range in one page, by physical address. */
+interface Piece {
+  readonly physical: number;
+  readonly offset: number;
+  readonly length: number;
+}
+
+export class Linear implements LinearMemory {
+  constructor(
+    private readonly state: LentState,
+    private readonly mmio: MmioBus,
+  ) {}
+
+  translate(vcpu: number, address: bigint, { write, execute, level, implicit }: LinearAccess): number | GuestFault {
+    const { engine, view } = this.state;
+    const cpu = blockOf(vcpu);
+    const linear = this.#wrapped(cpu, address);
+    if (engine.linearTranslate(cpu, linear, implicit === true ? IMPLICIT : level, write === true, execute === true))
+      return Number(view.getBigUint64(cpu + L.EXIT_ARG, true));
+    return takeFault(view, cpu)!;
+  }
+
+  read(vcpu: number, address: bigint, into: Uint8Array, access: LinearAccess): GuestFault | undefined {
+    const pieces = this.#pieces(vcpu, address, into.byteLength, access);
+    if (isGuestFault(pieces)) return pieces;
+    for (const { physical, offset, length } of pieces) {
+      if (this.#isMemory(physical)) {
+        const at = this.state.plan.ramBase + physical;
+        into.set(this.state.bytes.subarray(at, at + length), offset);
+      } else for (let i = 0; i < length; i++) into[offset + i] = this.mmio.read(physical + i, 1);
+    }
+    return undefined;
+  }
+
+  write(vcpu: number, address: bigint, bytes: Uint8Array, access: LinearAccess): GuestFault | undefined {
+    const pieces = this.#pieces(vcpu, address, bytes.byteLength, { ...access, write: true });
+    if (isGuestFault(pieces)) return pieces;
+    for (const { physical, offset, length } of pieces) {
+      if (this.#isMemory(physical)) {
+        if (this.state.bytes[this.state.plan.frameInfo + Math.floor(physical / PAGE)]! & L.FRAME_ROM) continue;
+        this.state.bytes.set(bytes.subarray(offset, offset + length), this.state.plan.ramBase + physical);
+        this.state.engine.dmaInvalidate(physical, length);
+      } else for (let i = 0; i < length; i++) this.mmio.write(physical + i, 1, bytes[offset + i]!);
+    }
+    return undefined;
+  }
+
+  #pieces(vcpu: number, address: bigint, length: number, access: LinearAccess): readonly Piece[] | GuestFault {
+    const pieces: Piece[] = [];
+    for (let offset = 0; offset < length; ) {
+      const at = address + BigInt(offset);
+      const physical = this.translate(vcpu, at, access);
+      if (typeof physical !== "number") return physical;
+      const inPage = Math.min(length - offset, PAGE - (physical % PAGE));
+      pieces.push({ physical, offset, length: inPage });
+      offset += inPage;
+    }
+    return pieces;
+  }
+
+  /** Outside long mode linear addresses have 32 bits. */
+  #wrapped(cpu: number, address: bigint): bigint {
+    const long = (this.state.view.getUint32(cpu + L.MODE, true) & L.MODE_LMA) !== 0;
+    return BigInt.asUintN(long ? 64 : 32, address);
+  }
+
+  #isMemory(physical: number): boolean {
+    const { plan, ramBytes, bytes } = this.state;
+    if (physical >= ramBytes + plan.hypervisorFrames * PAGE) return false;
+    return (bytes[plan.frameInfo + Math.floor(physical / PAGE)]! & L.FRAME_DEVICE) === 0;
+  }
+}
