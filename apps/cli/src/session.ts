@@ -12,6 +12,7 @@ import { fileSink, HostSerial, nullSink, streamSink } from "./console/serial.js"
 import { rawTerminal, type Terminal } from "./console/terminal.js";
 import { ExitStatus, fileError } from "./errors.js";
 import { openDrive } from "./host/drive.js";
+import { payloadDecompressors } from "./img/payload.js";
 import type { ProcessIo } from "./host/process-io.js";
 import { type KernelFiles, kernelFiles } from "./kernel-files.js";
 import type { Messages } from "./messages.js";
@@ -145,7 +146,12 @@ class Session {
     const { settings, files } = this;
     const machine = await createMachine({
       ...parts,
-      guest: { kernel: files.kernel, ...(files.initrd ? { initrd: files.initrd } : {}), commandLine: files.append },
+      guest: {
+        kernel: files.kernel,
+        ...(files.initrd ? { initrd: files.initrd } : {}),
+        commandLine: files.append,
+        decompressors: payloadDecompressors,
+      },
       ...(settings.memoryBytes === undefined ? {} : { memory: settings.memoryBytes }),
       vcpus: settings.vcpus,
       clock: settings.clock,

@@ -12,7 +12,7 @@ import * as L from "./layout.js";
 import { LOG_BYTES, planMemory } from "./memory-plan.js";
 import { type TranslationTuning, Translator } from "./translate/translator.js";
 import { parseCpuModel } from "./vcpu/models.js";
-import { fillCpuid } from "./vcpu/cpuid.js";
+import { fillCpuid, modelCpuid } from "./vcpu/cpuid.js";
 import { createRegisters } from "./vcpu/registers.js";
 import { CoreVcpu } from "./vcpu/vcpu.js";
 import type { Sampling, Verifier } from "./verify/verifier.js";
@@ -166,6 +166,7 @@ export async function createCore(environment: CoreEnvironment, options: CpuCoreO
     vcpus,
     guestMemory: createGuestMemory(memory.buffer, plan.ramBase, ramBytes, engine),
     hypervisor: lent,
+    cpuid: modelCpuid(model, { vcpuId: 0, vcpus: count, tscHz: environment.tscHz }),
     bind: (ops) => lent.bind(ops),
     setA20: (enabled) => engine.setA20(enabled),
     stats() {

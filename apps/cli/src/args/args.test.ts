@@ -86,7 +86,7 @@ describe("settings", () => {
   });
 
   test("what is not there yet is named", () => {
-    expect(() => understand({ backend: ["native", "xen"] })).toThrow(/--backend xen: this backend is not there yet/);
+    expect(() => understand({ backend: ["native", "vmi"] })).toThrow(/--backend vmi: this backend is not there yet/);
     expect(() => understand({ clock: "sun" })).toThrow(/--clock sun: unknown; known: host, icount/);
     expect(() => understand({ serial: "tty" })).toThrow(/--serial tty/);
   });

@@ -1,5 +1,6 @@
 // What a machine is to be: the options of run and boot, the file given by --config beneath them, checked and with defaults filled in.
 import { readFileSync } from "node:fs";
+import { BACKEND_NAMES } from "../backends.js";
 import { fileError, usageError } from "../errors.js";
 import { type DriveOption, parseDrive } from "../host/drive.js";
 import { parseMemory, parsePattern, parsePort, parseSmp, parseTimeout, parseWord } from "./values.js";
@@ -47,6 +48,8 @@ export interface Settings {
   readonly serial: "stdio" | "none" | { readonly file: string };
   readonly clock: "host" | "icount";
   readonly engine: Engine;
+  /** Names of hypervisors that the machine carries; none named means native. */
+  readonly backends: readonly string[];
   readonly exitPort: number | undefined;
   readonly testDevice: boolean;
   readonly timeoutMs: number | undefined;
@@ -116,8 +119,8 @@ export function understand(raw: RawSettings): Settings {
   for (const [option, value] of Object.entries({ "--symbols": raw.symbols, "--profile-from": raw.profileFrom }))
     if (value !== undefined && raw.profile === undefined) throw usageError(`${option} is about profiles; give --profile FILE too`);
   for (const backend of raw.backend ?? []) {
-    if (backend !== "native" && backend !== "auto")
-      throw usageError(`--backend ${backend}: this backend is not there yet; known: native, auto`);
+    if (backend !== "auto" && !(BACKEND_NAMES as readonly string[]).includes(backend))
+      throw usageError(`--backend ${backend}: this backend is not there yet; known: ${BACKEND_NAMES.join(", ")}, auto`);
   }
   const serial = raw.serial ?? "stdio";
   return {
@@ -134,6 +137,7 @@ export function understand(raw: RawSettings): Settings {
       : parseWord("--serial", serial === "mon:stdio" ? "stdio" : serial, ["stdio", "none"]),
     clock: parseWord("--clock", raw.clock ?? "host", ["host", "icount"]),
     engine: parseWord("--engine", raw.engine ?? "auto", ["auto", "interp", "jit", "verify", "verify:sampled"]),
+    backends: raw.backend ?? [],
     exitPort: raw.exitPort === undefined ? undefined : parsePort(raw.exitPort),
     testDevice: raw.testDevice ?? false,
     timeoutMs: raw.timeout === undefined ? undefined : parseTimeout(raw.timeout),

@@ -4,6 +4,7 @@ import { type RawSettings, readConfig, understand } from "../args/settings.js";
 import { parseThen, parseUntil, type Step } from "../console/expect.js";
 import { usageError } from "../errors.js";
 import { installedParts } from "../parts.js";
+import { withBackends } from "../backends.js";
 import { runSession, type SessionOptions } from "../session.js";
 import { collect, type CommonOptions, commonOptions, guestOptions, laterOption, type Verb, type VerbContext } from "./verb.js";
 
@@ -50,7 +51,9 @@ async function session(guest: string | undefined, flags: MachineFlags, how: Sess
     return;
   }
   const settings = understand(raw);
-  context.done(await runSession(settings, how, installedParts(settings.engine), context.io, messages));
+  context.done(
+    await runSession(settings, how, await withBackends(installedParts(settings.engine), settings.backends), context.io, messages),
+  );
 }
 
 function machineOptions(command: Command): Command {
@@ -64,7 +67,7 @@ function machineOptions(command: Command): Command {
       .option("--serial <where>", "console: stdio, file:F or none")
       .option("--clock <kind>", "guest time: host, or icount (deterministic)")
       .option("--engine <tier>", "execution: auto, interp, jit, verify or verify:sampled")
-      .option("--backend <name>", "hypervisor: native or auto; may be given again", collect)
+      .option("--backend <name>", "hypervisor: native, xen or auto; may be given again", collect)
       .option("--exit-port <port>", "port whose writes end the run with status (v << 1) | 1")
       .option("--test-device", "the device of kernel test suites")
       .option("--no-reboot", "end when the guest resets")

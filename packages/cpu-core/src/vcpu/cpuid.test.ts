@@ -3,7 +3,7 @@ import { isHvError } from "@paravane/paravirt-ops";
 import { describe, expect, it } from "vitest";
 import { instructions } from "../isa/index.js";
 import * as L from "../layout.js";
-import { cpuidRows, fillCpuid, signatureOf } from "./cpuid.js";
+import { cpuidRows, fillCpuid, modelCpuid, signatureOf } from "./cpuid.js";
 import { FEATURES, featureNamed, NOT_IMPLEMENTED } from "./features.js";
 import { CPU_MODELS, type CpuModel, parseCpuModel } from "./models.js";
 
@@ -132,4 +132,12 @@ describe("the feature table", () => {
     expect(Object.values(FEATURES).flatMap((f) => (f.needs ?? []).filter((n) => !Object.hasOwn(FEATURES, n)))).toEqual([]);
     expect(NOT_IMPLEMENTED.filter((name) => featureNamed(name) !== undefined)).toEqual([]);
   });
+});
+
+it("a backend is told the model's leaves, by subleaf where there are some, and zeros beyond them", () => {
+  const ask = modelCpuid(parseCpuModel("paravane"), { vcpuId: 0, vcpus: 1, tscHz: 1e9 });
+  expect(ask(0, 7)).toEqual(ask(0, 0));
+  expect(ask(1, 0).edx & 0x10).toBe(0x10);
+  expect(ask(0xd, 1)).not.toEqual(ask(0xd, 0));
+  expect(ask(0x7fff_ffff, 0)).toEqual({ eax: 0, ebx: 0, ecx: 0, edx: 0 });
 });

@@ -3,6 +3,7 @@
  * follow the running state (OSXSAVE, the APIC's enable). SDM Vol. 2A "CPUID", AMD APM Vol. 3 Appendix E.
  * Not shown: caches beyond two levels, performance counters, power management.
  */
+import type { CpuidResult } from "@paravane/paravirt-ops";
 import * as L from "../layout.js";
 import { type CpuidRegister, FEATURES, type FeatureName } from "./features.js";
 import type { CpuModel } from "./models.js";
@@ -156,6 +157,18 @@ export function cpuidRows(model: CpuModel, place: CpuPlace): readonly Readonly<R
   if (model.has("hypervisor")) rows.set(0x40000000, ANY, [0x40000000, ...words(HYPERVISOR_SIGNATURE, 3)]);
   // A row for one subleaf must stand before the row for all.
   return rows.list.sort((a, b) => a.leaf - b.leaf || a.subleaf - b.subleaf).filter((row) => row.leaf <= highest || row.leaf >= 0x40000000);
+}
+
+/**
+ * CPUID of a model as a backend asks for it: the boot processor's, without the bits that follow its running state. Leaves beyond the last are
+ * all zero, as on AMD's processors.
+ */
+export function modelCpuid(model: CpuModel, place: CpuPlace): (leaf: number, subleaf: number) => CpuidResult {
+  const rows = cpuidRows(model, place);
+  return (leaf, subleaf) => {
+    const row = rows.find((row) => row.leaf === leaf >>> 0 && (row.subleaf === subleaf >>> 0 || row.subleaf === ANY));
+    return row === undefined ? { eax: 0, ebx: 0, ecx: 0, edx: 0 } : { eax: row.eax, ebx: row.ebx, ecx: row.ecx, edx: row.edx };
+  };
 }
 
 /** Writes the model into a vCPU's block: CPUID rows, and what its control registers and MSRs accept. Once, before the first reset. */

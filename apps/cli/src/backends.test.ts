@@ -1,0 +1,24 @@
+import { describe, expect, test } from "vitest";
+import { withBackends } from "./backends.js";
+import { installedParts } from "./parts.js";
+
+describe("--backend", () => {
+  const carried = async (...names: string[]) => (await withBackends(installedParts("interp"), names)).backends;
+  const image = { description: "", file: new Uint8Array(0), protocols: ["linux64" as const], commandLine: "" };
+
+  test("without a name the machine is bare", async () => {
+    expect((await carried()).map(({ name }) => name)).toEqual(["native"]);
+  });
+
+  test("xen alone stands on native, which then starts no guest itself", async () => {
+    const [native, xen] = await carried("xen");
+    expect([native!.name, native!.boot.accepts(image), xen!.name]).toEqual(["native", "no", "xen"]);
+  });
+
+  test("both are carried when both are named, and by auto", async () => {
+    for (const names of [["native", "xen"], ["xen", "native"], ["auto"]]) {
+      const [native, xen] = await carried(...names);
+      expect([native!.boot.accepts(image), xen!.name]).toEqual(["allows", "xen"]);
+    }
+  });
+});
