@@ -1,6 +1,8 @@
 // The two machines that an image runs on: ours, in this process, and qemu-system-x86_64 without KVM.
 import { spawn } from "node:child_process";
 import { installedParts } from "../../../apps/cli/src/parts.js";
+import { cpuCoreWith } from "../../../packages/cpu-core/src/index.js";
+import type { CoreDefinition } from "../../../packages/paravirt-ops/src/index.js";
 import { createMachine } from "../../../packages/vmm/src/index.js";
 import type { Settings } from "./catalogue.js";
 
@@ -16,11 +18,19 @@ export interface Outcome {
   readonly end: string;
 }
 
-/** Boots the image on a machine of ours. */
-export async function runOurs(kernel: Uint8Array, { vcpus = 1, cpu, memory = "32M", limitSeconds = 20 }: Settings): Promise<Outcome> {
+/** A processor that translates all code on its second run, and compares each run of a translation with the interpreter. */
+export const verified: CoreDefinition = cpuCoreWith({ engine: "verify", translation: { heat: 2, leastRuns: 1, synchronous: true } });
+
+/** Boots the image on a machine of ours, with the usual processor or another. */
+export async function runOurs(
+  kernel: Uint8Array,
+  { vcpus = 1, cpu, memory = "32M", limitSeconds = 20 }: Settings,
+  core: CoreDefinition = installedParts("auto").core,
+): Promise<Outcome> {
   const signal = AbortSignal.timeout(limitSeconds * 1000);
   const machine = await createMachine({
     ...installedParts("auto"),
+    core,
     guest: { kernel },
     memory,
     vcpus,

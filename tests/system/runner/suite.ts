@@ -2,12 +2,14 @@
 import { describe, expect, test } from "vitest";
 import { buildImage, INSTALL, installed } from "./build.js";
 import type { Case } from "./catalogue.js";
-import { runOurs, runQemu } from "./machines.js";
+import { runOurs, runQemu, verified } from "./machines.js";
 import { complaints } from "./verdict.js";
 
 const MACHINES = {
   paravane: async (image: { bytes: Uint8Array }, { settings }: Case) =>
     complaints(await runOurs(image.bytes, settings), [], undefined, settings.ends),
+  "paravane verified": async (image: { bytes: Uint8Array }, { settings }: Case) =>
+    complaints(await runOurs(image.bytes, settings, verified), [], undefined, settings.ends),
   qemu: async (image: { path: string }, { settings, mode }: Case) =>
     complaints(await runQemu(image.path, settings), settings.qemu?.wrong, mode, settings.ends),
 };

@@ -455,6 +455,10 @@ export function interpret(cpu: usize, mode: u32): i32 {
   let untranslated = false;
   while (true) {
     if (h == 0) {
+      if (mode & ${L.MODE_PLAIN} && cnt <= 0) { // what comes next is not asked for yet, nor its page's accessed flag
+        store<u64>(cpu, rip, ${L.RIP});
+        return leaveAt(cpu, fr, fv, cnt);
+      }
       const linear = (rip + codeBase) & linMask;
       const entry: usize = tlb + ((<usize>(linear >> 12) & ${L.TLB_ENTRIES - 1}) << ${L.TLB_SHIFT});
       let host: usize;
