@@ -1,5 +1,5 @@
 /** The WebAssembly engine: compiled once per process, instantiated per machine on the machine's memory. */
-import { HvError, isHvError } from "@paravane/paravirt-ops";
+import { HvError } from "@paravane/paravirt-ops";
 import { ENGINE_BASE64 } from "./generated/engine.js";
 
 /** Functions that the engine exports (assembly/index.ts). Addresses are unsigned 32-bit numbers; linear addresses are bigints. */
@@ -92,7 +92,8 @@ export interface EngineImports {
 
 let compiled: Promise<WebAssembly.Module> | undefined;
 
-function engineBytes(): Uint8Array<ArrayBuffer> {
+/** The engine's WebAssembly. */
+export function engineBytes(): Uint8Array<ArrayBuffer> {
   const text = atob(ENGINE_BASE64);
   const bytes = new Uint8Array(text.length);
   for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i);
@@ -100,22 +101,22 @@ function engineBytes(): Uint8Array<ArrayBuffer> {
 }
 
 /**
- * @param rewrite - what becomes of the module before it is compiled
+ * An engine on the machine's memory.
+ *
+ * @param module - another than the engine as it is, made from `engineBytes`
  * @throws HvError "core/webassembly" when the host cannot run the engine (no SIMD, or no WebAssembly)
  */
 export async function instantiateEngine(
   memory: WebAssembly.Memory,
   host: EngineImports,
-  rewrite?: (module: Uint8Array) => Uint8Array<ArrayBuffer>,
+  module?: Promise<WebAssembly.Module>,
 ): Promise<EngineExports> {
   try {
-    if (rewrite === undefined) compiled ??= WebAssembly.compile(engineBytes());
-    const module = rewrite === undefined ? compiled! : WebAssembly.compile(rewrite(engineBytes()));
-    const instance = await WebAssembly.instantiate(await module, { env: { memory }, host: { ...host } });
+    compiled ??= WebAssembly.compile(engineBytes());
+    const instance = await WebAssembly.instantiate(await (module ?? compiled), { env: { memory }, host: { ...host } });
     return instance.exports as unknown as EngineExports;
   } catch (error) {
     compiled = undefined;
-    if (isHvError(error)) throw error;
     throw new HvError("core/webassembly", `this host cannot run the CPU core: ${error instanceof Error ? error.message : String(error)}`, {
       cause: error,
     });

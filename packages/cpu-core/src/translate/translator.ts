@@ -147,6 +147,8 @@ export class Translator {
 
   /** Block `header`, which begins at vCPU `cpu`'s RIP, has run often: writes its region, to be compiled by the next `pump`. */
   hot(cpu: number, header: number): void {
+    // The interpreter follows a link to a block before it sees that its bytes have changed.
+    if (this.#view.getUint32(header + L.H_STATE, true) & L.BLOCK_STALE) return;
     for (const unit of this.#byBlock.get(header) ?? [])
       if (!unit.installed) {
         // Its translation is on the way.

@@ -5,7 +5,7 @@
  * Whatever units learn to do is covered, since they are written as they are for "jit", and all that is specific is around them.
  */
 import { HvError } from "@paravane/paravirt-ops";
-import { type EngineExports, type EngineImports, instantiateEngine } from "../engine.js";
+import { type EngineExports, type EngineImports, engineBytes, instantiateEngine } from "../engine.js";
 import * as L from "../layout.js";
 import { LOG_BYTES, type MemoryPlan } from "../memory-plan.js";
 import { HostRecord } from "./host-record.js";
@@ -46,6 +46,9 @@ interface Attempt {
   readonly ends: readonly [number, number, number];
 }
 
+/** The engine that notes its stores, for the place where the last machine's notes end. */
+let compiled: { readonly end: number; readonly module: Promise<WebAssembly.Module> } | undefined;
+
 export class Verifier {
   /** Where notes of stores go. */
   readonly #log: StoreLog & { readonly start: number };
@@ -76,7 +79,8 @@ export class Verifier {
   /** Makes the second instance, beside the machine's own. */
   async connect(plain: EngineExports): Promise<void> {
     this.#plain = plain;
-    this.#noting = await instantiateEngine(this.options.memory, this.#record.imports(), (module) => this.noting(module));
+    if (compiled?.end !== this.#log.end) compiled = { end: this.#log.end, module: WebAssembly.compile(this.noting(engineBytes())) };
+    this.#noting = await instantiateEngine(this.options.memory, this.#record.imports(), compiled.module);
   }
   /** The instance whose stores are noted. */
   get engine(): EngineExports {
