@@ -58,6 +58,14 @@ export function setFlags(cpu: usize, flags: u32): void {
   setStatus(cpu, flags);
 }
 
+/** CF and ZF as given (0 or 1), the other status flags clear. */
+// @ts-ignore: decorator
+@inline
+export function setCarryZero(cpu: usize, carry: u64, zero: u64): void {
+  store<i64>(cpu, <i64>(zero ^ 1), FR);
+  store<i64>(cpu, <i64>((carry << 63) | (carry << 62) | (zero << 2)), FV);
+}
+
 /** Sets only the six status flags. */
 export function setStatus(cpu: usize, flags: u32): void {
   store<i64>(cpu, frOf(flags), FR);

@@ -1,10 +1,10 @@
 // FCOM, FUCOM, FCOMI, FUCOMI, FTST, FXAM (SDM Vol. 2A). FCOM answers IE for any NaN, FUCOM only for signalling ones.
 // FCOMI and FUCOMI leave OF, SF and AF clear.
 import { FPR, FSW, FTW } from "../../src/layout";
-import { CF, PF, setStatus, ZF } from "../flags";
+import { CF, PF, setCarryZero, setStatus, ZF } from "../flags";
 import { classOf, DENORMAL, INFINITE, noteDenormal2, QNAN, SNAN, UNSUPPORTED, ZERO } from "./classify";
 import { widen32, widen64, widenInteger } from "./convert";
-import { begin1, begin2, conclude, isEmpty, mOf, pop, seOf, settleCodes, st } from "./stack";
+import { begin1, begin2, conclude, isEmpty, mOf, pop, popped, seOf, settleCodes, st } from "./stack";
 import { C0, C1, C2, C3, CC, DE, exc, EXP, IE, oM, oSe, SIGN, signal } from "./state";
 
 const UNORDERED: u32 = C0 | C2 | C3;
@@ -179,13 +179,21 @@ export function x87FcompI32(cpu: usize, src: usize): void {
 }
 
 /** FCOMI and FUCOMI: the codes go to CF, PF and ZF. */
-function compareToFlags(cpu: usize, i: u32, quiet: bool): bool {
+// @ts-ignore: decorator
+@inline
+function compareToFlags(cpu: usize, i: u32, quiet: bool, pops: bool): void {
   const quick = registersQuick(cpu, i);
-  if (quick != ASK) {
-    store<u32>(cpu, load<u32>(cpu, FSW) & ~C1, FSW);
-    setStatus(cpu, (quick & C0 ? CF : 0) | (quick & C3 ? ZF : 0));
-    return true;
+  if (quick == ASK) {
+    if (compareToFlagsSlow(cpu, i, quiet) && pops) pop(cpu);
+    return;
   }
+  const fsw = load<u32>(cpu, FSW);
+  store<u32>(cpu, pops ? popped(fsw) : fsw & ~C1, FSW);
+  if (pops) store<u32>(cpu, load<u32>(cpu, FTW) & ~(1 << ((fsw >> 11) & 7)), FTW);
+  setCarryZero(cpu, quick & C0 ? 1 : 0, quick & C3 ? 1 : 0);
+}
+
+function compareToFlagsSlow(cpu: usize, i: u32, quiet: bool): bool {
   let codes = UNORDERED;
   if (begin2(cpu, i)) codes = compare(seOf(st(cpu, 0)), mOf(st(cpu, 0)), seOf(st(cpu, i)), mOf(st(cpu, i)), quiet);
   if (!conclude(cpu, IE | DE)) return false;
@@ -195,22 +203,22 @@ function compareToFlags(cpu: usize, i: u32, quiet: bool): bool {
 
 /** FCOMI. */
 export function x87Fcomi(cpu: usize, i: u32): void {
-  compareToFlags(cpu, i, false);
+  compareToFlags(cpu, i, false, false);
 }
 
 /** FCOMIP. */
 export function x87Fcomip(cpu: usize, i: u32): void {
-  if (compareToFlags(cpu, i, false)) pop(cpu);
+  compareToFlags(cpu, i, false, true);
 }
 
 /** FUCOMI. */
 export function x87Fucomi(cpu: usize, i: u32): void {
-  compareToFlags(cpu, i, true);
+  compareToFlags(cpu, i, true, false);
 }
 
 /** FUCOMIP. */
 export function x87Fucomip(cpu: usize, i: u32): void {
-  if (compareToFlags(cpu, i, true)) pop(cpu);
+  compareToFlags(cpu, i, true, true);
 }
 
 /** FTST: ST(0) compared with 0.0. */

@@ -48,11 +48,31 @@ function finish(cpu: usize, reg: usize, fsw: u32, sign: u32, e: u32, hi: u64, lo
   return true;
 }
 
+/**
+ * The same operations where an operand is zero and the other one zero or normal. Not for 0 / 0 and x / 0, nor for a sum of unlike zeroes,
+ * whose sign is a matter of rounding.
+ */
+function zeroOperand(op: i32, cpu: usize, reg: usize, fsw: u32, aSe: u32, a: u64, bSe: u32, b: u64): bool {
+  const aZero = (a | (aSe & EXP)) == 0;
+  const bZero = (b | (bSe & EXP)) == 0;
+  if (!(aZero || (<i64>a < 0 && normal(aSe))) || !(bZero || (<i64>b < 0 && normal(bSe)))) return false;
+  if (op == ADD) {
+    if (aZero && bZero && (aSe ^ bSe) & SIGN) return false;
+    if (aZero) put(reg, bSe, b);
+    else put(reg, aSe, a);
+  } else {
+    if (op == DIV && bZero) return false;
+    put(reg, (aSe ^ bSe) & SIGN, 0);
+  }
+  store<u32>(cpu, fsw, FSW);
+  return true;
+}
+
 /** reg = a + b. */
 // @ts-ignore: decorator
 @inline
 function quickAdd(cpu: usize, reg: usize, fsw: u32, aSe: u32, a: u64, bSe: u32, b: u64): bool {
-  if (<i64>(a & b) >= 0 || !normal(aSe) || !normal(bSe)) return false;
+  if (<i64>(a & b) >= 0 || !normal(aSe) || !normal(bSe)) return zeroOperand(ADD, cpu, reg, fsw, aSe, a, bSe, b);
   let ea = aSe & EXP;
   let eb = bSe & EXP;
   let sign = aSe & SIGN;
@@ -102,26 +122,24 @@ function quickAdd(cpu: usize, reg: usize, fsw: u32, aSe: u32, a: u64, bSe: u32, 
   return finish(cpu, reg, fsw, sign, ea, hi, lo);
 }
 
+/** reg = a * b. */
 // @ts-ignore: decorator
 @inline
 function quickMultiply(cpu: usize, reg: usize, fsw: u32, aSe: u32, a: u64, bSe: u32, b: u64): bool {
-  if (<i64>(a & b) >= 0 || !normal(aSe) || !normal(bSe)) return false;
+  if (<i64>(a & b) >= 0 || !normal(aSe) || !normal(bSe)) return zeroOperand(MUL, cpu, reg, fsw, aSe, a, bSe, b);
   let hi = mulHigh(a, b);
   let lo = a * b;
-  let e = (aSe & EXP) + (bSe & EXP) - <u32>(BIAS - 1);
-  if (<i64>hi >= 0) {
-    hi = (hi << 1) | (lo >> 63);
-    lo <<= 1;
-    e -= 1;
-  }
-  return finish(cpu, reg, fsw, (aSe ^ bSe) & SIGN, e, hi, lo);
+  const short = (hi >> 63) ^ 1;
+  hi = (hi << short) | ((lo >> 63) & short);
+  lo <<= short;
+  return finish(cpu, reg, fsw, (aSe ^ bSe) & SIGN, (aSe & EXP) + (bSe & EXP) - <u32>(BIAS - 1) - <u32>short, hi, lo);
 }
 
 /** reg = a / b. */
 // @ts-ignore: decorator
 @inline
 function quickDivide(cpu: usize, reg: usize, fsw: u32, aSe: u32, a: u64, bSe: u32, b: u64): bool {
-  if (<i64>(a & b) >= 0 || !normal(aSe) || !normal(bSe)) return false;
+  if (<i64>(a & b) >= 0 || !normal(aSe) || !normal(bSe)) return zeroOperand(DIV, cpu, reg, fsw, aSe, a, bSe, b);
   const less = <u64>(a < b);
   const q = div128(a >> (1 - less), (a << 63) & (less - 1), b);
   const r = remainder;
