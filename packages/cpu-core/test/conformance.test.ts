@@ -5,6 +5,7 @@ import { cpuCoreWith } from "../src/index.js";
 const CORES = {
   "in the interpreter": cpuCoreWith({ engine: "interp" }),
   "as users get it": cpuCoreWith({}),
+  "with every translation verified": cpuCoreWith({ engine: "verify", translation: { heat: 1, leastRuns: 1, synchronous: true } }),
   "with everything translated": cpuCoreWith({ translation: { heat: 1, leastRuns: 1, synchronous: true } }),
 };
 

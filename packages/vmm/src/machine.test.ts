@@ -1,4 +1,4 @@
-import type { BackendDefinition, BlockStore } from "@paravane/paravirt-ops";
+import type { BackendDefinition, BlockStore, HypervisorHandle } from "@paravane/paravirt-ops";
 import { type GuestProgram, plainBackend, plainOps, recordingBoard, recordingCore, spin } from "@paravane/paravirt-ops/conformance";
 import { describe, expect, test } from "vitest";
 import { multibootKernel, pvhKernel } from "../test/images.js";
@@ -271,6 +271,39 @@ describe("the run loop", () => {
       expect((await run).kind).toBe("poweroff");
       expect(performance.now() - started).toBeLessThan(20);
     });
+  });
+
+  test("a backend that wakes a vCPU, or has an event for it, wakes a sleeping machine at once", async () => {
+    for (const signal of ["wake", "setPending"] as const) {
+      let lent: HypervisorHandle | undefined;
+      let awake = false;
+      const backend = plainBackend({
+        install: (_under, { hypervisor }) => {
+          lent = hypervisor;
+          return { ops: plainOps() };
+        },
+      });
+      const { machine, core, board } = await build(
+        (vcpu, budget) => {
+          vcpu.retire(1);
+          if (awake) board.environment.power({ kind: "poweroff" });
+          return budget > 0 ? "halted" : "budget";
+        },
+        { backends: [backend] },
+      );
+      await atClose(machine, async () => {
+        const run = machine.run();
+        await sleep(20);
+        const started = performance.now();
+        awake = true;
+        core.vcpus[0]!.halted = false;
+        if (signal === "wake") lent!.wake(0);
+        else lent!.setPending(0, true);
+        expect((await run).kind).toBe("poweroff");
+        expect(performance.now() - started).toBeLessThan(20);
+        expect(core.hypervisor.log).toEqual([signal === "wake" ? "wake 0" : "setPending 0 true"]);
+      });
+    }
   });
 
   test("several vCPUs take turns, and one that is started joins them", async () => {

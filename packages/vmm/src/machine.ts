@@ -29,6 +29,7 @@ import { type MachineOptions, memoryBytes } from "./machine-options.js";
 import { Processors, type VcpuStats } from "./run/processors.js";
 import { type RunCounters, RunLoop } from "./run/run-loop.js";
 import type { RunResult } from "./run/run-result.js";
+import { WakingHypervisor } from "./run/waking-hypervisor.js";
 import { WakingVcpu } from "./run/waking-vcpu.js";
 
 /** What happened to a machine, for `on`. */
@@ -143,7 +144,7 @@ export async function createMachine(options: MachineOptions): Promise<Machine> {
       if (processors.signalled(vcpu)) host.wake();
     };
     board.connect({ vcpus: core.vcpus.map((vcpu) => new WakingVcpu(vcpu, signalled)), memory: core.guestMemory });
-    const { cpuid, hypervisor, guestMemory } = core;
+    const { cpuid, hypervisor, guestMemory, vcpus: processorList } = core;
     backends = installBackends(
       composition,
       {
@@ -154,7 +155,7 @@ export async function createMachine(options: MachineOptions): Promise<Machine> {
         time: createTimekeeping(clock, (vcpu) => processors.stolenNs(vcpu)),
         wallClock,
         entropy,
-        hypervisor,
+        hypervisor: hypervisor && new WakingHypervisor(hypervisor, (vcpu) => signalled(processorList[vcpu]!)),
         board,
         cpuid: (leaf, subleaf) => cpuid?.call(core, leaf, subleaf) ?? { eax: 0, ebx: 0, ecx: 0, edx: 0 },
         console,
