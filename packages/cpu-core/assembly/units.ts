@@ -1,11 +1,12 @@
 // Translated regions ("units"): WebAssembly functions made at run time, in the engine's table. They run between two blocks of the interpreter,
 // with all state in memory before and after.
 import {
-  COUNT, CTX, EXIT_ARG, H_UNIT, H_UNIT_DELTA, JUMP_DELTA, JUMP_TAG, JUMP_UNIT, RIP, TLB, TLB_ADDEND, TLB_ENTRIES, TLB_SHIFT, TLB_X, UNIT_GO,
+  COUNT, CTX, EXIT_ARG, FLAG_KIND, H_UNIT, H_UNIT_DELTA, JUMP_DELTA, JUMP_TAG, JUMP_UNIT, RIP, TLB, TLB_ADDEND, TLB_ENTRIES, TLB_SHIFT, TLB_X, UNIT_GO,
   UNIT_INSTRUCTIONS_PTR, UNIT_LEAPS, UNIT_LEAPS_MASK, UNIT_LEAPS_START_PTR, UNIT_LOOKS_PTR, UNIT_MISSES_PTR, UNIT_MODE_SHIFT, UNIT_RUNS_PTR, UNIT_SHIFT,
   UNIT_SIDE, UNIT_SIDES_PTR,
 } from "../src/layout";
 import { codeFind } from "./code-cache";
+import { settleFlags } from "./generated/interpreter";
 import { hostGrow } from "./imports";
 import { jumpNote, jumpOf, jumpTag } from "./jumps";
 
@@ -77,6 +78,7 @@ export function runUnits(cpu: usize, mode: u32, header: usize): i32 {
     unit = next;
     base = linear - <u64><i64>delta;
   }
+  if (load<u32>(cpu, FLAG_KIND)) settleFlags(cpu);
   countUp(UNIT_RUNS_PTR, runs);
   countUp(UNIT_INSTRUCTIONS_PTR, before - load<u64>(cpu, COUNT));
   return left;

@@ -62,6 +62,8 @@ export interface EngineExports {
   table: WebAssembly.Table;
   getFlags(cpu: number): number;
   setFlags(cpu: number, flags: number): void;
+  /** Makes words of flags that wait after a unit (isa/flag-words.ts). */
+  settleFlags(cpu: number): void;
   /** After DR0-DR3 or DR7 were set from outside. */
   debugRegistersChanged(cpu: number): void;
 }

@@ -163,11 +163,16 @@ export class VectorMachine {
   #runLoaded(test: VectorCase, translated = false): Observed {
     this.#load(test);
     const engine = this.vcpu as unknown as {
-      engine: { updateMode(cpu: number): void; setFlags(cpu: number, flags: number): void; table: WebAssembly.Table };
+      engine: {
+        updateMode(cpu: number): void;
+        setFlags(cpu: number, flags: number): void;
+        settleFlags(cpu: number): void;
+        table: WebAssembly.Table;
+      };
     };
     engine.engine.setFlags(this.#cpu, test.initial.flags);
     engine.engine.updateMode(this.#cpu);
-    if (translated) this.#enterUnit(engine.engine.table);
+    if (translated) this.#enterUnit(engine.engine);
     const reason = this.vcpu.run(100_000);
     const rip = this.#view.getBigUint64(this.#cpu + L.RIP, true);
     if (reason !== "halted") throw new Error(`case ${test.index}: ended by ${reason} (${this.vcpu.fault ?? ""}) at 0x${rip.toString(16)}`);
@@ -178,7 +183,7 @@ export class VectorMachine {
    * Runs the entry's translation, if it has one, as the engine would, but with the data page in the TLB: code and data pages share a TLB
    * entry, so that a translation entered through the code page would find every access to memory missing.
    */
-  #enterUnit(table: WebAssembly.Table): void {
+  #enterUnit({ table, settleFlags }: { table: WebAssembly.Table; settleFlags(cpu: number): void }): void {
     const v = this.#view,
       cpu = this.#cpu;
     const host = this.#ram + CODE + Number(this.file.entry - this.file.codePage);
@@ -200,6 +205,7 @@ export class VectorMachine {
     const base = entry - BigInt(v.getInt32(header + L.H_UNIT_DELTA, true));
     const slot = (unit >>> L.UNIT_SHIFT) & (L.UNIT_SLOTS - 1);
     (table.get(slot) as (cpu: number, entry: number, base: bigint) => number)(cpu, unit & 0xff, base);
+    settleFlags(cpu);
     this.#direct += Number(UNIT_BUDGET - v.getBigInt64(cpu + L.COUNT, true));
   }
 

@@ -5,6 +5,7 @@
 import * as L from "../layout.js";
 import { condition } from "../isa/conditions.js";
 import type { BranchEntry, FamilyEntry, OutlinedEntry, StackEntry } from "../isa/define.js";
+import { FLAG_KINDS, settledWords } from "../isa/flag-words.js";
 import { RSP, type Width } from "../isa/sem.js";
 import { type Handler, immediateWidth, slowBranch } from "./handlers.js";
 import { type FlagHome, localFlags, memoryFlags, TextSem } from "./text-sem.js";
@@ -350,6 +351,15 @@ function emitOutlined(text: HandlerText, handler: Handler, entry: OutlinedEntry)
   text.leave();
 }
 
+/** Text of `case kind: { … }` of settleFlags. */
+function emitSettle(kind: number): string {
+  const sem = new TextSem(memoryFlags, "");
+  const { fr, fv } = settledWords<string>(sem, kind, "first", "second");
+  sem.emit(memoryFlags.setFr(`<i64>(${fr})`));
+  sem.emit(memoryFlags.setFv(`<i64>(${fv})`));
+  return `case ${kind}: { ${sem.lines.join(" ")} break; }`;
+}
+
 /** The engine function of a sys handler. */
 function sysFunction(handler: Handler): string {
   const { entry } = handler;
@@ -416,6 +426,16 @@ export function lentOp(cpu: usize, u: usize): void {
   const op: u32 = load<u16>(u);
   if (op < ${firstSys}) cold(cpu, u, op);
   else sys(cpu, u, op);
+}
+
+/** Makes words of flags that wait under a translation. */
+export function settleFlags(cpu: usize): void {
+  const first = load<u64>(cpu, ${L.FR});
+  const second = load<u64>(cpu, ${L.FV});
+  switch (load<u32>(cpu, ${L.FLAG_KIND})) {
+${FLAG_KINDS.map(emitSettle).join("\n")}
+  }
+  store<u32>(cpu, 0, ${L.FLAG_KIND});
 }
 
 /** Handlers after which the run loop looks at the whole machine again. */

@@ -63,11 +63,13 @@ export interface Sem<V> {
   guard(condition: V, vector: number): void;
 }
 
-/** What an instruction does to the status flags. `result` and `carries` may have garbage above the operand's width. */
+/** What an instruction does to the status flags. A `result` may have garbage above the operand's width; what went into it has none. */
 export type FlagEffect<V> =
-  // all six; carries = vector of carry-outs per bit; `compared`: CF, ZF and SF xor OF are those of comparing these two
-  | { kind: "arith"; result: V; carries: V; compared?: readonly [V, V] }
-  | { kind: "arithKeepCf"; result: V; carries: V }
+  // all six of x + y (+ carry) and x - y (- borrow), carry and borrow 0 or 1
+  | { kind: "add"; x: V; y: V; carry?: V; result: V }
+  | { kind: "sub"; x: V; y: V; borrow?: V; result: V }
+  | { kind: "increment" | "decrement"; x: V; result: V } // by one; CF stays
+  | { kind: "shl" | "shr" | "sar"; x: V; count: V; result: V } // count is not 0; AF = 0
   | { kind: "logic"; result: V } // CF = OF = AF = 0
   | { kind: "resultCfOf"; result: V; cf: V; of: V; af?: V } // ZF SF PF from the result
   | { kind: "cf"; cf: V } // the others stay

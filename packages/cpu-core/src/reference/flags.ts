@@ -19,19 +19,48 @@ function parity(x: bigint): boolean {
 function ofResult(result: bigint, bits: Width): number {
   return (BigInt.asUintN(bits, result) === 0n ? ZF : 0) | (bit(result, bits - 1) * SF) | (parity(result) ? PF : 0);
 }
-/** AF and OF of the carries out of each place. */
-function ofCarries(carries: bigint, bits: Width): number {
-  return (bit(carries, 3) * AF) | ((bit(carries, bits - 1) ^ bit(carries, bits - 2)) * OF);
+/** CF, AF and OF of x + y + c, or of x - y - c: by sums that have room for what falls out. */
+function ofSum(x: bigint, y: bigint, c: bigint, bits: Width, subtract: boolean): number {
+  const of = (width: number, signed: boolean): bigint => {
+    const cut = signed ? BigInt.asIntN : BigInt.asUintN;
+    return subtract ? cut(width, x) - cut(width, y) - c : cut(width, x) + cut(width, y) + c;
+  };
+  const carries = (width: number): boolean => of(width, false) !== BigInt.asUintN(width, of(width, false));
+  const overflows = of(bits, true) !== BigInt.asIntN(bits, of(bits, true));
+  return (carries(bits) ? CF : 0) | (carries(4) ? AF : 0) | (overflows ? OF : 0);
+}
+/** CF and OF of a shift, which is carried out bit by bit. */
+function ofShift(kind: "shl" | "shr" | "sar", x: bigint, count: bigint, bits: Width): number {
+  let value = x;
+  let lost = 0;
+  for (let i = 0n; i < count; i++) {
+    lost = kind === "shl" ? bit(value, bits - 1) : bit(value, 0);
+    value =
+      kind === "shl"
+        ? BigInt.asUintN(bits, value << 1n)
+        : kind === "shr"
+          ? value >> 1n
+          : BigInt.asUintN(bits, BigInt.asIntN(bits, value) >> 1n);
+  }
+  const overflows = kind === "shl" ? lost ^ bit(value, bits - 1) : kind === "shr" ? bit(x, bits - 1) : 0;
+  return (lost * CF) | (overflows * OF);
 }
 
 /** The flags after `effect` on `before`; `bits` is the operand's width. */
 export function applyFlags(before: number, effect: FlagEffect<bigint>, bits: Width): number {
   const others = before & ~STATUS;
   switch (effect.kind) {
-    case "arith":
-      return others | ofResult(effect.result, bits) | ofCarries(effect.carries, bits) | (bit(effect.carries, bits - 1) * CF);
-    case "arithKeepCf":
-      return others | ofResult(effect.result, bits) | ofCarries(effect.carries, bits) | (before & CF);
+    case "add":
+      return others | ofResult(effect.result, bits) | ofSum(effect.x, effect.y, effect.carry ?? 0n, bits, false);
+    case "sub":
+      return others | ofResult(effect.result, bits) | ofSum(effect.x, effect.y, effect.borrow ?? 0n, bits, true);
+    case "increment":
+    case "decrement":
+      return others | ofResult(effect.result, bits) | (ofSum(effect.x, 1n, 0n, bits, effect.kind === "decrement") & ~CF) | (before & CF);
+    case "shl":
+    case "shr":
+    case "sar":
+      return others | ofResult(effect.result, bits) | ofShift(effect.kind, effect.x, effect.count, bits);
     case "logic":
       return others | ofResult(effect.result, bits);
     case "resultCfOf":

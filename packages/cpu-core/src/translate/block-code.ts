@@ -4,9 +4,9 @@
  * nobody needs (mostly flags) is dropped before anything is written out.
  */
 import * as L from "../layout.js";
-import { flagOf, flagWords } from "../isa/flag-words.js";
-import type { Flag, FlagEffect, Leaf, Sem, Width } from "../isa/sem.js";
-import { CPU, CTX, exitCode, FR, FV, REGISTER_COUNT, TLB } from "./locals.js";
+import type { Flag, Leaf, Sem, Width } from "../isa/sem.js";
+import { AS_ENTERED, FlagCode } from "./flag-code.js";
+import { CPU, CTX, exitCode, FR, FV, isWideRegister, REGISTER_COUNT, TLB } from "./locals.js";
 import * as N from "./node.js";
 import type { Node } from "./node.js";
 import { type EngineFunction, Op, TYPE_I32, TYPE_I64 } from "./wasm.js";
@@ -26,17 +26,6 @@ export type Statement =
   /** What the block's end needs. */
   | { kind: "end"; value: Node | undefined }
   | undefined;
-
-/** What the last instruction that set flags said, as long as its operands can still be asked directly. */
-interface FlagSource {
-  readonly x?: Node;
-  readonly y?: Node;
-  /** Sign-extended. */
-  readonly result: Node;
-  /** CF and OF are zero. */
-  readonly logic: boolean;
-  readonly bits: Width;
-}
 
 const ALL_REGISTERS = (1 << REGISTER_COUNT) - 1;
 const FLAGS = (1 << FR) | (1 << FV);
@@ -81,7 +70,7 @@ export class BlockCode implements Sem<Node> {
   readonly #current: (Node | undefined)[] = new Array(REGISTER_COUNT).fill(undefined);
   readonly #source: (Node | undefined)[] = new Array(REGISTER_COUNT).fill(undefined);
   readonly #probes: Probe[] = [];
-  #flagSource: FlagSource | undefined;
+  readonly flags: FlagCode;
   /** Exit code of the instruction in hand: nothing of it has happened. */
   side = 0;
   /** Registers whose slots in memory hold what they hold. */
@@ -95,7 +84,11 @@ export class BlockCode implements Sem<Node> {
     readonly long: boolean,
     /** No linear address has more than 32 bits, whoever used the TLB before. */
     readonly shortTags = false,
-  ) {}
+    /** FLAG_KIND on entering, where it is known. */
+    entered = AS_ENTERED,
+  ) {
+    this.flags = new FlagCode(this, entered);
+  }
 
   /** Begins the instruction at `delta` with `undo` instructions of the block still to come, itself included. */
   begin(delta: number, undo: number): void {
@@ -103,12 +96,12 @@ export class BlockCode implements Sem<Node> {
   }
 
   // -- registers ------------------------------------------------------------------------------------------------------------------------
-  /** A whole register (0-15, FR, FV) as it is now. */
+  /** A whole register (0-15, FR, FV, FK) as it is now. */
   read(register: number): Node {
     const known = this.#current[register];
     if (known !== undefined) return known;
     this.used |= 1 << register;
-    const wide = this.long || register >= FR;
+    const wide = isWideRegister(register, this.long);
     const source = N.reg(register, wide);
     this.statements.push({ kind: "copy", source });
     const value = wide ? source : N.extend(source);
@@ -120,7 +113,7 @@ export class BlockCode implements Sem<Node> {
     this.used |= 1 << register;
     this.written |= 1 << register;
     this.#changed(register);
-    this.statements.push({ kind: "set", register, value: this.long || register >= FR ? value : N.wrap(value) });
+    this.statements.push({ kind: "set", register, value: isWideRegister(register, this.long) ? value : N.wrap(value) });
     if (value.op === N.CONST) this.#current[register] = value;
   }
   #changed(register: number): void {
@@ -133,7 +126,7 @@ export class BlockCode implements Sem<Node> {
   /** The next statement changes these registers behind the block's back; afterwards they are as in memory. */
   #forget(registers: number): void {
     for (let register = 0; register < REGISTER_COUNT; register++) if (registers & (1 << register)) this.#changed(register);
-    if (registers & FLAGS) this.#flagSource = undefined;
+    if (registers & FLAGS) this.flags.forget();
     this.#probes.length = 0;
     this.#stored |= registers;
   }
@@ -216,6 +209,7 @@ export class BlockCode implements Sem<Node> {
   // -- whole statements ---------------------------------------------------------------------------------------------------------------------
   /** Has the interpreter's function carry out operation `u`. */
   cold(u: number, blockDelta: number, abandoned: number, restarted: number): void {
+    this.flags.settle();
     this.#forget(ALL_REGISTERS);
     this.statements.push({ kind: "cold", u, blockDelta, abandoned, restarted });
   }
@@ -228,6 +222,7 @@ export class BlockCode implements Sem<Node> {
    */
   call(name: string, args: readonly Node[], effect: CallEffect): Node | undefined {
     const { reads = 0, writes = 0, returns = false, resultBits = 0 } = effect;
+    if ((reads | writes) & FLAGS && name !== "settleFlags") this.flags.settle();
     const spilled = (reads | writes) & ~this.#stored;
     this.used |= reads | writes;
     const typeOf = (node: Node): number => (node.wide ? TYPE_I64 : TYPE_I32);
@@ -382,48 +377,10 @@ export class BlockCode implements Sem<Node> {
     return this.let(N.add(N.add(N.mul(xh, yh), upper(middle)), upper(cross)));
   }
 
-  // -- flags ------------------------------------------------------------------------------------------------------------------------------------
   flag(name: Flag): Node {
-    const source = this.#flagSource;
-    if (source !== undefined) {
-      if (name === "ZF") return source.x ? N.compare(Op.i64Eq, source.x, source.y!) : N.compare(Op.i64Eq, source.result, N.i64(0));
-      if (name === "SF") return N.compare(Op.i64LtS, source.result, N.i64(0));
-      if (source.logic && (name === "CF" || name === "OF" || name === "AF")) return N.i64(0);
-      if (name === "CF" && source.x) return N.compare(Op.i64LtU, source.x, source.y!);
-    }
-    return flagOf<Node>(this, name, this.read(FR), this.read(FV));
+    return this.flags.flag(name);
   }
-  /** Conditions B to G in one comparison, where the operands that were compared are at hand. */
   condition(code: number): Node | undefined {
-    const source = this.#flagSource;
-    if (source === undefined) return undefined;
-    const { x, y, result, bits } = source;
-    if (x !== undefined && y !== undefined) {
-      const unsigned = [Op.i64LtU, Op.i64GeU, Op.i64Eq, Op.i64Ne, Op.i64LeU, Op.i64GtU][code - 2];
-      if (unsigned !== undefined) return N.compare(unsigned, x, y);
-      const signed = [Op.i64LtS, Op.i64GeS, Op.i64LeS, Op.i64GtS][code - 12];
-      if (signed !== undefined) return N.compare(signed, N.signExtend(x, bits), N.signExtend(y, bits));
-    } else if (source.logic) {
-      const op = { 6: Op.i64Eq, 7: Op.i64Ne, 12: Op.i64LtS, 13: Op.i64GeS, 14: Op.i64LeS, 15: Op.i64GtS }[code];
-      if (op !== undefined) return N.compare(op, result, N.i64(0));
-    }
-    return undefined;
-  }
-  setFlags(effect: FlagEffect<Node>, bits: Width, when: Node | undefined): void {
-    if (when?.op === N.CONST) {
-      if (when.value !== 0) this.setFlags(effect, bits, undefined);
-      return;
-    }
-    const words = flagWords<Node>(this, effect, bits, { fr: () => this.read(FR), fv: () => this.read(FV) });
-    const fr = words.fr === undefined ? undefined : this.let(words.fr);
-    const fv = this.let(words.fv);
-    const chosen = (value: Node, old: number): Node => (when === undefined ? value : N.select(when, value, this.read(old)));
-    if (fr !== undefined) this.write(FR, chosen(fr, FR));
-    this.write(FV, chosen(fv, FV));
-    this.#flagSource = undefined;
-    if (when === undefined && fr !== undefined && effect.kind !== "bits") {
-      const compared = effect.kind === "arith" ? effect.compared : undefined;
-      this.#flagSource = { result: fr, logic: effect.kind === "logic", bits, ...(compared ? { x: compared[0], y: compared[1] } : {}) };
-    }
+    return this.flags.condition(code);
   }
 }

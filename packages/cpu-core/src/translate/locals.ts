@@ -4,11 +4,14 @@
 export const CPU = 0;
 export const NEXT = 1;
 export const BASE = 2;
-/** 16 general registers, then the two flag words (isa/flag-words.ts). */
+/** 16 general registers, then the two flag words and by which rule they wait (isa/flag-words.ts). */
 export const REGISTERS = 3;
 export const FR = 16;
 export const FV = 17;
-export const REGISTER_COUNT = 18;
+export const FK = 18;
+export const REGISTER_COUNT = 19;
+/** Is a register's local an i64? */
+export const isWideRegister = (register: number, long: boolean): boolean => (register < FR ? long : register !== FK);
 export const CTX = REGISTERS + REGISTER_COUNT;
 /** Instructions left in this run. */
 export const COUNT = CTX + 1;

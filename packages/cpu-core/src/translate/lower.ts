@@ -214,6 +214,7 @@ export class Lowering {
     const out = handler.shapes.map((_, i) => (effect.out?.[i] === undefined ? undefined : code.let(effect.out[i])));
     const writeIf = effect.writeIf === undefined ? undefined : code.let(effect.writeIf);
     const flagsIf = effect.flagsIf === undefined ? undefined : code.let(effect.flagsIf);
+    if (effect.flags) code.flags.set(effect.flags, bits, flagsIf);
     for (const i of [3, 2, 1, 0]) {
       const value = out[i];
       const shape = handler.shapes[i];
@@ -221,7 +222,6 @@ export class Lowering {
       if (shape.kind === "m") code.store(pointer!, shape.bits, value);
       else this.#writeRegister(uop, shape, value, writeIf);
     }
-    if (effect.flags) code.setFlags(effect.flags, bits, flagsIf);
   }
   #writeRegister(uop: Uop, shape: Shape, value: Node, writeIf: Node | undefined): void {
     const slot = uop.slot(shape.slot);

@@ -5,6 +5,7 @@
 import * as L from "../layout.js";
 import type { Handler } from "../interp/handlers.js";
 import { BlockCode } from "./block-code.js";
+import { AS_ENTERED } from "./flag-code.js";
 import { type Ending, Lowering } from "./lower.js";
 import { BASE, MAX_DELTA } from "./locals.js";
 import * as N from "./node.js";
@@ -41,8 +42,10 @@ export interface RegionBlock {
   readonly delta: number;
   readonly page: number;
   readonly count: number;
-  readonly code: BlockCode;
+  code: BlockCode;
   readonly ending: Ending;
+  /** The block's code when FLAG_KIND is known on entering. */
+  lower(entered: number): BlockCode;
   /** May be entered from outside, by a return or after what the interpreter did. */
   entry: boolean;
 }
@@ -85,6 +88,11 @@ export function formRegion(
     return source.runs(header) >= leastRuns ? header : 0;
   };
 
+  const lowered = (header: number, delta: number, entered: number): { code: BlockCode; ending: Ending } => {
+    const code = new BlockCode(long, (mode & L.MODE_LMA) === 0, entered);
+    return { code, ending: new Lowering(code, long, N.local(BASE, true)).block(view, header, delta, source.handlers) };
+  };
+
   /** Takes the block at `delta` in; without `from` it is the root `header`. */
   const visit = (delta: number, entry: boolean, from: RegionBlock | undefined, root: number): void => {
     const known = index.get(delta);
@@ -100,9 +108,9 @@ export function formRegion(
     }
     const host = view.getUint32(header + L.H_HOST, true);
     const count = view.getUint32(header + L.H_REAL, true);
-    const code = new BlockCode(long, (mode & L.MODE_LMA) === 0);
-    const ending = new Lowering(code, long, N.local(BASE, true)).block(view, header, delta, source.handlers);
-    const here: RegionBlock = { header, host, delta, page: pageOf(delta), count, code, ending, entry };
+    const { code, ending } = lowered(header, delta, AS_ENTERED);
+    const lower = (entered: number): BlockCode => lowered(header, delta, entered).code;
+    const here: RegionBlock = { header, host, delta, page: pageOf(delta), count, code, ending, lower, entry };
     const go = (target: number, asEntry: boolean): void => {
       queue.push({ delta: target, entry: asEntry, from: here });
     };

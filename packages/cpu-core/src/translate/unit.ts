@@ -5,6 +5,7 @@
 import * as L from "../layout.js";
 import type { Statement } from "./block-code.js";
 import { ExpressionWriter } from "./expressions.js";
+import { joinFlags } from "./flag-flow.js";
 import { dropUnused } from "./liveness.js";
 import {
   BASE,
@@ -15,8 +16,10 @@ import {
   exitCode,
   FIXED_I32,
   FIXED_I64,
+  FK,
   FR,
   FV,
+  isWideRegister,
   NEXT,
   REGISTER_COUNT,
   REGISTERS,
@@ -33,6 +36,9 @@ import { ByteWriter, type EngineFunction, type FunctionBody, Op, TYPE_I32, TYPE_
 /** The interpreter's function for a rare operation: (cpu, u). */
 const COLD_OP: EngineFunction = { name: "coldOp", parameters: [TYPE_I32, TYPE_I32], result: TYPE_I32 };
 
+/** Makes words of flags that wait: (cpu). */
+const SETTLE_FLAGS: EngineFunction = { name: "settleFlags", parameters: [TYPE_I32], result: undefined };
+
 /** A block by where it was decoded to, and its offset from its unit's base. */
 export interface UnitBlock {
   readonly header: number;
@@ -47,6 +53,9 @@ export interface UnitCode {
   readonly entries: readonly UnitBlock[];
   readonly instructions: number;
 }
+
+/** Does a block go to an address that is not known, perhaps one of its own unit? */
+const jumps = ({ ending }: RegionBlock): boolean => ending.kind === "indirect" || ending.kind === "return";
 
 /** An open block or loop; `target` is the region block that a branch to it reaches. */
 interface Label {
@@ -63,6 +72,8 @@ class UnitWriter {
   readonly #used: number;
   readonly #written: number;
   readonly #returns: ReadonlyMap<RegionBlock, readonly RegionBlock[]>;
+  /** Some entry wants flags that do not wait. */
+  readonly #settles: boolean;
   readonly #entryNumber = new Map<number, number>();
   readonly #expressions = new ExpressionWriter(this.out);
 
@@ -84,6 +95,13 @@ class UnitWriter {
     this.#structure.entries.forEach((block, number) => {
       this.#entryNumber.set(block, number);
     });
+    const isEntry = new Uint8Array(blocks.length);
+    for (const entry of this.#structure.entries) isEntry[entry] = 1;
+    this.#settles = joinFlags(
+      blocks,
+      blocks.map((block) => (jumps(block) ? [...this.#structure.entries, ...this.#successors(block)] : this.#successors(block))),
+      isEntry,
+    );
     let used = 0;
     let written = 0;
     for (const { code } of blocks) {
@@ -120,7 +138,9 @@ class UnitWriter {
     const body = new ByteWriter();
     const groups: readonly (readonly [count: number, type: number])[] = [
       [FR, region.long ? TYPE_I64 : TYPE_I32],
-      [FIXED_I64 - FR, TYPE_I64],
+      [FK - FR, TYPE_I64],
+      [1, TYPE_I32],
+      [FIXED_I64 - REGISTER_COUNT, TYPE_I64],
       [FIXED_I32, TYPE_I32],
       ...this.#expressions.declarations(),
     ];
@@ -205,7 +225,7 @@ class UnitWriter {
   #loadRegisters(among = this.#used): void {
     for (let register = 0; register < REGISTER_COUNT; register++) {
       if ((among & (1 << register)) === 0) continue;
-      const wide = this.region.long || register >= FR;
+      const wide = isWideRegister(register, this.region.long);
       this.#loadField(wide ? Op.i64Load : Op.i32Load, registerField(register), REGISTERS + register);
     }
   }
@@ -215,10 +235,22 @@ class UnitWriter {
       this.out.local(Op.localGet, CPU);
       this.out.local(Op.localGet, REGISTERS + register);
       if (!this.region.long && register < FR) this.out.op(Op.i64ExtendI32U);
-      this.out.memory(Op.i64Store, registerField(register));
+      this.out.memory(register === FK ? Op.i32Store : Op.i64Store, registerField(register));
     }
   }
   #enter(): void {
+    if (this.#settles) {
+      this.#labels.push({ kind: "forward", target: -1 });
+      this.out.open(Op.block);
+      this.out.local(Op.localGet, CPU);
+      this.out.memory(Op.i32Load, L.FLAG_KIND);
+      this.out.op(Op.i32Eqz);
+      this.out.op(Op.brIf);
+      this.out.u32(0);
+      this.out.local(Op.localGet, CPU);
+      this.#calls.push({ at: this.out.openCall(), callee: SETTLE_FLAGS });
+      this.#close();
+    }
     this.#loadRegisters();
     this.#loadField(Op.i64Load, L.CTX, CTX);
     this.#loadField(Op.i64Load, L.COUNT, COUNT);
@@ -515,8 +547,9 @@ class UnitWriter {
   }
 }
 
-/** Where register `register` (0-15, FR, FV) lies in the vCPU's block. */
-const registerField = (register: number): number => (register === FR ? L.FR : register === FV ? L.FV : L.GPR + register * 8);
+/** Where register `register` (0-15, FR, FV, FK) lies in the vCPU's block. */
+const registerField = (register: number): number =>
+  register === FR ? L.FR : register === FV ? L.FV : register === FK ? L.FLAG_KIND : L.GPR + register * 8;
 
 /** Writes the region's function, which will be known by `number` (H_UNIT of its first entry). The region is not empty. */
 export function writeUnit(region: Region, number: number): UnitCode {

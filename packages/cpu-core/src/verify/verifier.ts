@@ -115,6 +115,7 @@ export class Verifier {
     const view = this.#view;
     const limit = Math.min(Number(view.getBigInt64(cpu + L.COUNT, true)), MOST_INSTRUCTIONS);
     const restart = view.getUint32(cpu + L.RESTART, true);
+    this.#plain.settleFlags(cpu);
     this.#record.begin();
     this.#before.take(this.#words, cpu, this.#plain.getFlags(cpu), 0);
     const attempt = this.#attempt(noting, cpu, entry, base, limit);
@@ -136,6 +137,7 @@ export class Verifier {
     this.#spare(cpu, spared);
     view.setUint32(L.STORE_LOG_PTR, start, true);
     const left = noting(cpu, entry, base);
+    this.#plain.settleFlags(cpu);
     const stored = view.getUint32(L.STORE_LOG_PTR, true);
     const retired = limit - Number(view.getBigInt64(cpu + L.COUNT, true));
     this.#translated.take(this.#words, cpu, this.#plain.getFlags(cpu), retired);

@@ -1,6 +1,7 @@
 /** ADD ADC SUB SBB CMP INC DEC NEG XADD CMPXCHG ADCX ADOX. SDM Vol. 2A/2B; flags by carry vectors (Vol. 1 Appendix A). */
 import { type EncodingSpec, type Entry, type FamilyEntry, family, outlined } from "../define.js";
-import { type Effect, RAX, RBX, RCX, RDX, type Sem } from "../sem.js";
+import { carriesOfAdd } from "../flag-words.js";
+import { type Effect, type FlagEffect, RAX, RBX, RCX, RDX, type Sem } from "../sem.js";
 
 /** The six encodings that the eight classic operations share; `op` is their number. */
 export function classicEncodings(op: number): EncodingSpec[] {
@@ -19,38 +20,30 @@ export function classicEncodings(op: number): EncodingSpec[] {
   ];
 }
 
-/** Carry-out of each bit of a + b (+ carry-in) = result. */
-export function carriesOfAdd<V>(b: Sem<V>, x: V, y: V, result: V): V {
-  return b.or(b.and(x, y), b.and(b.or(x, y), b.not(result)));
-}
-/** Borrow-out of each bit of a - b (- borrow-in) = result. */
-export function carriesOfSub<V>(b: Sem<V>, x: V, y: V, result: V): V {
-  return b.or(b.and(b.not(x), y), b.and(b.not(b.xor(x, y)), result));
-}
+type Kind<V, K> = Extract<FlagEffect<V>, { kind: K }>;
 
-function addition<V>(b: Sem<V>, x: V, y: V, carry?: V): { result: V; carries: V } {
+function addition<V>(b: Sem<V>, x: V, y: V, carry?: V): Kind<V, "add"> {
   const sum = b.add(x, y);
   const result = b.let(carry === undefined ? sum : b.add(sum, carry));
-  return { result, carries: carriesOfAdd(b, x, y, result) };
+  return { kind: "add", x, y, result, ...(carry === undefined ? {} : { carry }) };
 }
-function subtraction<V>(b: Sem<V>, x: V, y: V, borrow?: V): { result: V; carries: V; compared?: readonly [V, V] } {
+function subtraction<V>(b: Sem<V>, x: V, y: V, borrow?: V): Kind<V, "sub"> {
   const difference = b.sub(x, y);
   const result = b.let(borrow === undefined ? difference : b.sub(difference, borrow));
-  const flags = { result, carries: carriesOfSub(b, x, y, result) };
-  return borrow === undefined ? { ...flags, compared: [x, y] } : flags;
+  return { kind: "sub", x, y, result, ...(borrow === undefined ? {} : { borrow }) };
 }
 
 const binary = (mnemonic: string, op: number, roles: string, meaning: FamilyEntry["meaning"]): FamilyEntry =>
   family(mnemonic, { encodings: classicEncodings(op), roles, lock: roles.startsWith("rw"), meaning });
 
-const wrote = <V>(r: { result: V; carries: V }): Effect<V> => ({ out: { 0: r.result }, flags: { kind: "arith", ...r } });
+const wrote = <V>(flags: Kind<V, "add" | "sub">): Effect<V> => ({ out: { 0: flags.result }, flags });
 
 export const arith: FamilyEntry[] = [
   binary("ADD", 0, "rw,r", (b, [x, y]) => wrote(addition(b, x!, y!))),
   binary("ADC", 2, "rw,r", (b, [x, y]) => wrote(addition(b, x!, y!, b.flag("CF")))),
   binary("SBB", 3, "rw,r", (b, [x, y]) => wrote(subtraction(b, x!, y!, b.flag("CF")))),
   binary("SUB", 5, "rw,r", (b, [x, y]) => wrote(subtraction(b, x!, y!))),
-  binary("CMP", 7, "r,r", (b, [x, y]) => ({ flags: { kind: "arith", ...subtraction(b, x!, y!) } })),
+  binary("CMP", 7, "r,r", (b, [x, y]) => ({ flags: subtraction(b, x!, y!) })),
   family("INC", {
     encodings: [
       ["FE /0", "Eb"],
@@ -60,8 +53,8 @@ export const arith: FamilyEntry[] = [
     roles: "rw",
     lock: true,
     meaning: (b, [x]) => {
-      const r = addition(b, x!, b.imm(1));
-      return { out: { 0: r.result }, flags: { kind: "arithKeepCf", ...r } };
+      const result = b.let(b.add(x!, b.imm(1)));
+      return { out: { 0: result }, flags: { kind: "increment", x: x!, result } };
     },
   }),
   family("DEC", {
@@ -73,8 +66,8 @@ export const arith: FamilyEntry[] = [
     roles: "rw",
     lock: true,
     meaning: (b, [x]) => {
-      const r = subtraction(b, x!, b.imm(1));
-      return { out: { 0: r.result }, flags: { kind: "arithKeepCf", ...r } };
+      const result = b.let(b.sub(x!, b.imm(1)));
+      return { out: { 0: result }, flags: { kind: "decrement", x: x!, result } };
     },
   }),
   family("NEG", {
@@ -95,8 +88,8 @@ export const arith: FamilyEntry[] = [
     lock: true,
     // The register is written first, so that XADD of a register with itself leaves the sum.
     meaning: (b, [x, y]) => {
-      const r = addition(b, x!, y!);
-      return { out: { 1: x!, 0: r.result }, flags: { kind: "arith", ...r } };
+      const flags = addition(b, x!, y!);
+      return { out: { 1: x!, 0: flags.result }, flags };
     },
   }),
   family("CMPXCHG", {
@@ -110,13 +103,13 @@ export const arith: FamilyEntry[] = [
     // accumulator only on a mismatch, so that 32-bit forms keep the upper half of what is not written.
     meaning: (b, [x, y], bits) => {
       const accumulator = b.gpr(RAX, bits);
-      const r = subtraction(b, accumulator, x!);
+      const flags = subtraction(b, accumulator, x!);
       const equal = b.let(b.eq(accumulator, x!));
       const whole = b.let(b.gpr(RAX, 64));
       const mask = bits === 64 ? -1n : (1n << BigInt(bits)) - 1n;
       const merged = bits === 32 || bits === 64 ? x! : b.or(b.and(whole, b.imm(~mask)), x!);
       b.setGpr(RAX, 64, b.select(equal, whole, merged));
-      return { out: { 0: b.select(equal, y!, x!) }, writeIf: equal, flags: { kind: "arith", ...r } };
+      return { out: { 0: b.select(equal, y!, x!) }, writeIf: equal, flags };
     },
   }),
   family("ADCX", {
@@ -124,8 +117,8 @@ export const arith: FamilyEntry[] = [
     roles: "rw,r",
     feature: "adx",
     meaning: (b, [x, y], bits) => {
-      const r = addition(b, x!, y!, b.flag("CF"));
-      return { out: { 0: r.result }, flags: { kind: "cf", cf: topBit(b, r.carries, bits) } };
+      const { result } = addition(b, x!, y!, b.flag("CF"));
+      return { out: { 0: result }, flags: { kind: "cf", cf: topBit(b, carriesOfAdd(b, x!, y!, result), bits) } };
     },
   }),
   family("ADOX", {
@@ -133,8 +126,8 @@ export const arith: FamilyEntry[] = [
     roles: "rw,r",
     feature: "adx",
     meaning: (b, [x, y], bits) => {
-      const r = addition(b, x!, y!, b.flag("OF"));
-      return { out: { 0: r.result }, flags: { kind: "of", of: topBit(b, r.carries, bits) } };
+      const { result } = addition(b, x!, y!, b.flag("OF"));
+      return { out: { 0: result }, flags: { kind: "of", of: topBit(b, carriesOfAdd(b, x!, y!, result), bits) } };
     },
   }),
 ];

@@ -28,29 +28,19 @@ const bit = <V>(b: Sem<V>, value: V, position: number): V => b.and(b.shr(value, 
 /** One when the value is used as a boolean mask: value if `condition`, else zero. */
 const onlyIf = <V>(b: Sem<V>, condition: V, value: V): V => b.select(condition, value, b.imm(0));
 
-const shl: ShiftRule = (b, x, count, bits) => {
-  // Widths below 64 shift inside 64 bits, so the bit that falls out is at position `bits`.
-  if (bits < 64) {
-    const result = b.let(b.shl(x, count));
-    const cf = b.let(bit(b, result, bits));
-    return { out: { 0: result }, flags: { kind: "resultCfOf", result, cf, of: b.xor(cf, bit(b, result, bits - 1)) } };
-  }
+const shl: ShiftRule = (b, x, count) => {
   const result = b.let(b.shl(x, count));
-  const cf = b.let(b.and(b.shr(x, b.sub(b.imm(64), count)), b.imm(1)));
-  return { out: { 0: result }, flags: { kind: "resultCfOf", result, cf, of: b.xor(cf, bit(b, result, 63)) } };
+  return { out: { 0: result }, flags: { kind: "shl", x, count, result } };
 };
 
-const shr: ShiftRule = (b, x, count, bits) => {
-  const last = b.shr(x, b.sub(count, b.imm(1)));
+const shr: ShiftRule = (b, x, count) => {
   const result = b.let(b.shr(x, count));
-  return { out: { 0: result }, flags: { kind: "resultCfOf", result, cf: b.and(last, b.imm(1)), of: bit(b, x, bits - 1) } };
+  return { out: { 0: result }, flags: { kind: "shr", x, count, result } };
 };
 
 const sar: ShiftRule = (b, x, count, bits) => {
-  const wide = b.let(b.sext(x, bits));
-  const result = b.let(b.sar(wide, count));
-  const cf = b.and(b.sar(wide, b.sub(count, b.imm(1))), b.imm(1));
-  return { out: { 0: result }, flags: { kind: "resultCfOf", result, cf, of: b.imm(0) } };
+  const result = b.let(b.sar(b.sext(x, bits), count));
+  return { out: { 0: result }, flags: { kind: "sar", x, count, result } };
 };
 
 /** A value of `bits` repeated through 64 bits rotates like a 64-bit one. */
