@@ -13,11 +13,16 @@ export const native = plainBackend({ name: "native", manifest: { part: "native",
 
 /** A guest whose kernel stands at its entry. */
 export class TestGuest {
+  /** Linear address of start_info, as RSI had it at the entry. */
+  readonly #startInfo: number;
+
   private constructor(
     readonly bits: GuestBits,
     readonly bench: BackendBench,
     readonly calls: string[],
-  ) {}
+  ) {
+    this.#startInfo = Number(this.registers.get("rsi"));
+  }
 
   static async start(bits: GuestBits, config: Partial<XenConfig> = {}, vcpus = 1): Promise<TestGuest> {
     const calls: string[] = [];
@@ -47,7 +52,7 @@ export class TestGuest {
 
   /** start_info, found as the kernel finds it: RSI has its address in the mapped area, whose frames the list tells. */
   get info(): StructView<string> {
-    return new StructView(start_info[this.bits], this.memory.view(this.frameOf(Number(this.registers.get("rsi")) / 4096) * 4096, 4096));
+    return new StructView(start_info[this.bits], this.memory.view(this.frameOf(this.#startInfo / 4096) * 4096, 4096));
   }
 
   /** Machine frame of the domain's own frame, by the page tables that it starts on. */

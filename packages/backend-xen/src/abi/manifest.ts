@@ -4,6 +4,7 @@ import * as arch from "./arch-x86.js";
 import { elfNotes, features } from "./elfnote.js";
 import { errno } from "./errno.js";
 import { hypercalls } from "./hypercalls.js";
+import { storeMessages } from "./io.js";
 import * as services from "./services.js";
 import type { Struct } from "./struct.js";
 import * as xen from "./xen.js";
@@ -36,6 +37,7 @@ const COMMANDS: readonly (readonly [string, Readonly<Record<string, number>>])[]
   ["XEN_ELFNOTE_", elfNotes],
   ["XENFEAT_", features],
   ["XEN_", errno],
+  ["XS_", storeMessages],
 ];
 
 function isStruct(value: unknown): value is Struct {

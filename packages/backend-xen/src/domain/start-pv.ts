@@ -4,9 +4,12 @@ import { HvError } from "@paravane/paravirt-ops";
 import { KERNEL_LEVEL } from "../vcpu/entry.js";
 import { interceptSets } from "../vcpu/instructions.js";
 import { ConsoleRing } from "../services/console-ring.js";
+import { describeDomain } from "../services/xenstore/domain-tree.js";
+import { XenStore } from "../services/xenstore/store.js";
+import { StoreRing } from "../services/xenstore/store-ring.js";
 import { kernelSegments, startPv } from "./boot-vcpu.js";
 import { buildPv } from "./build-pv.js";
-import { Domain, type XenConfig } from "./domain.js";
+import { Domain, DOMAIN_ID, type XenConfig } from "./domain.js";
 import { domainFrames } from "./frame-list.js";
 import type { XenNotes } from "./notes.js";
 import { unpackRamdisk } from "./ramdisk.js";
@@ -59,7 +62,19 @@ function connectRings(domain: Domain, consoleFrame: number, storeFrame: number):
   const { events, grants, hypervisor, environment } = domain;
   grants.permit(CONSOLE_GRANT, DOM0, consoleFrame);
   grants.permit(STORE_GRANT, DOM0, storeFrame);
-  const store = events.connectService(() => {});
+  const xenstore = new XenStore();
+  describeDomain(xenstore, {
+    domain: DOMAIN_ID,
+    name: "paravane",
+    vcpus: domain.vcpus.length,
+    pages: domain.pages,
+    storePort: STORE_PORT,
+    storeFrame,
+    consolePort: CONSOLE_PORT,
+    consoleFrame,
+  });
+  const storeRing = new StoreRing(hypervisor.frames, storeFrame, xenstore, DOMAIN_ID, () => events.raise(STORE_PORT));
+  const store = events.connectService(() => storeRing.notified());
   const ring = new ConsoleRing(hypervisor.frames, consoleFrame, environment.console, () => events.raise(CONSOLE_PORT));
   const console = events.connectService(() => ring.notified());
   if (store !== STORE_PORT || console !== CONSOLE_PORT) throw new HvError("xen/builder", "the domain's first ports are taken");

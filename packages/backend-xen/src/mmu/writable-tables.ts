@@ -4,7 +4,7 @@
  */
 import type { ProtectedStore, StoreAnswer } from "@paravane/paravirt-ops";
 import type { DirectPaging } from "./direct-paging.js";
-import { PRESENT } from "./entry.js";
+import { entryValue, PRESENT } from "./entry.js";
 import { frameTypes } from "./frame-table.js";
 
 /** Answers a store. `inKernel`: by the guest's kernel; `assisted`: it asked for writable page tables. */
@@ -12,13 +12,16 @@ export function storeToTable(paging: DirectPaging, store: ProtectedStore, inKern
   const { physical, size, value } = store;
   const table = Math.floor(physical / 4096);
   if (!inKernel || !assisted || paging.frames.typeOf(table) !== frameTypes.l1) return "fault";
-  if ((size !== 4 && size !== 8) || physical % size !== 0) return "fault";
+  if (size > 8 || physical % size !== 0) return "fault";
   const index = Math.floor((physical % 4096) / 8);
   const [oldLow, oldHigh] = paging.readEntry(table, index);
+  // A store to a part of an entry, as Linux makes to one flag of it, is a change of the whole.
+  const shift = BigInt(8 * (physical % 8));
+  const part = ((1n << BigInt(8 * size)) - 1n) << shift;
+  const entry = (entryValue(oldLow, oldHigh) & ~part) | ((value << shift) & part);
+  const low = Number(entry & 0xffff_ffffn);
+  const high = Number(entry >> 32n);
   const upper = physical % 8 === 4;
-  const half = Number(value & 0xffff_ffffn);
-  const low = size === 8 || !upper ? half : oldLow;
-  const high = size === 8 ? Number(value >> 32n) : upper ? half : oldHigh;
   if (paging.setEntry(table, index, low, high) === 0) return "done";
   // A PAE entry that is written in halves, upper half last, is bad in between when both halves change: it becomes absent instead.
   const halfWritten = paging.bits === 32 && size === 4 && upper && (low & PRESENT) !== 0;
