@@ -26,7 +26,8 @@ async function measure(options: BenchOptions, progress: (line: string) => void):
   const loadBefore = loadavg()[0]!;
   const results: SuiteResult[] = [];
   requireRivals(options.versus, options.sizes);
-  if (options.suites.includes("loops")) results.push(await runLoops(installedParts("auto").core, options.loopRounds, progress));
+  if (options.suites.includes("loops"))
+    results.push(await runLoops(installedParts("auto").core, installedParts("interp").core, options.loopRounds, progress));
   if (options.suites.includes("programs")) results.push(await runPrograms(options, progress));
   if (options.suites.includes("boot")) results.push(await runBoots({ ...options, rounds: options.bootRounds }, progress));
   return {
