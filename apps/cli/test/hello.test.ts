@@ -159,6 +159,22 @@ describe("boot", () => {
     expect(await run("two.json")).toEqual(first);
   });
 
+  test("every tier gives the same console and the same count of instructions", { timeout: 60_000 }, async () => {
+    const run = async (engine: string): Promise<unknown> => {
+      const stats = join(dir, `${engine}.json`);
+      const args = ["boot", "hello", "--clock", "icount", "--engine", engine, ...PROMPT, "--then", "cpu\\r", "--until", "hello> "];
+      const { status, stdout } = await paravane([...args, "--stats", stats]);
+      const report = JSON.parse(readFileSync(stats, "utf8")) as { instructions: number; verify?: { compared: number; skipped: number } };
+      if (engine === "verify") expect(report.verify?.skipped).toBe(0);
+      else expect(report.verify).toBeUndefined();
+      return { status, stdout, instructions: report.instructions };
+    };
+    const interpreted = await run("interp");
+    expect(interpreted).toMatchObject({ status: 0 });
+    for (const engine of ["jit", "auto", "verify"])
+      expect({ engine, ...((await run(engine)) as object) }).toEqual({ engine, ...(interpreted as object) });
+  });
+
   test("--serial file: takes the console away from stdout", async () => {
     const log = join(dir, "console.log");
     const { status, stdout } = await paravane(["boot", "hello", "--serial", `file:${log}`, ...PROMPT]);

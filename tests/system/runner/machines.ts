@@ -16,21 +16,25 @@ export interface Outcome {
   readonly shutdown: boolean;
   /** How it ended, in words. */
   readonly end: string;
+  /** Retired by all vCPUs; ours only. */
+  readonly instructions?: number;
 }
 
 /** A processor that translates all code on its second run, and compares each run of a translation with the interpreter. */
 export const verified: CoreDefinition = cpuCoreWith({ engine: "verify", translation: { heat: 2, leastRuns: 1, synchronous: true } });
 
-/** Boots the image on a machine of ours, with the usual processor or another. */
+/** Boots the image on a machine of ours under the host's clock or the guest's instructions, with the usual processor or another. */
 export async function runOurs(
   kernel: Uint8Array,
   { vcpus = 1, cpu, memory = "32M", limitSeconds = 20 }: Settings,
   core: CoreDefinition = installedParts("auto").core,
+  clock: "host" | "icount" = "host",
 ): Promise<Outcome> {
   const signal = AbortSignal.timeout(limitSeconds * 1000);
   const machine = await createMachine({
     ...installedParts("auto"),
     core,
+    clock,
     guest: { kernel },
     memory,
     vcpus,
@@ -53,6 +57,7 @@ export async function runOurs(
       console,
       shutdown: kind === "shutdown",
       status: kind === "exit" ? result.status : undefined,
+      instructions: machine.stats().instructions,
       end: "detail" in result ? `${kind}: ${result.detail}` : kind,
     };
   } catch (error) {

@@ -1,0 +1,53 @@
+// Debian's stock kernels with each translation compared with the interpreter (docs/verify.md), and the same run in either tier.
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { hasTool, paravane } from "./paravane.js";
+
+const dir = mkdtempSync(join(tmpdir(), "paravane-verify-"));
+afterAll(() => rmSync(dir, { recursive: true, force: true }));
+
+const LIMIT_MS = 500_000;
+/** Processes, pipes, signals, files and sums on every processor. */
+const WORK =
+  "for n in 1 2 3; do (gzip -c /bin/busybox | gunzip | md5sum; sh -c 'kill -USR1 $$'; ls -lR /sys/class | wc -l; dd if=/bin/busybox bs=777 2>/dev/null | tr a-y b-z | sort | cksum) & done; wait; dmesg | tail -n 3; echo work $((6 * 7)) over\\n";
+const UNTIL_WORK_IS_DONE = ["--until", "user space", "--then", WORK, "--until", "work 42 over"];
+
+interface Stats {
+  readonly instructions: number;
+  readonly tiers: { readonly jit: { readonly instructions: number } };
+  readonly verify: { readonly runs: number; readonly compared: number; readonly skipped: number };
+}
+async function boot(name: string, ...more: string[]): Promise<{ status: number | null; stdout: string; stderr: string; stats: Stats }> {
+  const file = join(dir, "stats.json");
+  const args = ["boot", name, "-m", "256M", "--clock", "icount", ...more, ...UNTIL_WORK_IS_DONE, "--stats", file];
+  const outcome = await paravane(args, { limitMs: LIMIT_MS });
+  expect(outcome.stderr).not.toMatch(/error:/);
+  expect(outcome.status).toBe(0);
+  return { ...outcome, stats: JSON.parse(readFileSync(file, "utf8")) as Stats };
+}
+
+describe.skipIf(!hasTool("apt-get"))("Debian's stock kernels", () => {
+  const KERNELS = ["debian", "debian-amd64", "debian-686", "debian-686-pae"];
+  beforeAll(async () => {
+    for (const name of KERNELS) expect((await paravane(["img", "take", name], { limitMs: 400_000 })).status).toBe(0);
+  });
+
+  test.each(KERNELS.flatMap((name) => ["1", "2"].map((vcpus) => ({ name, vcpus }))))(
+    "$name on $vcpus vCPUs: translations and the interpreter agree from the first instruction to a shell at work",
+    async ({ name, vcpus }) => {
+      const { stats } = await boot(name, "--smp", vcpus, "--engine", "verify:sampled");
+      expect(stats.verify.compared).toBeGreaterThan(100_000);
+      expect(stats.verify.runs).toBe(stats.verify.compared + stats.verify.skipped);
+      expect(stats.tiers.jit.instructions).toBeGreaterThan(stats.instructions / 2);
+    },
+  );
+
+  test.each(["1", "2"])("debian on %s vCPUs is the same run in the interpreter and with translations", async (vcpus) => {
+    const interpreted = await boot("debian", "--smp", vcpus, "--engine", "interp");
+    const translated = await boot("debian", "--smp", vcpus, "--engine", "jit");
+    expect(translated.stdout).toBe(interpreted.stdout);
+    expect(translated.stats.instructions).toBe(interpreted.stats.instructions);
+  });
+});
