@@ -23,8 +23,8 @@ export interface Difference {
   readonly translated: State;
   readonly interpreted: State;
   readonly memory: readonly MemoryDifference[];
-  /** A call of the host that only one of them made. */
-  readonly host: string | undefined;
+  /** What differs beside registers and memory. */
+  readonly otherwise: string | undefined;
 }
 
 /** Bytes of memory and blocks that are told. */
@@ -56,7 +56,7 @@ export function differenceText(unit: UnitText, base: bigint, found: Difference, 
     `the translation at ${hex(addressOf(0))} (${unit.instructions} instructions in ${unit.blocks.length} blocks) and the interpreter differ: ` +
       `both were at ${hex(before.rip)} after ${before.retired} instructions, then ` +
       `the translation went to ${hex(translated.rip)} (${translated.retired}), the interpreter to ${hex(interpreted.rip)} (${interpreted.retired})`,
-    ...(found.host === undefined ? [] : [`  ${found.host}`]),
+    ...(found.otherwise === undefined ? [] : [`  ${found.otherwise}`]),
     line("", ["translated", "interpreted", "before"]),
     ...rows.map((row) => line(row.name, row.values)),
     ...(block === undefined ? [] : ["the code from there:", ...listing(view, memory, block.header, addressOf(block.delta), bits)]),

@@ -120,7 +120,7 @@ export class Verifier {
     this.#before.take(this.#words, cpu, this.#plain.getFlags(cpu), 0);
     const attempt = this.#attempt(noting, cpu, entry, base, limit);
     const memory = this.#memoryDiffers(attempt);
-    if (memory || !this.#translated.equals(this.#interpreted) || this.#record.difference !== undefined)
+    if (memory || !this.#translated.equals(this.#interpreted) || this.#otherwise(attempt) !== undefined)
       this.#fail(unit, noting, cpu, entry, base, attempt);
     view.setUint32(cpu + L.SHADOW, this.#translated.word(L.SHADOW), true);
     // What a device asked for while the unit ran stays asked for.
@@ -164,6 +164,15 @@ export class Verifier {
     this.#plain.logRestore(ends[1], ends[2], ...EVERYWHERE);
     this.#view.setBigInt64(cpu + L.COUNT, count, true);
     this.#view.setBigInt64(cpu + L.RETIRED, retired, true);
+  }
+
+  /** A difference beside the state: calls of the host, and a way of leaving that hides what the run loop must see. */
+  #otherwise({ left }: Attempt): string | undefined {
+    if (this.#record.difference !== undefined) return this.#record.difference;
+    if (left === L.UNIT_LOOK) return undefined;
+    if (this.#translated.word(L.FAULT) >= 0) return "a fault is pending, and the translation left as if nothing were";
+    const changed = [L.MODE, L.TLB, L.CTX].some((offset) => this.#translated.word(offset) !== this.#before.word(offset));
+    return changed ? "the mode or the address space is another one, and the translation left as if it were the same" : undefined;
   }
 
   /** Do the two differ in memory? Visits what either has written. */
@@ -218,7 +227,7 @@ export class Verifier {
   /** Looks for the shortest run that shows a difference, and tells it. */
   #fail(unit: UnitText, noting: UnitFunction, cpu: number, entry: number, base: bigint, attempt: Attempt): never {
     const view = this.#view;
-    const host = this.#record.difference;
+    const otherwise = this.#otherwise(attempt);
     const limit = this.#translated.retired;
     let last = attempt;
     let before = this.#before.copy();
@@ -236,7 +245,7 @@ export class Verifier {
       translated: this.#translated,
       interpreted: this.#interpreted,
       memory: this.#memory(last),
-      host,
+      otherwise,
     };
     throw new HvError("core/verify", differenceText(unit, base, difference, new Uint8Array(this.options.memory.buffer), view));
   }
