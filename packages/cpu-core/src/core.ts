@@ -127,7 +127,7 @@ export async function createCore(environment: CoreEnvironment, options: CpuCoreO
   });
   let flushes = 0;
   decoder = new BlockDecoder(
-    table.rows,
+    table,
     {
       buffer: memory.buffer,
       reserve(bytes) {

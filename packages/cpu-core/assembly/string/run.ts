@@ -8,11 +8,12 @@ import {
   DEBUG_PENDING,
   EFLAGS,
   GPR,
+  LIN_MASK,
   MODE,
   MODE_64,
   REHEARSAL,
+  RESTART,
   RIP,
-  RIP_BASE,
   SEG,
   SEG_ACCESS,
   SEG_LIMIT,
@@ -26,7 +27,7 @@ import {
   TLB_R,
   TLB_SHIFT,
   TLB_W,
-  U_DELTA,
+  U_LEN,
   WATCH,
 } from "../../src/layout";
 import { DF, RF, TF } from "../flags";
@@ -68,7 +69,8 @@ export function sliceOf(cpu: usize, size: u32): u64 {
 
 /** The instruction is not finished: execute it again. RF is set until its last iteration (SDM Vol. 3B §17.3.1.1). */
 export function rewind(cpu: usize, u: usize): void {
-  store<u64>(cpu, load<u64>(cpu, RIP_BASE) + <u64>load<u16>(u, U_DELTA), RIP);
+  store<u64>(cpu, (load<u64>(cpu, RIP) - <u64>load<u8>(u, U_LEN)) & load<u64>(cpu, LIN_MASK), RIP);
+  store<u32>(cpu, 1, RESTART);
   store<u32>(cpu, load<u32>(cpu, EFLAGS) | RF, EFLAGS);
   store<u32>(cpu, load<u32>(cpu, STEP_TF) | RF, STEP_TF);
 }

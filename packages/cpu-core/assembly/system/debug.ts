@@ -10,6 +10,7 @@ import {
   FETCH_WATCH,
   LIN_MASK,
   MSR_DEBUGCTL,
+  RESTART,
   RIP,
   SEG_BASE,
   SHADOW,
@@ -37,7 +38,9 @@ export function ioWatch(cpu: usize, port: u32, size: u32): void {
     if (!((dr7 >> (i * 2)) & 3) || (control & 3) != 2) continue;
     const length: u32 = control >> 2 == 2 ? 8 : (control >> 2) + 1;
     const start = load<u32>(cpu + (<usize>i << 3), DR) & ~(length - 1);
-    if (port < start + length && start < port + size) store<u32>(cpu, load<u32>(cpu, DEBUG_PENDING) | (1 << i), DEBUG_PENDING);
+    if (port >= start + length || start >= port + size) continue;
+    store<u32>(cpu, load<u32>(cpu, DEBUG_PENDING) | (1 << i), DEBUG_PENDING);
+    store<u32>(cpu, 1, RESTART);
   }
 }
 

@@ -1,5 +1,5 @@
 // IN, OUT, INS, OUTS. SDM Vol. 1 §19.5 (protected-mode I/O), Vol. 2 "IN", "INS". A port access may make an interrupt pending or stop
-// the machine; these instructions end their block, so the run loop looks before the next one.
+// the machine: the host then sets RESTART, and the run loop looks before the next instruction.
 import {
   AUX_OP16,
   AUX_REP,

@@ -24,6 +24,7 @@ import {
   MSR_KERNEL_GS_BASE,
   MSR_TSC_AUX,
   NMI,
+  RESTART,
   SEG,
   SEG_BASE,
   SEG_SIZE,
@@ -88,7 +89,10 @@ export function sti(cpu: usize, u: usize): void {
     refuse(cpu);
     return;
   }
-  if (flag == IF && !(flags & IF) && !undisturbed(cpu)) store<u32>(cpu, load<u32>(cpu, SHADOW) | SHADOW_STI, SHADOW);
+  if (flag == IF && !(flags & IF) && !undisturbed(cpu)) {
+    store<u32>(cpu, load<u32>(cpu, SHADOW) | SHADOW_STI, SHADOW);
+    store<u32>(cpu, 1, RESTART);
+  }
   store<u32>(cpu, flags | flag, EFLAGS);
 }
 
@@ -116,6 +120,7 @@ export function pause(cpu: usize, u: usize): void {
     if (halted > 1) continue;
     if (halted && !wakes(other)) continue;
     store<u32>(cpu, EXIT_YIELD, EXIT);
+    store<u32>(cpu, 1, RESTART);
     return;
   }
 }

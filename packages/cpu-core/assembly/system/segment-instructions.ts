@@ -11,6 +11,7 @@ import {
   LDTR,
   MODE,
   MODE_PE,
+  RESTART,
   SCRATCH,
   SEG_ACCESS,
   SEG_LIMIT,
@@ -72,7 +73,9 @@ export function storeWord(cpu: usize, u: usize, value: u32): void {
 
 /** SS was loaded: interrupts and debug traps wait for one instruction. */
 function noteStackSegment(cpu: usize, seg: u32): void {
-  if (seg == SS) store<u32>(cpu, load<u32>(cpu, SHADOW) | SHADOW_MOV_SS, SHADOW);
+  if (seg != SS) return;
+  store<u32>(cpu, load<u32>(cpu, SHADOW) | SHADOW_MOV_SS, SHADOW);
+  store<u32>(cpu, 1, RESTART);
 }
 
 export function movToSegment(cpu: usize, u: usize): void {

@@ -6,6 +6,7 @@ import {
   CR4,
   EFLAGS,
   GPR,
+  INTR,
   MODE,
   MODE_64,
   MODE_SS32,
@@ -72,7 +73,7 @@ export function popFlags(cpu: usize, u: usize): void {
   if (virtual) flags = (flags & ~VIF) | ((value & IF) << 10);
   setFlags(cpu, flags);
   if ((old ^ flags) & AC) updateMode(cpu);
-  store<u32>(cpu, 1, RESTART);
+  if (flags & TF || (flags & ~old & IF && load<u32>(cpu, INTR))) store<u32>(cpu, 1, RESTART);
 }
 
 export function pushAll(cpu: usize, u: usize): void {

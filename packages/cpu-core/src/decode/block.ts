@@ -3,7 +3,7 @@
  * Instructions that cross into another page stand in blocks of their own, with a copy of their bytes (assembly/code-cache.ts).
  */
 import * as L from "../layout.js";
-import { handlerIndex, isStackUser, SPECIAL_HANDLERS, type StackKind, type TableRow } from "../interp/handlers.js";
+import { type Handler, handlerIndex, SPECIAL_HANDLERS, type StackKind, type TableRow } from "../interp/handlers.js";
 import type { Entry } from "../isa/define.js";
 import { createInstruction, decodeInstruction, type Instruction, OpcodeIndex, OutOfBytes } from "./instruction.js";
 import type { Operand } from "./pattern.js";
@@ -43,8 +43,10 @@ export class BlockDecoder {
   #second = 0;
   #crossed = false;
 
+  readonly #handlers: readonly Handler[];
+
   constructor(
-    rows: readonly TableRow[],
+    table: { readonly rows: readonly TableRow[]; readonly handlers: readonly Handler[] },
     readonly host: BlockHost,
     readonly hasFeature: FeatureTest,
     /** How often a block of this mode runs before the translator is asked; 0: never. */
@@ -52,7 +54,8 @@ export class BlockDecoder {
     /** Asked about each instruction that is decoded under an intercept set. */
     readonly lend: Lender = () => undefined,
   ) {
-    this.#index = new OpcodeIndex(rows.filter((r) => r.entry.options.feature === undefined || hasFeature(r.entry.options.feature)));
+    this.#index = new OpcodeIndex(table.rows.filter((r) => r.entry.options.feature === undefined || hasFeature(r.entry.options.feature)));
+    this.#handlers = table.handlers;
     this.#u8 = new Uint8Array(host.buffer);
     this.#view = new DataView(host.buffer);
   }
@@ -174,9 +177,8 @@ export class BlockDecoder {
       v.setInt32(u + L.U_IMM, i.displacement, true);
       v.setInt32(u + L.U_IMM + 4, i.displacementHigh, true);
     }
-    const isSys =
-      (entry.type === "outlined" && (entry.kind === "sys" || entry.kind === "sysMem")) || (stack === "slow" && isStackUser(entry));
-    if (isSys) v.setUint32(u + L.U_AUX, auxOf(i, memory, operands), true);
+    const { class: handlerClass } = this.#handlers[handler - SPECIAL_HANDLERS.length]!;
+    if (handlerClass === "stay" || handlerClass === "sys") v.setUint32(u + L.U_AUX, auxOf(i, memory, operands), true);
     else if (entry.type === "outlined" && entry.kind.startsWith("fpu")) v.setInt32(u + L.U_IMM, fpuOpcode(i, memory), true);
     const set = mode >>> L.MODE_INTERCEPT_SHIFT;
     const becomes = set === 0 ? undefined : this.lend(set, u, i, row);
@@ -184,7 +186,7 @@ export class BlockDecoder {
       this.#set(u, becomes === "intercept" ? INTERCEPT : INLINE_FORM);
       return becomes === "intercept";
     }
-    return entry.type === "branch" || isSys;
+    return entry.type === "branch" || handlerClass === "sys";
   }
 
   #relative(i: Instruction, u: number, delta: number, operands: readonly Operand[]): void {

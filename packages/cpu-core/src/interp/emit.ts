@@ -360,8 +360,8 @@ function emitSettle(kind: number): string {
   return `case ${kind}: { ${sem.lines.join(" ")} break; }`;
 }
 
-/** The engine function of a sys handler. */
-function sysFunction(handler: Handler): string {
+/** The engine function of a sys or stay handler. */
+function outlinedFunction(handler: Handler): string {
   const { entry } = handler;
   if (entry.type === "outlined") return entry.fn;
   if (entry.type === "stack") return entry.slow;
@@ -370,7 +370,9 @@ function sysFunction(handler: Handler): string {
 
 /** Names that the generated text uses from the hand-written engine, beside the operand helpers. */
 function importedFunctions(handlers: readonly Handler[]): string[] {
-  const names = handlers.flatMap((h) => (h.class === "sys" ? [sysFunction(h)] : h.entry.type === "outlined" ? [h.entry.fn] : []));
+  const names = handlers.flatMap((h) =>
+    h.class === "sys" || h.class === "stay" ? [outlinedFunction(h)] : h.entry.type === "outlined" ? [h.entry.fn] : [],
+  );
   return [...new Set(names)].sort();
 }
 
@@ -384,8 +386,11 @@ export function unitCalls(handlers: readonly Handler[]): string[] {
 export function emitInterpreter(handlers: readonly Handler[], sourceOf: (name: string) => string): string {
   const of = (c: Handler["class"]): Handler[] => handlers.filter((h) => h.class === c);
   const cold = of("cold");
+  const stay = of("stay");
   const sys = of("sys");
+  const firstStay = stay[0]?.id ?? 0;
   const firstSys = sys[0]?.id ?? 0;
+  const calls = (list: readonly Handler[]): string => list.map((h) => `case ${h.id}: ${outlinedFunction(h)}(cpu, u); return;`).join("\n");
   const bySource = new Map<string, string[]>();
   for (const name of importedFunctions(handlers)) bySource.set(sourceOf(name), [...(bySource.get(sourceOf(name)) ?? []), name]);
   const imports = [...bySource].map(([source, names]) => `import { ${names.join(", ")} } from "${source}";`);
@@ -424,7 +429,8 @@ export function coldOp(cpu: usize, u: usize): i32 {
 /** An instruction that a backend has carried out for the guest: \`u\` is no part of a block. A fault may be pending. */
 export function lentOp(cpu: usize, u: usize): void {
   const op: u32 = load<u16>(u);
-  if (op < ${firstSys}) cold(cpu, u, op);
+  if (op < ${firstStay}) cold(cpu, u, op);
+  else if (op < ${firstSys}) stay(cpu, u, op);
   else sys(cpu, u, op);
 }
 
@@ -438,10 +444,17 @@ ${FLAG_KINDS.map(emitSettle).join("\n")}
   store<u32>(cpu, 0, ${L.FLAG_KIND});
 }
 
+/** Handlers behind which the block goes on, unless they set RESTART. */
+function stay(cpu: usize, u: usize, op: u32): void {
+  switch (op) {
+${calls(stay)}
+  }
+}
+
 /** Handlers after which the run loop looks at the whole machine again. */
 function sys(cpu: usize, u: usize, op: u32): void {
   switch (op) {
-${sys.map((h) => `case ${h.id}: ${sysFunction(h)}(cpu, u); return;`).join("\n")}
+${calls(sys)}
   }
 }
 
@@ -463,8 +476,8 @@ export function interpret(cpu: usize, mode: u32): i32 {
   let fv: i64 = load<i64>(cpu, ${L.FV});
   let cnt: i64 = load<i64>(cpu, ${L.COUNT});
   let rip: u64 = load<u64>(cpu, ${L.RIP});
-  const tlb: usize = load<u32>(cpu, ${L.TLB});
-  const ctx: u64 = load<u64>(cpu, ${L.CTX});
+  let tlb: usize = load<u32>(cpu, ${L.TLB});
+  let ctx: u64 = load<u64>(cpu, ${L.CTX});
   const linMask: u64 = load<u64>(cpu, ${L.LIN_MASK});
   const codeBase: u64 = mode & ${L.MODE_64} ? 0 : load<u64>(cpu, ${L.SEG + L.CS * L.SEG_SIZE + L.SEG_BASE});
   let page: u64 = 1;
@@ -588,7 +601,7 @@ default: {
   store<i64>(cpu, fr, ${L.FR});
   store<i64>(cpu, fv, ${L.FV});
   store<i64>(cpu, cnt, ${L.COUNT});
-  if (op < ${firstSys}) {
+  if (op < ${firstStay}) {
     const r = cold(cpu, u, op);
     fr = load<i64>(cpu, ${L.FR});
     fv = load<i64>(cpu, ${L.FV});
@@ -600,6 +613,19 @@ default: {
     ${LOOP.abandon}
   }
   store<u64>(cpu, ${NEXT_RIP}, ${L.RIP});
+  if (op < ${firstSys}) {
+    // What the instruction asks for is how much has been retired with it, not with its block.
+    store<i64>(cpu, cnt + <i64>load<u8>(u, ${L.U_LEFT}) - 1, ${L.COUNT});
+    stay(cpu, u, op);
+    fr = load<i64>(cpu, ${L.FR});
+    fv = load<i64>(cpu, ${L.FV});
+    if (faulted(cpu)) ${LOOP.abandon}
+    if (load<u32>(cpu, ${L.RESTART})) return RAN;
+    tlb = load<u32>(cpu, ${L.TLB});
+    ctx = load<u64>(cpu, ${L.CTX});
+    u += ${L.UOP_SIZE};
+    continue;
+  }
   sys(cpu, u, op);
   if (!faulted(cpu)) return RAN;
   fr = load<i64>(cpu, ${L.FR});

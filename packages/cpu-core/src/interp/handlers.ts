@@ -114,7 +114,7 @@ function keyOf(entry: Entry, shapes: readonly Shape[], opsize: OperandSize, stac
     case "family":
       return `${entry.mnemonic}${shape}`;
     case "outlined":
-      return entry.kind === "sys" || entry.kind === "sysMem"
+      return entry.kind === "sys" || entry.kind === "sysMem" || entry.kind === "stay"
         ? `sys:${entry.fn}`
         : `${entry.kind}:${entry.fn}${shape}${entry.options.aligned ? "!" : ""}`;
     case "branch":
@@ -126,7 +126,7 @@ function keyOf(entry: Entry, shapes: readonly Shape[], opsize: OperandSize, stac
   }
 }
 
-/** Parses all entries and numbers their handlers: inline ones first, then cold ones, then sys. */
+/** Parses all entries and numbers their handlers: inline ones first, then cold ones, stay, sys. */
 export function buildTable(entries: readonly Entry[]): { rows: TableRow[]; handlers: Handler[] } {
   const byKey = new Map<string, number>();
   const found: Omit<Handler, "id">[] = [];
@@ -159,7 +159,7 @@ export function buildTable(entries: readonly Entry[]): { rows: TableRow[]; handl
       rows.push(row);
     }
   }
-  const order: HandlerClass[] = ["inline", "cold", "sys"];
+  const order: HandlerClass[] = ["inline", "cold", "stay", "sys"];
   const places = order.flatMap((c) => found.flatMap((handler, place) => (handler.class === c ? [place] : [])));
   const ids = new Int16Array(found.length);
   const handlers = places.map((place, i): Handler => {

@@ -54,8 +54,8 @@ function isHot(mnemonic: string, bits: number): boolean {
   return HOT.has(mnemonic) || mnemonic.startsWith("CMOV");
 }
 
-/** inline: a case of the loop; cold: a function that the loop calls and goes on; sys: the loop returns afterwards. */
-export type HandlerClass = "inline" | "cold" | "sys";
+/** inline: a case of the loop; cold: a function that the loop calls and goes on; stay: likewise, unless RESTART is set; sys: the loop returns. */
+export type HandlerClass = "inline" | "cold" | "stay" | "sys";
 
 /** @param bits - width of the first operand, 0 without operands */
 export function classOf(entry: Entry, slowStack: boolean, bits: number): HandlerClass {
@@ -63,10 +63,10 @@ export function classOf(entry: Entry, slowStack: boolean, bits: number): Handler
     case "family":
       return isHot(entry.mnemonic, bits) ? "inline" : "cold";
     case "outlined":
-      return entry.kind === "sys" || entry.kind === "sysMem" ? "sys" : "cold";
+      return entry.kind === "stay" ? "stay" : entry.kind === "sys" || entry.kind === "sysMem" ? "sys" : "cold";
     case "branch":
       return slowStack ? "sys" : "inline";
     case "stack":
-      return slowStack ? "sys" : "inline";
+      return slowStack ? "stay" : "inline";
   }
 }

@@ -7,7 +7,12 @@ import type { Effect, Sem, Width } from "./sem.js";
 /** Pattern ("NP 0F 58 /r") and operands in Appendix A codes ("Vx,Wx"). */
 export type EncodingSpec = readonly [pattern: string, operands?: string];
 
-export type OutlinedKind = "sys" | "sysMem" | "vec" | "vecStore" | "fpu" | "fpuLoad" | "fpuStore" | "modify";
+/**
+ * How an outlined function is called. "sys": fn(cpu, u), all state in memory, may change anything, ends its block ("sysMem": with a memory
+ * operand). "stay": likewise, but the block goes on behind it: it does not branch, and where mode, mapping or code may have changed, or
+ * the run loop has something to do, it sets RESTART. The others get pointers to their operands.
+ */
+export type OutlinedKind = "sys" | "sysMem" | "stay" | "vec" | "vecStore" | "fpu" | "fpuLoad" | "fpuStore" | "modify";
 export type BranchKind = "jmp" | "jcc" | "call" | "jmpIndirect" | "callIndirect" | "ret" | "retImm" | "loop" | "loope" | "loopne" | "jcxz";
 
 export interface EntryOptions {

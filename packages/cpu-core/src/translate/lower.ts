@@ -82,11 +82,11 @@ export function treatmentOf(handler: Handler | undefined, uop: Uop, long: boolea
   const otherwise: Treatment = handler.class === "cold" ? "cold" : "interpret";
   switch (entry.type) {
     case "outlined":
-      if (handler.class === "sys") return "interpret";
+      if (handler.class === "sys" || handler.class === "stay") return "interpret";
       return handler.shapes.some((s) => s.kind === "m" && !canAddress(uop, long)) ? "cold" : "call";
     case "stack":
     case "branch":
-      if (handler.class === "sys" || handler.opsize === 16 || handler.shapes.some((s) => s.kind === "m" && !canAddress(uop, long)))
+      if (handler.class !== "inline" || handler.opsize === 16 || handler.shapes.some((s) => s.kind === "m" && !canAddress(uop, long)))
         return "interpret";
       return entry.type === "stack" && entry.kind === "pop" && handler.shapes[0]?.kind === "m" ? "interpret" : "inline";
     case "family":

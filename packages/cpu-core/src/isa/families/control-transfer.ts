@@ -12,5 +12,5 @@ export const controlTransfer: readonly Entry[] = [
   outlined("INT3", "sys", "int3", [["CC"]]),
   outlined("INTO", "sys", "into", [["CE i64"]], { flags: true }),
   outlined("INT1", "sys", "int1", [["F1"]]),
-  outlined("BOUND", "sys", "bound", [["62 /r i64 mem", "Gv,M"]]),
+  outlined("BOUND", "stay", "bound", [["62 /r i64 mem", "Gv,M"]]),
 ];

@@ -79,7 +79,7 @@ export const mmx: readonly Entry[] = [
   outlined("PEXTRW", "vec", "mmxPextrw", [["NP 0F C5 /r reg", "Gd,Nq,Ib"]], { feature: "sse" }),
   outlined("PMOVMSKB", "vec", "mmxPmovmskb", [["NP 0F D7 /r reg", "Gd,Nq"]], { feature: "sse" }),
   outlined("MOVNTQ", "vecStore", "copy64", [["NP 0F E7 /r mem", "Mq,Pq"]], { feature: "sse" }),
-  outlined("MASKMOVQ", "sys", "maskmovq", [["NP 0F F7 /r reg", "Pq,Nq"]], { feature: "sse" }),
+  outlined("MASKMOVQ", "stay", "maskmovq", [["NP 0F F7 /r reg", "Pq,Nq"]], { feature: "sse" }),
 
   // SSE2 and SSSE3
   ...plain("sse2", "PADDQ D4, PSUBQ FB, PMULUDQ F4"),

@@ -2,11 +2,11 @@
 import { type Entry, outlined } from "../define.js";
 
 export const msr: Entry[] = [
-  outlined("WRMSR", "sys", "wrmsr", [["0F 30"]], { feature: "msr" }),
-  outlined("RDMSR", "sys", "rdmsr", [["0F 32"]], { feature: "msr" }),
-  outlined("RDTSC", "sys", "rdtsc", [["0F 31"]], { feature: "tsc" }),
-  outlined("RDTSCP", "sys", "rdtscp", [["0F 01 F9"]], { feature: "rdtscp" }),
-  outlined("RDPMC", "sys", "rdpmc", [["0F 33"]], { feature: "msr" }),
-  outlined("RDPID", "sys", "rdpid", [["F3 0F C7 /7 reg", "Ry"]], { feature: "rdpid" }),
-  outlined("CPUID", "sys", "cpuid", [["0F A2"]]),
+  outlined("WRMSR", "stay", "wrmsr", [["0F 30"]], { feature: "msr" }),
+  outlined("RDMSR", "stay", "rdmsr", [["0F 32"]], { feature: "msr" }),
+  outlined("RDTSC", "stay", "rdtsc", [["0F 31"]], { feature: "tsc" }),
+  outlined("RDTSCP", "stay", "rdtscp", [["0F 01 F9"]], { feature: "rdtscp" }),
+  outlined("RDPMC", "stay", "rdpmc", [["0F 33"]], { feature: "msr" }),
+  outlined("RDPID", "stay", "rdpid", [["F3 0F C7 /7 reg", "Ry"]], { feature: "rdpid" }),
+  outlined("CPUID", "stay", "cpuid", [["0F A2"]]),
 ];

@@ -37,7 +37,7 @@ export const sseMove: readonly Entry[] = [
     feature: "sse2",
     meaning: (_, [, source]) => ({ out: { 0: source! } }),
   }),
-  outlined("MASKMOVDQU", "sys", "maskmovdqu", [["66 0F F7 /r reg", "Vx,Ux"]], sse2),
+  outlined("MASKMOVDQU", "stay", "maskmovdqu", [["66 0F F7 /r reg", "Vx,Ux"]], sse2),
 
   // Scalars: loads clear the rest of the register, moves between registers keep it.
   one("MOVSS", "vec", "load32", ["F3 0F 10 /r mem", "Vx,Md"], sse),

@@ -2,9 +2,9 @@
 import { type Entry, outlined } from "../define.js";
 
 export const stackSystem: readonly Entry[] = [
-  outlined("PUSHF", "sys", "pushFlags", [["9C d64"]], { flags: true }),
-  outlined("POPF", "sys", "popFlags", [["9D d64"]], { flags: true }),
-  outlined("PUSHA", "sys", "pushAll", [["60 i64"]]),
-  outlined("POPA", "sys", "popAll", [["61 i64"]]),
-  outlined("ENTER", "sys", "enterFrame", [["C8 d64", "Iw,Ib"]]),
+  outlined("PUSHF", "stay", "pushFlags", [["9C d64"]], { flags: true }),
+  outlined("POPF", "stay", "popFlags", [["9D d64"]], { flags: true }),
+  outlined("PUSHA", "stay", "pushAll", [["60 i64"]]),
+  outlined("POPA", "stay", "popAll", [["61 i64"]]),
+  outlined("ENTER", "stay", "enterFrame", [["C8 d64", "Iw,Ib"]]),
 ];

@@ -2,14 +2,14 @@
 import { type Entry, outlined } from "../define.js";
 
 export const string: Entry[] = [
-  outlined("MOVSB", "sys", "movsByte", [["A4"]]),
-  outlined("MOVS", "sys", "movsWide", [["A5"]]),
-  outlined("CMPSB", "sys", "cmpsByte", [["A6"]], { flags: true }),
-  outlined("CMPS", "sys", "cmpsWide", [["A7"]], { flags: true }),
-  outlined("STOSB", "sys", "stosByte", [["AA"]]),
-  outlined("STOS", "sys", "stosWide", [["AB"]]),
-  outlined("LODSB", "sys", "lodsByte", [["AC"]]),
-  outlined("LODS", "sys", "lodsWide", [["AD"]]),
-  outlined("SCASB", "sys", "scasByte", [["AE"]], { flags: true }),
-  outlined("SCAS", "sys", "scasWide", [["AF"]], { flags: true }),
+  outlined("MOVSB", "stay", "movsByte", [["A4"]]),
+  outlined("MOVS", "stay", "movsWide", [["A5"]]),
+  outlined("CMPSB", "stay", "cmpsByte", [["A6"]], { flags: true }),
+  outlined("CMPS", "stay", "cmpsWide", [["A7"]], { flags: true }),
+  outlined("STOSB", "stay", "stosByte", [["AA"]]),
+  outlined("STOS", "stay", "stosWide", [["AB"]]),
+  outlined("LODSB", "stay", "lodsByte", [["AC"]]),
+  outlined("LODS", "stay", "lodsWide", [["AD"]]),
+  outlined("SCASB", "stay", "scasByte", [["AE"]], { flags: true }),
+  outlined("SCAS", "stay", "scasWide", [["AF"]], { flags: true }),
 ];

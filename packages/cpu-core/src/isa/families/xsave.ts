@@ -2,10 +2,10 @@
 import { type Entry, outlined } from "../define.js";
 
 export const xsave: Entry[] = [
-  outlined("FXSAVE", "sysMem", "fxsave", [["NP 0F AE /0 mem", "M"]], { feature: "fxsr" }),
-  outlined("FXRSTOR", "sysMem", "fxrstor", [["NP 0F AE /1 mem", "M"]], { feature: "fxsr" }),
-  outlined("XSAVE", "sysMem", "xsave", [["NP 0F AE /4 mem", "M"]], { feature: "xsave" }),
-  outlined("XRSTOR", "sysMem", "xrstor", [["NP 0F AE /5 mem", "M"]], { feature: "xsave" }),
-  outlined("XSAVEOPT", "sysMem", "xsaveopt", [["NP 0F AE /6 mem", "M"]], { feature: "xsaveopt" }),
-  outlined("XSAVEC", "sysMem", "xsavec", [["NP 0F C7 /4 mem", "M"]], { feature: "xsavec" }),
+  outlined("FXSAVE", "stay", "fxsave", [["NP 0F AE /0 mem", "M"]], { feature: "fxsr" }),
+  outlined("FXRSTOR", "stay", "fxrstor", [["NP 0F AE /1 mem", "M"]], { feature: "fxsr" }),
+  outlined("XSAVE", "stay", "xsave", [["NP 0F AE /4 mem", "M"]], { feature: "xsave" }),
+  outlined("XRSTOR", "stay", "xrstor", [["NP 0F AE /5 mem", "M"]], { feature: "xsave" }),
+  outlined("XSAVEOPT", "stay", "xsaveopt", [["NP 0F AE /6 mem", "M"]], { feature: "xsaveopt" }),
+  outlined("XSAVEC", "stay", "xsavec", [["NP 0F C7 /4 mem", "M"]], { feature: "xsavec" }),
 ];
