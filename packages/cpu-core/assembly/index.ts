@@ -1,6 +1,6 @@
 // The engine's exports: what TypeScript calls.
 export { run } from "./run";
-export { coldOp, lentOp, settleFlags } from "./generated/interpreter";
+export { coldOp, lentOp, settleFlags, systemOp } from "./generated/interpreter";
 export * from "./generated/unit-calls";
 export { linearTranslate } from "./hypervisor/linear";
 export { interceptAddress, interceptWord } from "./hypervisor/operand";

@@ -1,12 +1,15 @@
 // Translated regions ("units"): WebAssembly functions made at run time, in the engine's table. They run between two blocks of the interpreter,
 // with all state in memory before and after.
 import {
-  COUNT, CTX, EXIT_ARG, FLAG_KIND, H_UNIT, H_UNIT_DELTA, JUMP_DELTA, JUMP_TAG, JUMP_UNIT, RIP, TLB, TLB_ADDEND, TLB_ENTRIES, TLB_SHIFT, TLB_X, UNIT_GO,
-  UNIT_INSTRUCTIONS_PTR, UNIT_LEAPS, UNIT_LEAPS_MASK, UNIT_LEAPS_START_PTR, UNIT_LOOKS_PTR, UNIT_MISSES_PTR, UNIT_MODE_SHIFT, UNIT_RUNS_PTR, UNIT_SHIFT,
-  UNIT_SIDE, UNIT_SIDES_PTR,
+  COUNT, CTX, DEBUG_PENDING, EFLAGS, EVENT, EXIT, EXIT_ARG, FAULT, FETCH_WATCH, FLAG_KIND, HALTED, H_UNIT, H_UNIT_DELTA, INTERRUPT_WINDOW, INTR,
+  JUMP_DELTA, JUMP_TAG, JUMP_UNIT, MODE, NMI, RESTART, RIP, SHADOW, STOP, TLB, TLB_ADDEND, TLB_ENTRIES, TLB_SHIFT, TLB_X, UNIT_GO,
+  UNIT_INSTRUCTIONS_PTR, UNIT_LEAPS, UNIT_LEAPS_MASK, UNIT_LEAPS_START_PTR, UNIT_LOOK, UNIT_LOOKS_PTR, UNIT_MISSES_PTR, UNIT_MODE_SHIFT, UNIT_RUNS_PTR,
+  UNIT_SHIFT, UNIT_SIDE, UNIT_SIDES_PTR, WATCH,
 } from "../src/layout";
 import { codeFind } from "./code-cache";
+import { RF, TF } from "./flags";
 import { settleFlags } from "./generated/interpreter";
+import { interruptReady } from "./hypervisor/delivery";
 import { hostGrow } from "./imports";
 import { jumpNote, jumpOf, jumpTag } from "./jumps";
 
@@ -44,8 +47,22 @@ function findUnit(cpu: usize, mode: u32, linear: u64): u32 {
   return unit;
 }
 
-/** Runs the unit of block `header`, and those that follow, until one of them leaves to the interpreter or the run loop: UNIT_*. */
+/** Has the run loop nothing to do before the next instruction, and may that be any block's? */
+function undisturbed(cpu: usize): bool {
+  if (load<i32>(cpu, FAULT) >= 0) return false;
+  const flags = load<u32>(cpu, EFLAGS);
+  const asked = load<u32>(cpu, HALTED) | load<u32>(cpu, EXIT) | load<u32>(cpu, STOP) | load<u32>(cpu, INTERRUPT_WINDOW);
+  const waiting = load<u32>(cpu, NMI) | load<u32>(cpu, DEBUG_PENDING) | load<u32>(cpu, EVENT) | <u32>(load<u32>(cpu, INTR) && interruptReady(cpu));
+  const alone = load<u32>(cpu, SHADOW) | (flags & (TF | RF)) | load<u32>(cpu, FETCH_WATCH) | load<u32>(cpu, WATCH);
+  return !(asked | waiting | alone);
+}
+
+/**
+ * Runs the unit of block `header`, and those that follow, until one of them leaves to the interpreter or the run loop: UNIT_*. System
+ * instructions may lead to units of other modes; when it leaves in another mode than `mode`, that is for the run loop.
+ */
 export function runUnits(cpu: usize, mode: u32, header: usize): i32 {
+  const begun = mode;
   const before = load<u64>(cpu, COUNT);
   let left: i32;
   let unit = load<u32>(header, H_UNIT);
@@ -55,7 +72,18 @@ export function runUnits(cpu: usize, mode: u32, header: usize): i32 {
     runs++;
     left = call_indirect<i32>((unit >>> UNIT_SHIFT) & 0xffff, cpu, unit & 0xff, base);
     if (left != UNIT_GO) {
-      countUp(left == UNIT_SIDE ? UNIT_SIDES_PTR : UNIT_LOOKS_PTR, 1);
+      if (left == UNIT_SIDE || !undisturbed(cpu)) {
+        countUp(left == UNIT_SIDE ? UNIT_SIDES_PTR : UNIT_LOOKS_PTR, 1);
+        break;
+      }
+      store<u32>(cpu, 0, RESTART);
+      mode = load<u32>(cpu, MODE);
+      const linear = load<u64>(cpu, RIP);
+      unit = findUnit(cpu, mode, linear);
+      base = linear - <u64><i64>foundDelta;
+      if (unit) continue;
+      left = UNIT_GO;
+      countUp(UNIT_MISSES_PTR, 1);
       break;
     }
     const linear = load<u64>(cpu, RIP);
@@ -79,6 +107,7 @@ export function runUnits(cpu: usize, mode: u32, header: usize): i32 {
     base = linear - <u64><i64>delta;
   }
   if (load<u32>(cpu, FLAG_KIND)) settleFlags(cpu);
+  if (mode != begun) left = UNIT_LOOK;
   countUp(UNIT_RUNS_PTR, runs);
   countUp(UNIT_INSTRUCTIONS_PTR, before - load<u64>(cpu, COUNT));
   return left;

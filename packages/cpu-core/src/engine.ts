@@ -33,6 +33,8 @@ export interface EngineExports {
   msrPut(cpu: number, index: number, value: bigint): number;
   /** The interpreter's function for a rare operation: 0 go on, 1 a fault is pending, 2 code or mode may have changed. */
   coldOp(cpu: number, u: number): number;
+  /** For translations: an operation that ends a block, with all state in memory and RIP behind it. */
+  systemOp(cpu: number, u: number): void;
   /** Takes the unit in a slot of the table out of every jump cache. */
   jumpForget(slot: number): void;
   /** Empties a vCPU's jump cache. */

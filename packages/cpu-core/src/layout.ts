@@ -156,6 +156,7 @@ export const VENDOR = 0x448; // u32: 0 Intel, 1 AMD
 export const FEATURES = 0x450; // u64: FEATURE_* bits that gate instructions and control-register bits
 export const RESTART = 0x458; // u32: set by a slow path when the mode, the mapping or the code under the interpreter may have changed
 export const FLAG_KIND = 0x45c; // u32: 0, or by which rule FR and FV wait to become words (isa/flag-words.ts); 0 outside translations
+export const RESTART_AGAIN = 2; // RESTART: and the instruction under way is to be executed again
 export const SHADOW_STI = 1;
 export const SHADOW_MOV_SS = 2;
 export const EXIT_NONE = 0;

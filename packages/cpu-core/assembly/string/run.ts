@@ -13,6 +13,7 @@ import {
   MODE_64,
   REHEARSAL,
   RESTART,
+  RESTART_AGAIN,
   RIP,
   SEG,
   SEG_ACCESS,
@@ -70,7 +71,7 @@ export function sliceOf(cpu: usize, size: u32): u64 {
 /** The instruction is not finished: execute it again. RF is set until its last iteration (SDM Vol. 3B §17.3.1.1). */
 export function rewind(cpu: usize, u: usize): void {
   store<u64>(cpu, (load<u64>(cpu, RIP) - <u64>load<u8>(u, U_LEN)) & load<u64>(cpu, LIN_MASK), RIP);
-  store<u32>(cpu, 1, RESTART);
+  store<u32>(cpu, RESTART_AGAIN, RESTART);
   store<u32>(cpu, load<u32>(cpu, EFLAGS) | RF, EFLAGS);
   store<u32>(cpu, load<u32>(cpu, STEP_TF) | RF, STEP_TF);
 }

@@ -458,6 +458,15 @@ ${calls(sys)}
   }
 }
 
+/** The same for a translation, which has left RIP behind the operation, the last of its block. A fault is pending, or it is done. */
+export function systemOp(cpu: usize, u: usize): void {
+  const next = load<u64>(cpu, ${L.RIP});
+  sys(cpu, u, load<u16>(u));
+  if (!faulted(cpu)) return;
+  store<u64>(cpu, (next - <u64>load<u8>(u, ${L.U_LEN})) & load<u64>(cpu, ${L.LIN_MASK}), ${L.RIP});
+  store<i64>(cpu, load<i64>(cpu, ${L.COUNT}) + 1, ${L.COUNT});
+}
+
 /**
  * A target that is not canonical or lies outside CS is the fault of the branch at \`u\`, which then has done nothing (SDM Vol. 2A "CALL",
  * "JMP", Vol. 2B "RET"). Takes its effects back; false when what precedes \`rip\` in time is not a branch to it.
@@ -539,6 +548,8 @@ export function interpret(cpu: usize, mode: u32): i32 {
         const left = runUnits(cpu, mode, h);
         if (left == ${L.UNIT_LOOK}) return faulted(cpu) ? FAULTED : RAN;
         untranslated = left == ${L.UNIT_SIDE};
+        tlb = load<u32>(cpu, ${L.TLB});
+        ctx = load<u64>(cpu, ${L.CTX});
         fr = load<i64>(cpu, ${L.FR});
         fv = load<i64>(cpu, ${L.FV});
         cnt = load<i64>(cpu, ${L.COUNT});

@@ -20,8 +20,10 @@ export interface EntryOptions {
   feature?: string;
   /** An outlined function reads or writes the status flags. */
   flags?: boolean;
-  /** General registers that an outlined function reads or writes though they are no operands. */
+  /** General registers that an outlined function (but "sys") reads or writes though they are no operands. */
   general?: readonly number[];
+  /** A "stay" function may change which translations are in force (EFLAGS.AC) without RESTART. */
+  translations?: boolean;
   /** LOCK is allowed with a memory destination. */
   lock?: boolean;
   /** An x87 control instruction: no check for pending exceptions. */

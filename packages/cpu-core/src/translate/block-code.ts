@@ -22,7 +22,17 @@ export type Statement =
   /** The interpreter's function for operation `u`, all registers in memory around it. */
   | { kind: "cold"; u: number; blockDelta: number; abandoned: number; restarted: number }
   /** An engine function; the registers (one bit each) that it needs in memory, and those that are in memory afterwards. */
-  | { kind: "call"; callee: EngineFunction; args: readonly Node[]; result: Node | undefined; spilled: number; reloaded: number }
+  | {
+      kind: "call";
+      callee: EngineFunction;
+      args: readonly Node[];
+      result: Node | undefined;
+      spilled: number;
+      reloaded: number;
+      translations: boolean;
+    }
+  /** Operation `u`, which ends the unit's run: the engine carries it out and says where to go on. */
+  | { kind: "system"; u: number; next: Node }
   /** What the block's end needs. */
   | { kind: "end"; value: Node | undefined }
   | undefined;
@@ -38,6 +48,8 @@ export interface CallEffect {
   readonly returns?: boolean;
   /** How many low bits of the result can be other than zero; 0 when it is not wanted. */
   readonly resultBits?: number;
+  /** The TLB or the context in use may be another one afterwards. */
+  readonly translations?: boolean;
 }
 
 /** How guest memory is probed. */
@@ -221,7 +233,7 @@ export class BlockCode implements Sem<Node> {
    * @param resultBits - width of the i32 that it returns, 0 when there is none or nobody wants it
    */
   call(name: string, args: readonly Node[], effect: CallEffect): Node | undefined {
-    const { reads = 0, writes = 0, returns = false, resultBits = 0 } = effect;
+    const { reads = 0, writes = 0, returns = false, resultBits = 0, translations = false } = effect;
     if ((reads | writes) & FLAGS && name !== "settleFlags") this.flags.settle();
     const spilled = (reads | writes) & ~this.#stored;
     this.used |= reads | writes;
@@ -230,8 +242,13 @@ export class BlockCode implements Sem<Node> {
     const result = resultBits > 0 ? N.temp(false, resultBits) : undefined;
     this.#forget(writes);
     this.#stored |= spilled;
-    this.statements.push({ kind: "call", callee, args, result, spilled, reloaded: writes });
+    this.statements.push({ kind: "call", callee, args, result, spilled, reloaded: writes, translations });
     return result;
+  }
+  /** Ends the block with an operation that may change anything; `next` is the address behind it. */
+  system(u: number, next: Node): void {
+    this.flags.settle();
+    this.statements.push({ kind: "system", u, next });
   }
   /** Ends the block; `value` is what its last branch asks for. */
   end(value: Node | undefined): void {

@@ -6,7 +6,7 @@ import type { Handler } from "../interp/handlers.js";
 import type { OutlinedEntry } from "../isa/define.js";
 import * as L from "../layout.js";
 import type { Access, BlockCode } from "./block-code.js";
-import { CPU, FR, FV } from "./locals.js";
+import { COUNT, CPU, exitCode, FR, FV } from "./locals.js";
 import type { Lowering, Uop } from "./lower.js";
 import * as N from "./node.js";
 import type { Node } from "./node.js";
@@ -23,6 +23,16 @@ function generalBit(offset: number): number {
   return register >= 0 && register < FR ? 1 << register : 0;
 }
 
+/** Has an instruction without frame operands in general registers? They are U_DST and U_SRC then. */
+function namesRegisters(entry: OutlinedEntry): boolean {
+  return entry.encodings.some(([, operands = ""]) => /\b[EGR]/.test(operands));
+}
+
+/** A string instruction may have to be executed again. */
+function isRepeated(uop: Uop): boolean {
+  return (uop.u32(L.U_AUX) & (L.AUX_REP | L.AUX_REPNE)) !== 0;
+}
+
 /** The calls of one block. */
 export class EngineCalls {
   readonly #code: BlockCode;
@@ -33,13 +43,15 @@ export class EngineCalls {
     this.#code = lowering.code;
   }
 
-  /** The whole instruction at `uop`; `faulted`: how to leave when the function has raised a fault. */
-  outlined(uop: Uop, handler: Handler, entry: OutlinedEntry, faulted: number): void {
+  /** The whole instruction at `uop`; `left`: instructions of the block from this one on. */
+  outlined(uop: Uop, handler: Handler, entry: OutlinedEntry, left: number): void {
     const { options } = entry;
+    const faulted = exitCode(uop.delta, left, L.UNIT_LOOK);
     let implicit = 0;
     for (const register of options.general ?? []) implicit |= 1 << register;
     if (options.flags) implicit |= (1 << FR) | (1 << FV);
-    if (entry.kind === "fpu" || entry.kind === "fpuLoad" || entry.kind === "fpuStore") this.#fpu(uop, handler, entry, implicit);
+    if (entry.kind === "stay") this.#stay(uop, entry, implicit, left);
+    else if (entry.kind === "fpu" || entry.kind === "fpuLoad" || entry.kind === "fpuStore") this.#fpu(uop, handler, entry, implicit);
     else if (entry.kind === "modify") {
       this.#code.call(entry.fn, [cpu, this.#operand(uop, handler, entry, "RW")], { writes: implicit });
       this.#leaveIfFaulted(faulted);
@@ -65,6 +77,30 @@ export class EngineCalls {
   #leaveIfPending(): void {
     const status = this.#code.field(Op.i32Load, false, 32, L.FSW);
     this.#code.exitIf(N.binary(Op.i32And, false, 8, status, N.i32(FSW_ES)));
+  }
+
+  /** A function that finds its operands itself. */
+  #stay(uop: Uop, entry: OutlinedEntry, implicit: number, left: number): void {
+    const code = this.#code;
+    this.#codeSegmentNoted = false;
+    const named = namesRegisters(entry) ? generalBit(uop.slot(0)) | generalBit(uop.slot(1)) : 0;
+    let addressed = 0;
+    if (uop.u32(L.U_AUX) & L.AUX_MEM) addressed = generalBit(uop.u16(L.U_BASE)) | generalBit(uop.u16(L.U_INDEX));
+    if (uop.u16(L.U_BASE) === L.RIP_BASE) code.setField(Op.i64Store, L.RIP_BASE, this.lowering.address(uop.blockDelta));
+    // How much has been retired is asked by clocks and devices.
+    code.setField(Op.i64Store, L.COUNT, N.add(N.local(COUNT, true), N.i64(left - 1)));
+    code.call(entry.fn, [cpu, N.i32(uop.at)], {
+      reads: addressed,
+      writes: implicit | named,
+      translations: entry.options.translations === true,
+    });
+    this.#leaveIfFaulted(exitCode(uop.delta, left, L.UNIT_LOOK));
+    const restart = code.field(Op.i32Load, false, 2, L.RESTART);
+    if (isRepeated(uop)) {
+      const again = N.binary(Op.i32Eq, false, 1, restart, N.i32(L.RESTART_AGAIN));
+      code.exitIf(again, exitCode(uop.delta, left - 1, L.UNIT_LOOK));
+    }
+    code.exitIf(restart, exitCode(uop.next, left - 1, L.UNIT_LOOK));
   }
 
   /** What fpuEnter does (assembly/x87/pointers.ts). The registers of the operand's address are for FDP. */

@@ -99,6 +99,10 @@ export function dropUnused(statements: Statement[]): void {
       case "end":
         if (s.value !== undefined) walk.use(s.value, false);
         break;
+      case "system":
+        walk.needed = ALL;
+        walk.use(s.next, false);
+        break;
       case "exitIf":
         walk.needed = ALL;
         walk.use(s.condition, false);

@@ -25,6 +25,8 @@ export type Ending =
   /** To the address that is the block's end value, from the stack. */
   | { kind: "return" }
   | { kind: "call"; target: number; back: number }
+  /** An instruction that may change anything, carried out by the engine; `next` is what follows it. */
+  | { kind: "system"; next: number }
   /** The interpreter goes on at `at`; `next` is what follows that instruction. */
   | { kind: "interpret"; at: number; next: number };
 
@@ -43,6 +45,9 @@ export class Uop {
   }
   u16(offset: number): number {
     return this.view.getUint16(this.at + offset, true);
+  }
+  u32(offset: number): number {
+    return this.view.getUint32(this.at + offset, true);
   }
   get delta(): number {
     return this.blockDelta + this.u16(L.U_DELTA);
@@ -74,7 +79,7 @@ export class Uop {
 const INLINE_FORM = SPECIAL_HANDLERS.indexOf("inlineForm");
 
 /** What an operation is to the translator. */
-export type Treatment = "inline" | "call" | "cold" | "interpret";
+export type Treatment = "inline" | "call" | "cold" | "system" | "interpret";
 
 export function treatmentOf(handler: Handler | undefined, uop: Uop, long: boolean): Treatment {
   if (handler === undefined) return uop.u16(L.U_OP) === INLINE_FORM ? "cold" : "interpret";
@@ -82,7 +87,8 @@ export function treatmentOf(handler: Handler | undefined, uop: Uop, long: boolea
   const otherwise: Treatment = handler.class === "cold" ? "cold" : "interpret";
   switch (entry.type) {
     case "outlined":
-      if (handler.class === "sys" || handler.class === "stay") return "interpret";
+      if (handler.class === "sys") return "system";
+      if (handler.class === "stay") return "call";
       return handler.shapes.some((s) => s.kind === "m" && !canAddress(uop, long)) ? "cold" : "call";
     case "stack":
     case "branch":
@@ -347,8 +353,13 @@ export class Lowering {
         return { kind: "interpret", at: i, next: uop.next };
       }
       if (treatment === "call") {
-        this.#calls.outlined(uop, handler!, handler!.entry as OutlinedEntry, exitCode(uop.delta, count - i, L.UNIT_LOOK));
+        this.#calls.outlined(uop, handler!, handler!.entry as OutlinedEntry, count - i);
         continue;
+      }
+      if (treatment === "system") {
+        if (uop.u16(L.U_BASE) === L.RIP_BASE) this.code.setField(Op.i64Store, L.RIP_BASE, this.address(blockDelta));
+        this.code.system(uop.at, this.address(uop.next));
+        return { kind: "system", next: uop.next };
       }
       if (treatment === "cold") {
         this.code.cold(uop.at, blockDelta, exitCode(uop.delta, count - i, L.UNIT_LOOK), exitCode(uop.next, count - i - 1, L.UNIT_LOOK));

@@ -138,6 +138,7 @@ export function formRegion(
       case "indirect":
         if (ending.back !== undefined) go(ending.back, true);
         break;
+      case "system":
       case "interpret":
         go(ending.next, true);
         break;

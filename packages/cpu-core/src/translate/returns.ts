@@ -24,6 +24,7 @@ export function returnsOf(region: Region): ReadonlyMap<RegionBlock, readonly Reg
       case "call":
       case "indirect":
         return [blockAt(ending.back)];
+      case "system":
       case "interpret":
         return [blockAt(ending.next)];
       case "return":

@@ -39,6 +39,9 @@ const COLD_OP: EngineFunction = { name: "coldOp", parameters: [TYPE_I32, TYPE_I3
 /** Makes words of flags that wait: (cpu). */
 const SETTLE_FLAGS: EngineFunction = { name: "settleFlags", parameters: [TYPE_I32], result: undefined };
 
+/** The engine's function for an operation that ends a block: (cpu, u). */
+const SYSTEM_OP: EngineFunction = { name: "systemOp", parameters: [TYPE_I32, TYPE_I32], result: undefined };
+
 /** A block by where it was decoded to, and its offset from its unit's base. */
 export interface UnitBlock {
   readonly header: number;
@@ -252,8 +255,11 @@ class UnitWriter {
       this.#close();
     }
     this.#loadRegisters();
-    this.#loadField(Op.i64Load, L.CTX, CTX);
     this.#loadField(Op.i64Load, L.COUNT, COUNT);
+    this.#selectTranslations();
+  }
+  #selectTranslations(): void {
+    this.#loadField(Op.i64Load, L.CTX, CTX);
     this.#loadField(Op.i32Load, L.TLB, TLB);
   }
   #leave(): void {
@@ -446,6 +452,8 @@ class UnitWriter {
         for (const back of this.#returns.get(block) ?? []) this.#gotoIfTarget(number, back.delta);
         this.#jump();
         return;
+      case "system":
+        return;
       case "interpret":
         out.i32Const(code.side);
         out.local(Op.localSet, EXIT);
@@ -494,6 +502,9 @@ class UnitWriter {
       case "call":
         this.#callEngine(s);
         break;
+      case "system":
+        this.#system(s);
+        break;
       case "cold":
         this.#cold(s);
         break;
@@ -501,14 +512,28 @@ class UnitWriter {
         break;
     }
   }
-  #callEngine({ callee, args, result, spilled, reloaded }: Extract<Statement, { kind: "call" }>): void {
+  #system({ u, next }: Extract<Statement, { kind: "system" }>): void {
     const { out } = this;
-    this.#storeRegisters(spilled);
+    this.#storeRegisters();
+    this.#storeField(Op.i64Store, L.COUNT, COUNT);
+    out.local(Op.localGet, CPU);
+    this.#expression(next);
+    out.memory(Op.i64Store, L.RIP);
+    out.local(Op.localGet, CPU);
+    out.i32Const(u);
+    this.#calls.push({ at: out.openCall(), callee: SYSTEM_OP });
+    out.i32Const(L.UNIT_LOOK);
+    out.op(Op.return);
+  }
+  #callEngine({ callee, args, result, spilled, reloaded, translations }: Extract<Statement, { kind: "call" }>): void {
+    const { out } = this;
+    this.#storeRegisters(spilled & this.#written);
     for (const arg of args) this.#expression(arg);
     this.#calls.push({ at: out.openCall(), callee });
     if (result !== undefined) out.local(Op.localSet, this.#expressions.local(result));
     else if (callee.result !== undefined) out.op(Op.drop);
     this.#loadRegisters(reloaded);
+    if (translations) this.#selectTranslations();
   }
   #cold(s: Extract<Statement, { kind: "cold" }>): void {
     const { out } = this;

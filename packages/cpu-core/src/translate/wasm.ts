@@ -12,6 +12,7 @@ export const Op = {
   br: 0x0c,
   brIf: 0x0d,
   brTable: 0x0e,
+  return: 0x0f,
   call: 0x10,
   drop: 0x1a,
   select: 0x1b,

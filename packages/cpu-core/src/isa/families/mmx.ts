@@ -1,5 +1,6 @@
 /** MMX, and what SSE, SSE2 and SSSE3 added for MMX registers (EMMS is with the x87). SDM Vol. 2; functions in assembly/sse/mmx.ts. */
 import { type Entry, type OutlinedEntry, outlined } from "../define.js";
+import { RDI } from "../sem.js";
 
 const name = (mnemonic: string): string => `mmx${mnemonic[0]}${mnemonic.slice(1).toLowerCase()}`;
 
@@ -79,7 +80,7 @@ export const mmx: readonly Entry[] = [
   outlined("PEXTRW", "vec", "mmxPextrw", [["NP 0F C5 /r reg", "Gd,Nq,Ib"]], { feature: "sse" }),
   outlined("PMOVMSKB", "vec", "mmxPmovmskb", [["NP 0F D7 /r reg", "Gd,Nq"]], { feature: "sse" }),
   outlined("MOVNTQ", "vecStore", "copy64", [["NP 0F E7 /r mem", "Mq,Pq"]], { feature: "sse" }),
-  outlined("MASKMOVQ", "stay", "maskmovq", [["NP 0F F7 /r reg", "Pq,Nq"]], { feature: "sse" }),
+  outlined("MASKMOVQ", "stay", "maskmovq", [["NP 0F F7 /r reg", "Pq,Nq"]], { feature: "sse", general: [RDI] }),
 
   // SSE2 and SSSE3
   ...plain("sse2", "PADDQ D4, PSUBQ FB, PMULUDQ F4"),

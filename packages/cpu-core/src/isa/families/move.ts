@@ -1,7 +1,7 @@
 /** MOV MOVZX MOVSX MOVSXD LEA XCHG CMOVcc SETcc BSWAP MOVBE, sign conversions, XLAT, NOP. SDM Vol. 2. */
 import { condition, CONDITION_NAMES } from "../conditions.js";
 import { type EncodingSpec, type Entry, family, outlined } from "../define.js";
-import { RAX, type Sem, type Width } from "../sem.js";
+import { RAX, RBX, type Sem, type Width } from "../sem.js";
 
 const hex = (n: number): string => n.toString(16).toUpperCase();
 
@@ -108,11 +108,11 @@ export const move: Entry[] = [
     meaning: (b, _ops, bits) => ({ out: { 0: b.sar(b.sext(b.gpr(RAX, bits), bits), b.imm(63)) } }),
   }),
   // In 64-bit code the offset has 64 bits, more than an operation's displacement.
-  outlined("MOV", "stay", "loadAbsoluteByte", [["A0 o64", "AL,Ob"]]),
-  outlined("MOV", "stay", "loadAbsolute", [["A1 o64", "rAX,Ov"]]),
-  outlined("MOV", "stay", "storeAbsoluteByte", [["A2 o64", "Ob,AL"]]),
-  outlined("MOV", "stay", "storeAbsolute", [["A3 o64", "Ov,rAX"]]),
-  outlined("XLAT", "stay", "xlat", [["D7"]]),
+  outlined("MOV", "stay", "loadAbsoluteByte", [["A0 o64", "AL,Ob"]], { general: [RAX] }),
+  outlined("MOV", "stay", "loadAbsolute", [["A1 o64", "rAX,Ov"]], { general: [RAX] }),
+  outlined("MOV", "stay", "storeAbsoluteByte", [["A2 o64", "Ob,AL"]], { general: [RAX] }),
+  outlined("MOV", "stay", "storeAbsolute", [["A3 o64", "Ov,rAX"]], { general: [RAX] }),
+  outlined("XLAT", "stay", "xlat", [["D7"]], { general: [RAX, RBX] }),
   family("NOP", {
     encodings: [["90 nob"], ["0F 19 /r"], ["0F 1A /r"], ["0F 1B /r"], ["0F 1C /r"], ["0F 1D /r"], ["0F 1E /r"], ["0F 1F /r"], ["0F 18 /r"]],
     roles: "",

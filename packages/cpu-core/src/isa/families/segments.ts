@@ -1,20 +1,21 @@
 /** Segment registers, descriptors and descriptor-table registers. SDM Vol. 2. */
 import { type Entry, outlined } from "../define.js";
+import { RSP } from "../sem.js";
 
 export const segments: readonly Entry[] = [
   outlined("MOV", "stay", "movToSegment", [["8E /r", "Sw,Ew"]]),
   outlined("MOV", "stay", "movFromSegment", [["8C /r", "Ev,Sw"]]),
-  outlined("PUSH", "stay", "pushEs", [["06 i64"]]),
-  outlined("PUSH", "stay", "pushCs", [["0E i64"]]),
-  outlined("PUSH", "stay", "pushSs", [["16 i64"]]),
-  outlined("PUSH", "stay", "pushDs", [["1E i64"]]),
-  outlined("PUSH", "stay", "pushFs", [["0F A0 d64"]]),
-  outlined("PUSH", "stay", "pushGs", [["0F A8 d64"]]),
-  outlined("POP", "stay", "popEs", [["07 i64"]]),
-  outlined("POP", "stay", "popSs", [["17 i64"]]),
-  outlined("POP", "stay", "popDs", [["1F i64"]]),
-  outlined("POP", "stay", "popFs", [["0F A1 d64"]]),
-  outlined("POP", "stay", "popGs", [["0F A9 d64"]]),
+  outlined("PUSH", "stay", "pushEs", [["06 i64"]], { general: [RSP] }),
+  outlined("PUSH", "stay", "pushCs", [["0E i64"]], { general: [RSP] }),
+  outlined("PUSH", "stay", "pushSs", [["16 i64"]], { general: [RSP] }),
+  outlined("PUSH", "stay", "pushDs", [["1E i64"]], { general: [RSP] }),
+  outlined("PUSH", "stay", "pushFs", [["0F A0 d64"]], { general: [RSP] }),
+  outlined("PUSH", "stay", "pushGs", [["0F A8 d64"]], { general: [RSP] }),
+  outlined("POP", "stay", "popEs", [["07 i64"]], { general: [RSP] }),
+  outlined("POP", "stay", "popSs", [["17 i64"]], { general: [RSP] }),
+  outlined("POP", "stay", "popDs", [["1F i64"]], { general: [RSP] }),
+  outlined("POP", "stay", "popFs", [["0F A1 d64"]], { general: [RSP] }),
+  outlined("POP", "stay", "popGs", [["0F A9 d64"]], { general: [RSP] }),
   outlined("LES", "stay", "les", [["C4 /r i64 mem", "Gv,M"]]),
   outlined("LDS", "stay", "lds", [["C5 /r i64 mem", "Gv,M"]]),
   outlined("LSS", "stay", "lss", [["0F B2 /r mem", "Gv,M"]]),

@@ -1,5 +1,6 @@
 /** Moves, shuffles and unpacks of XMM registers up to SSE3. SDM Vol. 2; functions in assembly/sse/moves.ts and integer.ts. */
 import { type Entry, type EncodingSpec, family, type OutlinedEntry, outlined } from "../define.js";
+import { RDI } from "../sem.js";
 
 const sse = { feature: "sse" };
 const sse2 = { feature: "sse2" };
@@ -37,7 +38,7 @@ export const sseMove: readonly Entry[] = [
     feature: "sse2",
     meaning: (_, [, source]) => ({ out: { 0: source! } }),
   }),
-  outlined("MASKMOVDQU", "stay", "maskmovdqu", [["66 0F F7 /r reg", "Vx,Ux"]], sse2),
+  outlined("MASKMOVDQU", "stay", "maskmovdqu", [["66 0F F7 /r reg", "Vx,Ux"]], { ...sse2, general: [RDI] }),
 
   // Scalars: loads clear the rest of the register, moves between registers keep it.
   one("MOVSS", "vec", "load32", ["F3 0F 10 /r mem", "Vx,Md"], sse),
