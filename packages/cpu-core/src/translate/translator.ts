@@ -19,6 +19,8 @@ export interface TranslationTuning {
   readonly leastRuns?: number;
   /** Entries of a unit from others before it is joined with the one that control came from. */
   readonly leaps?: number;
+  /** Bytes of WebAssembly that are kept at most. */
+  readonly maxCodeBytes?: number;
   /** Compiles at the end of the vCPU's run instead of in the background. */
   readonly synchronous?: boolean;
   /** What becomes of each module before it is compiled; for tests that plant mistakes, so that verification has something to find. */
@@ -31,8 +33,8 @@ const LEAPS = 50_000;
 const FIRST_LIMITS: RegionLimits = { blocks: 96, instructions: 300 };
 /** Of units that were joined. */
 const JOINED_LIMITS: RegionLimits = { blocks: 240, instructions: 800 };
-/** Bytes of WebAssembly after which everything is forgotten, so that a guest that writes code forever finds a bound. */
-const MAX_CODE_BYTES = 16 << 20;
+/** Bytes of WebAssembly that are kept at most, so that a guest that writes code forever finds a bound: the host has about eight for each. */
+const MAX_CODE_BYTES = 12 << 20;
 /** Mode keys in which code is translated, at most; H_UNIT has eight bits for their number. */
 const MAX_MODES = 255;
 /** Units written before a run is over are compiled together, this many at most to a module. */
@@ -76,6 +78,15 @@ interface Unit {
   readonly replaces: readonly Unit[];
   /** A unit that is being compiled will replace this one. */
   leaving: boolean;
+  /** What it was compiled with. */
+  module: Module | undefined;
+}
+
+/** Units that were compiled together: the host's engine keeps the code of all while one of them lives. */
+interface Module {
+  readonly units: readonly Unit[];
+  readonly bytes: number;
+  live: number;
 }
 
 export class Translator {
@@ -92,7 +103,9 @@ export class Translator {
   #compiling = 0;
   /** Since the beginning: units written, written to replace two others, and dropped, their size in bytes and guest instructions, modules compiled, host ms spent writing. */
   readonly #counts = { units: 0, unitsJoined: 0, unitsDropped: 0, unitBytes: 0, unitInstructions: 0, modules: 0, translateMs: 0 };
-  #liveBytes = 0;
+  /** Modules with a live unit, oldest first, and their bytes. */
+  readonly #held = new Set<Module>();
+  #heldBytes = 0;
   /** No place is free. */
   #full = false;
 
@@ -137,6 +150,7 @@ export class Translator {
     return {
       ...this.#counts,
       ...this.options.verifier?.stats,
+      unitBytesKept: this.#heldBytes,
       unitRuns: counter(L.UNIT_RUNS_PTR),
       "tiers.jit.instructions": counter(L.UNIT_INSTRUCTIONS_PTR),
       "exits.interpret": counter(L.UNIT_SIDES_PTR),
@@ -203,6 +217,7 @@ export class Translator {
       dead: false,
       replaces,
       leaving: false,
+      module: undefined,
     };
     for (const old of replaces) old.leaving = true;
     for (const block of blocks) {
@@ -213,7 +228,6 @@ export class Translator {
     }
     this.#bySlot.set(slot, unit);
     this.#queue.push(unit);
-    this.#liveBytes += unit.bytes;
     if (replaces.length > 0) this.#counts.unitsJoined++;
     this.#counts.units++;
     this.#counts.unitBytes += unit.bytes;
@@ -221,7 +235,7 @@ export class Translator {
     this.#counts.translateMs += performance.now() - started;
   }
 
-  /** A free place in the engine's table; undefined when there is none: soon everything will be forgotten. */
+  /** A free place in the engine's table; undefined when there is none: soon some will be. */
   #takeSlot(): number | undefined {
     const free = this.#freeSlots.pop();
     if (free !== undefined) return free;
@@ -266,12 +280,18 @@ export class Translator {
 
   /** Between two runs: compiles what was written. */
   pump(): void {
-    if (this.#liveBytes > MAX_CODE_BYTES || this.#full) this.#dropAll();
+    this.#makeRoom();
     if (this.#queue.length === 0 || this.#compiling > 0) return;
     const batch = this.#queue.splice(0, BATCH).filter((unit) => !unit.dead);
     if (batch.length === 0) return;
     const written = writeModule(batch.map((unit) => unit.body!));
-    for (const unit of batch) unit.body = undefined;
+    const module: Module = { units: batch, bytes: written.length, live: batch.length };
+    this.#held.add(module);
+    this.#heldBytes += module.bytes;
+    for (const unit of batch) {
+      unit.body = undefined;
+      unit.module = module;
+    }
     this.#counts.modules++;
     const modules = this.#modules(this.options.rewrite?.(written) ?? written);
     if (this.options.synchronous) {
@@ -328,7 +348,7 @@ export class Translator {
     if (unit.dead) return;
     unit.dead = true;
     this.#counts.unitsDropped++;
-    this.#liveBytes -= unit.bytes;
+    if (unit.module !== undefined && --unit.module.live === 0) this.#release(unit.module);
     for (const { header } of unit.blocks) {
       const units = this.#byBlock.get(header);
       units?.delete(unit);
@@ -349,9 +369,19 @@ export class Translator {
     this.#freeSlots.push(unit.slot);
   }
 
-  #dropAll(): void {
+  #release(module: Module): void {
+    if (this.#held.delete(module)) this.#heldBytes -= module.bytes;
+  }
+
+  /** Forgets the oldest modules when there are too many bytes of them, or no place is free: what is still hot is soon translated again. */
+  #makeRoom(): void {
+    const most = this.options.maxCodeBytes ?? MAX_CODE_BYTES;
+    if (this.#heldBytes <= most && !this.#full) return;
+    for (const module of this.#held) {
+      for (const unit of module.units) this.#kill(unit);
+      if (this.#heldBytes <= most - most / 4 && this.#freeSlots.length > 0) break;
+    }
     this.#full = false;
-    for (const units of [...this.#byBlock.values()]) for (const unit of [...units]) this.#kill(unit);
   }
 
   /** All decoded blocks are gone, their memory is used anew. */
@@ -367,6 +397,7 @@ export class Translator {
       this.options.engine.jumpWipe(L.VCPU_BASE + id * L.VCPU_STRIDE);
     this.#byBlock.clear();
     this.#queue.length = 0;
-    this.#liveBytes = 0;
+    this.#held.clear();
+    this.#heldBytes = 0;
   }
 }
