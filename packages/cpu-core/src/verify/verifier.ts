@@ -30,6 +30,7 @@ export type UnitFunction = (cpu: number, entry: number, base: bigint) => number;
 /** What is verified together: one run ends after so many instructions at the latest, so that the notes of its stores have room. */
 const MOST_INSTRUCTIONS = 512;
 const EVERYWHERE = [0, 0xffffffff] as const;
+const FLAG_WORDS = [L.FR, L.FR + 4, L.FV, L.FV + 4, L.FLAG_KIND] as const;
 
 export interface VerifierOptions {
   /** LOG_BYTES larger than the plan. */
@@ -57,6 +58,8 @@ export class Verifier {
   readonly #words: Int32Array;
   readonly #record: HostRecord;
   readonly #ram: readonly [number, number];
+  /** The flag words on entry, as they lay there. */
+  readonly #flags = new Int32Array(FLAG_WORDS.length);
   readonly #before = new State();
   readonly #translated = new State();
   readonly #interpreted = new State();
@@ -115,9 +118,8 @@ export class Verifier {
     const view = this.#view;
     const limit = Math.min(Number(view.getBigInt64(cpu + L.COUNT, true)), MOST_INSTRUCTIONS);
     const restart = view.getUint32(cpu + L.RESTART, true);
-    this.#plain.settleFlags(cpu);
     this.#record.begin();
-    this.#before.take(this.#words, cpu, this.#plain.getFlags(cpu), 0);
+    this.#takeEntry(cpu);
     const attempt = this.#attempt(noting, cpu, entry, base, limit);
     const memory = this.#memoryDiffers(attempt);
     if (memory || !this.#translated.equals(this.#interpreted) || this.#otherwise(attempt) !== undefined)
@@ -143,6 +145,8 @@ export class Verifier {
     this.#translated.take(this.#words, cpu, this.#plain.getFlags(cpu), retired);
     const results = this.#plain.logCapture(start, stored, stored, ...this.#ram) >>> 0;
     this.#plain.logRestore(start, stored, ...EVERYWHERE);
+    this.#giveFlags(cpu);
+    this.#plain.settleFlags(cpu);
     view.setUint32(L.STORE_LOG_PTR, results, true);
     this.#record.replay();
     // An instruction that faults is not retired, but must be tried.
@@ -153,6 +157,16 @@ export class Verifier {
     this.#spare(cpu, -spared);
     return { left, ends: [stored, results, view.getUint32(L.STORE_LOG_PTR, true)] };
   }
+  /** Notes the state before; flag words may be waiting there (FLAG_KIND), and the unit is to find them so. */
+  #takeEntry(cpu: number): void {
+    for (const [i, offset] of FLAG_WORDS.entries()) this.#flags[i] = this.#words[(cpu + offset) >>> 2]!;
+    this.#plain.settleFlags(cpu);
+    this.#before.take(this.#words, cpu, this.#plain.getFlags(cpu), 0);
+    this.#giveFlags(cpu);
+  }
+  #giveFlags(cpu: number): void {
+    for (const [i, offset] of FLAG_WORDS.entries()) this.#words[(cpu + offset) >>> 2] = this.#flags[i]!;
+  }
   /** Takes `instructions` of the run away; what is retired stays right. */
   #spare(cpu: number, instructions: bigint): void {
     const view = this.#view;
@@ -162,6 +176,7 @@ export class Verifier {
   /** After an attempt: to the state before it. */
   #takeBack({ ends }: Attempt, cpu: number, count: bigint, retired: bigint): void {
     this.#plain.logRestore(ends[1], ends[2], ...EVERYWHERE);
+    this.#giveFlags(cpu);
     this.#view.setBigInt64(cpu + L.COUNT, count, true);
     this.#view.setBigInt64(cpu + L.RETIRED, retired, true);
   }
