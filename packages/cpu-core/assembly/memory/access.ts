@@ -25,6 +25,7 @@ import {
   TLB_SHIFT,
   TLB_W,
   TLB_X,
+  FAULT_ADDRESS,
   FAULT_PROTECTED,
   FRAME_CODE,
   FRAME_MASK,
@@ -136,6 +137,7 @@ function prepareWrite(cpu: usize, linear: u64, size: u32, array: u32, whose: u32
   if (load<u32>(cpu, WATCH)) noteWatch(cpu, linear, size, true);
   if (split == size && host && !asked && !(frameInfoAt(pa) & (FRAME_CODE | FRAME_ROM | FRAME_MASK))) return host;
   if (asked && !load<u32>(cpu, REHEARSAL)) {
+    store<u64>(cpu, linear, FAULT_ADDRESS);
     raise(cpu, FAULT_PROTECTED);
     return 0;
   }

@@ -20,7 +20,8 @@ export const blockOf = (vcpu: number): number => L.VCPU_BASE + vcpu * L.VCPU_STR
 /** Number of the vCPU whose block is at `cpu`. */
 export const idOf = (cpu: number): number => ((cpu >>> 0) - L.VCPU_BASE) / L.VCPU_STRIDE;
 
-const PAGE_FAULT = 14;
+const PAGE_FAULT = 14,
+  PRESENT_WRITE = 3;
 
 /** Makes `fault` pending on the vCPU. */
 export function raiseFault(view: DataView, cpu: number, fault: GuestFault): void {
@@ -35,10 +36,13 @@ export function takeFault(view: DataView, cpu: number): GuestFault | undefined {
   const fault = view.getInt32(cpu + L.FAULT, true);
   if (fault < 0) return undefined;
   view.setInt32(cpu + L.FAULT, -1, true);
+  const address = view.getBigUint64(cpu + L.FAULT_ADDRESS, true);
+  // An instruction executed for a backend has nobody to ask about a protected frame.
+  if (fault === L.FAULT_PROTECTED) return { fault: PAGE_FAULT, errorCode: PRESENT_WRITE, address };
   return {
     fault,
     ...(view.getUint32(cpu + L.FAULT_HAS_ERROR, true) ? { errorCode: view.getUint32(cpu + L.FAULT_ERROR, true) } : {}),
-    ...(fault === PAGE_FAULT ? { address: view.getBigUint64(cpu + L.FAULT_ADDRESS, true) } : {}),
+    ...(fault === PAGE_FAULT ? { address } : {}),
   };
 }
 

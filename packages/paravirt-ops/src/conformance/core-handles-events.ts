@@ -1,8 +1,43 @@
 /** Events, their mask in shared memory, the interrupt window, and sleep: what a core that lends the handle must do. */
+import type { HypervisorHandle } from "../handles/hypervisor.js";
 import { noIntercepts } from "../handles/intercepts.js";
+import type { Vcpu } from "../handles/vcpu.js";
 import { same } from "./case.js";
-import { CODE, program } from "./core-bench.js";
+import { type Bench, CODE, program } from "./core-bench.js";
 import { delivering, type HandleBody, intercepting, recording, SPIN } from "./handle-bench.js";
+
+/** Two vCPUs run the same code, the second from registers that a backend gives it. */
+export function twoVcpus(on: Bench, handle: HypervisorHandle, second: Vcpu): void {
+  program(on, 0xfb, 0x0f, 0xa2, 0x46, ...SPIN); // sti; cpuid; inc esi
+  const { registers } = on.vcpu;
+  second.registers.set("cr0", registers.get("cr0"));
+  for (const name of ["cs", "ss", "ds", "es"] as const) second.registers.setSegment(name, registers.segment(name));
+  for (const name of ["gdtr", "idtr"] as const) second.registers.setTable(name, registers.table(name));
+  for (const name of ["rip", "rflags"] as const) second.registers.set(name, registers.get(name));
+  second.registers.set("rsp", 0x130000n);
+  for (const vcpu of [on.vcpu, second]) vcpu.registers.set("rsi", 0n);
+  handle.setIntercepts(1, 0, intercepting("cpuid"));
+  const levels: number[] = [];
+  handle.setInterceptHandler((vcpu) => {
+    levels.push(vcpu);
+    return "next";
+  });
+  const events: number[] = [];
+  handle.setDeliveryHandler((vcpu) => {
+    events.push(vcpu);
+    handle.setPending(vcpu, false);
+    return "handled";
+  });
+  on.vcpu.run(10);
+  same([second.halted, second.run(10), levels], [true, "halted", []], "the second waits, and the first intercepts nothing");
+  handle.wake(1);
+  same([second.halted, second.run(10), levels, second.registers.get("rsi")], [false, "budget", [1], 1n], "the second runs");
+  handle.setPending(1, true);
+  on.vcpu.run(10);
+  same(events, [], "the first has no event");
+  handle.park(1);
+  same([second.hasWork, second.run(10), events, on.vcpu.halted], [true, "budget", [1], false], "the second has it, and is awake");
+}
 
 /** Cases by name. */
 export const EVENT_CASES: Readonly<Record<string, HandleBody>> = {

@@ -7,6 +7,7 @@ import type { CoreDefinition } from "../core.js";
 import { type ConformanceCase, check, same } from "./case.js";
 import { type Bench, bench, CODE, HANDLER, MIB, program, RAM_BYTES, STACK } from "./core-bench.js";
 import { HANDLE_CASES } from "./core-handles.js";
+import { twoVcpus } from "./core-handles-events.js";
 
 const DEVICE = 0xfee00000;
 const RFLAGS_IF = 1n << 9n;
@@ -221,6 +222,15 @@ export function coreSuite(definition: CoreDefinition): ConformanceCase[] {
       same(on.log, ["out 80 1 0"], "having run the code at 0x8000");
       second.startup(9);
       same(second.halted, true, "a second STARTUP is ignored");
+      on.core.close();
+    },
+  });
+  cases.push({
+    name: "each vCPU has intercepts, events and sleep of its own, and wake starts one that waits for STARTUP",
+    run: async () => {
+      const on = await bench(definition, 2);
+      const { hypervisor, vcpus } = on.core;
+      if (hypervisor !== undefined) twoVcpus(on, hypervisor, vcpus[1]!);
       on.core.close();
     },
   });
