@@ -2,8 +2,8 @@
 // hash of blocks. Units ask it themselves (translate/unit.ts) and stay inside when the answer is their own number. An entry holds while the
 // context number does; what drops a page from the TLB otherwise drops it here, and a unit that dies is forgotten.
 import {
-  CTX, CTX_TO_JUMP, JUMP_BYTES, JUMP_DELTA, JUMP_OFFSET, JUMP_PAGE_BYTES, JUMP_PAGE_MASK, JUMP_PAGE_SHIFT, JUMP_SHIFT, JUMP_SLOT_MASK, JUMP_TAG, JUMP_UNIT,
-  UNIT_SHIFT, VCPU_BASE, VCPU_COUNT_PTR, VCPU_STRIDE,
+  CTX, CTX_TO_JUMP, JUMP_BYTES, JUMP_DELTA, JUMP_ENTRY_SIZE, JUMP_FOLD_LEFT, JUMP_FOLD_MASK, JUMP_FOLD_RIGHT, JUMP_GROUP_BYTES, JUMP_GROUP_MASK, JUMP_MASK,
+  JUMP_OFFSET, JUMP_TAG, JUMP_UNIT, UNIT_SHIFT, VCPU_BASE, VCPU_COUNT_PTR, VCPU_STRIDE,
 } from "../src/layout";
 
 /** Where `linear` is noted, if it is. */
@@ -11,7 +11,8 @@ import {
 @inline
 export function jumpOf(cpu: usize, linear: u64): usize {
   const low = <u32>linear;
-  return cpu + JUMP_OFFSET + ((((low ^ (low >>> 6)) << JUMP_SHIFT) & JUMP_SLOT_MASK) | ((low >>> JUMP_PAGE_SHIFT) & JUMP_PAGE_MASK));
+  const fold = ((low << JUMP_FOLD_LEFT) ^ (low >>> JUMP_FOLD_RIGHT)) & JUMP_FOLD_MASK;
+  return cpu + JUMP_OFFSET + (((low << 1) ^ fold) & JUMP_MASK);
 }
 
 /** What an entry for `linear` is marked with at present. */
@@ -36,9 +37,9 @@ export function jumpWipe(cpu: usize): void {
   memory.fill(cpu + JUMP_OFFSET, 0xff, JUMP_BYTES);
 }
 
-/** Forgets what lies in the page of `linear`, under any context. */
+/** Forgets what lies in the page of `linear`, under any context, with all that shares its group. */
 export function jumpDropPage(cpu: usize, linear: u64): void {
-  memory.fill(cpu + JUMP_OFFSET + ((<u32>linear >>> JUMP_PAGE_SHIFT) & JUMP_PAGE_MASK), 0xff, JUMP_PAGE_BYTES);
+  memory.fill(cpu + JUMP_OFFSET + ((<u32>linear << 1) & JUMP_GROUP_MASK), 0xff, JUMP_GROUP_BYTES);
 }
 
 /** Forgets the unit in table slot `slot`, on every vCPU. */
@@ -46,7 +47,7 @@ export function jumpForget(slot: u32): void {
   const count = load<u32>(VCPU_COUNT_PTR);
   for (let i: u32 = 0; i < count; i++) {
     const first: usize = VCPU_BASE + i * VCPU_STRIDE + JUMP_OFFSET;
-    for (let entry = first; entry < first + JUMP_BYTES; entry += 1 << JUMP_SHIFT)
+    for (let entry = first; entry < first + JUMP_BYTES; entry += JUMP_ENTRY_SIZE)
       if (((load<u32>(entry, JUMP_UNIT) >>> UNIT_SHIFT) & 0xffff) == slot) store<u64>(entry, -1, JUMP_TAG);
   }
 }

@@ -56,18 +56,22 @@ export const TLB_X = 16; // u64 tag for fetches
 export const TLB_ADDEND = 24; // u32: host address = addend + (u32)linear, mod 2^32
 export const TLB_INFO = 28; // u32: bit 0 global; bits 8-19 global generation; bits 20-31 context the tags were made with
 
-// -- jump cache: where in which unit the code at a linear address begins (assembly/jumps.ts); 128 groups of 64 entries, a page's in one group --
+// -- jump cache: where in which unit the code at a linear address begins (assembly/jumps.ts); 16 groups of 512 entries, a page's in one group --
 export const JUMP_OFFSET = 0x34000; // within a vCPU block
 export const JUMP_BYTES = 0x20000;
-export const JUMP_SHIFT = 4; // an entry has 16 bytes
+export const JUMP_ENTRY_SIZE = 16;
 export const JUMP_TAG = 0; // u64: linear address ^ context << CTX_TO_JUMP, or -1
 export const JUMP_UNIT = 8; // u32: as H_UNIT
 export const JUMP_DELTA = 12; // i32: as H_UNIT_DELTA
 export const CTX_TO_JUMP = 48;
-export const JUMP_SLOT_MASK = 0x3f0; // of (linear ^ linear >>> 6) << JUMP_SHIFT
-export const JUMP_PAGE_SHIFT = 2; // linear >>> 2 & JUMP_PAGE_MASK: offset of the page's group
-export const JUMP_PAGE_MASK = 0x1fc00;
-export const JUMP_PAGE_BYTES = 0x400;
+// Offset of an entry: (linear << 1 ^ ((linear << JUMP_FOLD_LEFT ^ linear >>> JUMP_FOLD_RIGHT) & JUMP_FOLD_MASK)) & JUMP_MASK. Function entries, which
+// are aligned, spread over their page's group.
+export const JUMP_FOLD_LEFT = 10;
+export const JUMP_FOLD_RIGHT = 9;
+export const JUMP_FOLD_MASK = 0x1ff0;
+export const JUMP_MASK = 0x1fff0;
+export const JUMP_GROUP_MASK = 0x1e000; // of linear << 1: offset of the page's group
+export const JUMP_GROUP_BYTES = 0x2000;
 
 // -- general state --------------------------------------------------------------------------------------------------------------
 export const GPR = 0x000; // 16 x u64: rax rcx rdx rbx rsp rbp rsi rdi r8-r15

@@ -362,10 +362,11 @@ class UnitWriter {
   #jump(): void {
     const { out } = this;
     const low = N.wrap(N.local(TARGET, true));
-    const mixed = N.binary(Op.i32Xor, false, 32, low, N.binary(Op.i32ShrU, false, 26, low, N.i32(6)));
-    const slot = N.binary(Op.i32And, false, 32, N.binary(Op.i32Shl, false, 32, mixed, N.i32(L.JUMP_SHIFT)), N.i32(L.JUMP_SLOT_MASK));
-    const group = N.binary(Op.i32And, false, 32, N.binary(Op.i32ShrU, false, 32, low, N.i32(L.JUMP_PAGE_SHIFT)), N.i32(L.JUMP_PAGE_MASK));
-    this.#expression(N.binary(Op.i32Add, false, 32, N.local(CPU, false), N.binary(Op.i32Or, false, 32, slot, group)));
+    const shifted = (op: number, by: number): Node => N.binary(op, false, 32, low, N.i32(by));
+    const both = (op: number, a: Node, b: Node): Node => N.binary(op, false, 32, a, b);
+    const folded = both(Op.i32Xor, shifted(Op.i32Shl, L.JUMP_FOLD_LEFT), shifted(Op.i32ShrU, L.JUMP_FOLD_RIGHT));
+    const mixed = both(Op.i32Xor, shifted(Op.i32Shl, 1), both(Op.i32And, folded, N.i32(L.JUMP_FOLD_MASK)));
+    this.#expression(both(Op.i32Add, N.local(CPU, false), both(Op.i32And, mixed, N.i32(L.JUMP_MASK))));
     out.local(Op.localSet, EXIT);
     const field = (opcode: number, wide: boolean, offset: number): Node =>
       N.loadNode(opcode, wide, wide ? 64 : 32, N.local(EXIT, false), L.JUMP_OFFSET + offset);
