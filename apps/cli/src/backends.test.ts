@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { withBackends } from "./backends.js";
+import { withBackends, withConsole } from "./backends.js";
 import { installedParts } from "./parts.js";
 
 describe("--backend", () => {
@@ -20,5 +20,10 @@ describe("--backend", () => {
       const [native, xen] = await carried(...names);
       expect([native!.boot.accepts(image), xen!.name]).toEqual(["allows", "xen"]);
     }
+  });
+
+  test("a guest on Xen alone has its console on hvc0", () => {
+    expect(withConsole("console=ttyS0 panic=-1", ["xen"])).toBe("console=hvc0 panic=-1");
+    for (const names of [[], ["native"], ["native", "xen"], ["auto"]]) expect(withConsole("console=ttyS0", names)).toBe("console=ttyS0");
   });
 });

@@ -10,6 +10,12 @@ function layerOnly(definition: BackendDefinition): BackendDefinition {
   return { ...definition, boot: { ...definition.boot, accepts: () => "no" } };
 }
 
+/** The console of guests on these backends, in a command line of ours: a Xen domain's is hvc0. One that a person wrote stays as it is. */
+export function withConsole(commandLine: string, names: readonly string[]): string {
+  const onXen = names.length > 0 && names.every((name) => name === "xen");
+  return onXen ? commandLine.replace("console=ttyS0", "console=hvc0") : commandLine;
+}
+
 /** The parts with the backends that were named; native is a layer when it was not. "auto": everything that is there. */
 export async function withBackends(parts: Parts, names: readonly string[]): Promise<Parts> {
   const wanted = names.includes("auto") ? BACKEND_NAMES : names.length === 0 ? (["native"] as const) : names;
