@@ -36,9 +36,36 @@ function elementMask(size: u32): u64 {
   return <u64>-1 >> (64 - 8 * size);
 }
 
+/** The first element of a vector's comparison (one bit an element) that ends the search, or `lanes`. */
+// @ts-ignore: decorator
+@inline
+function firstOf(equal: i32, lanes: u32, untilEqual: bool): u32 {
+  const all = ((<u32>1 << lanes) - 1);
+  const ends = (untilEqual ? <u32>equal : ~<u32>equal) & all;
+  return ends ? ctz(ends) : lanes;
+}
+
+/** Elements of `size` bytes of two vectors that are equal, as bits. */
+// @ts-ignore: decorator
+@inline
+function equalElements(a: v128, b: v128, size: u32): i32 {
+  if (size == 1) return i8x16.bitmask(i8x16.eq(a, b));
+  if (size == 2) return i16x8.bitmask(i16x8.eq(a, b));
+  if (size == 4) return i32x4.bitmask(i32x4.eq(a, b));
+  return i64x2.bitmask(i64x2.eq(a, b));
+}
+
 /** How many of `n` elements from `host` on equal (or, with `untilEqual`, differ from) `value` before the first that ends the search. */
 function skipScan(host: usize, n: u64, size: u32, step: i64, value: u64, untilEqual: bool): u64 {
   let i: u64 = 0;
+  if (step > 0) {
+    const lanes: u32 = 16 >> ctz(size);
+    const wanted = size == 1 ? i8x16.splat(<i8>value) : size == 2 ? i16x8.splat(<i16>value) : size == 4 ? i32x4.splat(<i32>value) : i64x2.splat(value);
+    for (; i + <u64>lanes <= n; i += lanes, host += 16) {
+      const at = firstOf(equalElements(v128.load(host), wanted, size), lanes, untilEqual);
+      if (at < lanes) return i + <u64>at;
+    }
+  }
   for (; i < n; i++, host += <usize>step) if ((fetch(host, size) == value) == untilEqual) break;
   return i;
 }
@@ -46,8 +73,12 @@ function skipScan(host: usize, n: u64, size: u32, step: i64, value: u64, untilEq
 /** Likewise for two strings. */
 function skipCompare(a: usize, b: usize, n: u64, size: u32, step: i64, untilEqual: bool): u64 {
   let i: u64 = 0;
-  if (!untilEqual && step == 1) {
-    for (; i + 8 <= n; i += 8, a += 8, b += 8) if (load<u64>(a) != load<u64>(b)) break;
+  if (step > 0) {
+    const lanes: u32 = 16 >> ctz(size);
+    for (; i + <u64>lanes <= n; i += lanes, a += 16, b += 16) {
+      const at = firstOf(equalElements(v128.load(a), v128.load(b), size), lanes, untilEqual);
+      if (at < lanes) return i + <u64>at;
+    }
   }
   for (; i < n; i++, a += <usize>step, b += <usize>step) if ((fetch(a, size) == fetch(b, size)) == untilEqual) break;
   return i;

@@ -23,7 +23,8 @@ import {
   writable,
 } from "./run";
 
-const COPY_MIN: u32 = 64; // shorter runs are quicker element by element than through memory.copy
+const COPY_MIN: u32 = 256; // shorter runs are quicker by vectors than through memory.copy
+const FILL_MIN: u32 = 128; // and than through memory.fill
 
 /** Operand size of the non-byte forms. */
 // @ts-ignore: decorator
@@ -34,7 +35,7 @@ export function wideSize(aux: u32): u32 {
 
 /** Copies `n` elements as the processor's order of bytes demands; `step` is negative when it goes downwards. */
 function copyRun(to: usize, from: usize, n: u32, size: u32, step: i64): void {
-  const bytes = n * size;
+  let bytes = n * size;
   if (step < 0) {
     const low = bytes - size;
     if (bytes >= COPY_MIN && (to >= from || to + bytes <= from)) {
@@ -48,10 +49,19 @@ function copyRun(to: usize, from: usize, n: u32, size: u32, step: i64): void {
     memory.copy(to, from, bytes);
     return;
   }
-  if (size == 1 && to - from >= 8) {
-    // the pattern repeats at a distance that whole words do not see
-    for (; n >= 8; n -= 8, to += 8, from += 8) store<u64>(to, load<u64>(from));
-    for (; n; n--, to++, from++) store<u8>(to, load<u8>(from));
+  // Towards lower addresses, or where the pattern repeats at a distance that the piece does not see, larger pieces do the same.
+  const distance = to - from;
+  if (distance >= 16) {
+    for (; bytes >= 16; bytes -= 16, to += 16, from += 16) v128.store(to, v128.load(from));
+  }
+  if (distance >= 8) {
+    for (; bytes >= 8; bytes -= 8, to += 8, from += 8) store<u64>(to, load<u64>(from));
+    if (bytes & 4) {
+      store<u32>(to, load<u32>(from));
+      to += 4;
+      from += 4;
+    }
+    for (bytes &= 3; bytes; bytes--, to++, from++) store<u8>(to, load<u8>(from));
     return;
   }
   for (; n; n--, to += size, from += size) put(to, size, fetch(from, size));
@@ -118,10 +128,11 @@ function fillRun(low: usize, n: u32, size: u32, value: u64): void {
   if (size == 1) pattern = (value & 0xff) * 0x0101010101010101;
   else if (size == 2) pattern = (value & 0xffff) * 0x0001000100010001;
   else if (size == 4) pattern = (value & 0xffffffff) * 0x0000000100000001;
-  if (bytes >= COPY_MIN && pattern == (pattern & 0xff) * 0x0101010101010101) {
+  if (bytes >= FILL_MIN && pattern == (pattern & 0xff) * 0x0101010101010101) {
     memory.fill(low, <u8>pattern, bytes);
     return;
   }
+  for (const vector = i64x2.splat(pattern); bytes >= 16; bytes -= 16, low += 16) v128.store(low, vector);
   for (; bytes >= 8; bytes -= 8, low += 8) store<u64>(low, pattern);
   for (; bytes; bytes -= size, low += size) put(low, size, pattern);
 }

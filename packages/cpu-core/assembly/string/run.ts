@@ -7,10 +7,12 @@ import {
   AUX_AD64,
   DEBUG_PENDING,
   EFLAGS,
+  FS,
   GPR,
   LIN_MASK,
   MODE,
   MODE_64,
+  MODE_FLAT,
   REHEARSAL,
   RESTART,
   RESTART_AGAIN,
@@ -65,7 +67,7 @@ export function stride(cpu: usize, size: u32): i64 {
 
 /** Iterations before the instruction must give way: one while each may trap (single step, data and I/O breakpoints) or be refused. */
 export function sliceOf(cpu: usize, size: u32): u64 {
-  return load<u32>(cpu, EFLAGS) & TF || load<u32>(cpu, WATCH) | load<u32>(cpu, DEBUG_PENDING) | load<u32>(cpu, REHEARSAL) ? 1 : <u64>(SLICE_BYTES / size);
+  return load<u32>(cpu, EFLAGS) & TF || load<u32>(cpu, WATCH) | load<u32>(cpu, DEBUG_PENDING) | load<u32>(cpu, REHEARSAL) ? 1 : <u64>(SLICE_BYTES >> ctz(size));
 }
 
 /** The instruction is not finished: execute it again. RF is set until its last iteration (SDM Vol. 3B §17.3.1.1). */
@@ -79,13 +81,17 @@ export function rewind(cpu: usize, u: usize): void {
 /** Elements that can follow each other from `offset` (linear address `linear`) inside one page, one segment and without wrapping. */
 export function roomFor(cpu: usize, seg: u32, offset: u64, linear: u64, size: u32, step: i64, mask: u64): u64 {
   const inPage = <u32>linear & 0xfff;
-  let room: u64 = step < 0 ? inPage / size + 1 : (0x1000 - inPage) / size;
+  const shift: u64 = ctz(size);
+  let room: u64 = step < 0 ? (<u64>inPage >> shift) + 1 : <u64>(0x1000 - inPage) >> shift;
   if (room == 0) return 1;
-  if (mask != <u64>-1) room = min(room, step < 0 ? offset / size + 1 : (mask - offset + 1) / size);
-  if (!(load<u32>(cpu, MODE) & MODE_64)) {
+  // Offsets of a flat segment end with a page.
+  const mode = load<u32>(cpu, MODE);
+  if (mode & MODE_FLAT && seg < <u32>FS && mask != 0xffff) return room;
+  if (mask != <u64>-1) room = min(room, step < 0 ? (offset >> shift) + 1 : (mask - offset + 1) >> shift);
+  if (!(mode & MODE_64)) {
     const s = cpu + SEG + seg * SEG_SIZE;
     if ((load<u32>(s, SEG_ACCESS) & 0xc) == 4) return 1; // an expand-down data segment
-    if (step > 0) room = min(room, (<u64>load<u32>(s, SEG_LIMIT) - offset + 1) / size);
+    if (step > 0) room = min(room, (<u64>load<u32>(s, SEG_LIMIT) - offset + 1) >> shift);
   }
   return max<u64>(room, 1);
 }
