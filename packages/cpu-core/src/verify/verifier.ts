@@ -186,8 +186,8 @@ export class Verifier {
     if (this.#record.difference !== undefined) return this.#record.difference;
     if (left === L.UNIT_LOOK) return undefined;
     if (this.#translated.word(L.FAULT) >= 0) return "a fault is pending, and the translation left as if nothing were";
-    const changed = [L.MODE, L.TLB, L.CTX].some((offset) => this.#translated.word(offset) !== this.#before.word(offset));
-    return changed ? "the mode or the address space is another one, and the translation left as if it were the same" : undefined;
+    const changed = this.#translated.word(L.MODE) !== this.#before.word(L.MODE);
+    return changed ? "the mode is another one, and the translation left as if it were the same" : undefined;
   }
 
   /** Do the two differ in memory? Visits what either has written. */
