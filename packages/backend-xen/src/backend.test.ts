@@ -25,6 +25,14 @@ test("it is the only one that can start a kernel with PV notes alone, and cannot
   expect(xen.boot.accepts(packed)).toBe("allows");
 });
 
+test("a machine with what no Xen domain gets yet is refused by name", async () => {
+  await expect(TestGuest.start(64, {}, 2)).rejects.toMatchObject({
+    code: "xen/not-modelled",
+    message: expect.stringContaining("one vCPU"),
+  });
+  await expect(TestGuest.start(64, { mode: "pvh" })).rejects.toMatchObject({ code: "xen/not-modelled" });
+});
+
 describe.each([64, 32] as const)("a %i-bit guest", (bits) => {
   test("starts with its tables validated and in force, events masked, at its entry", async () => {
     const guest = await TestGuest.start(bits);

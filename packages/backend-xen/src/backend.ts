@@ -1,5 +1,5 @@
 /** Xen as a backend: what it accepts, and what it puts to work in one machine. */
-import { defineBackend, type GuestImage, HvError, requireHypervisor, requireUnder } from "@paravane/paravirt-ops";
+import { type BackendEnvironment, defineBackend, type GuestImage, HvError, requireHypervisor, requireUnder } from "@paravane/paravirt-ops";
 import { vmAssists } from "./abi/xen.js";
 import { manifest } from "./abi/manifest.js";
 import type { Domain, XenConfig } from "./domain/domain.js";
@@ -27,6 +27,17 @@ function accepts(image: GuestImage): "requires" | "allows" | "no" {
 async function unpacked(image: GuestImage): Promise<GuestImage> {
   if (image.elf !== undefined || image.payload === undefined) return image;
   return { ...(await image.payload()), commandLine: image.commandLine, ...(image.initrd === undefined ? {} : { initrd: image.initrd }) };
+}
+
+/** What a machine may ask for and would not get is said before anything runs. @throws HvError "xen/not-modelled" */
+function refuseWhatIsMissing({ vcpus, drives, ports }: BackendEnvironment): void {
+  if (vcpus.length > 1) {
+    throw new HvError("xen/not-modelled", `a Xen domain has one vCPU so far, and the machine has ${vcpus.length}`, {
+      hint: "leave out --smp",
+    });
+  }
+  if (drives.length > 0) throw new HvError("xen/not-modelled", "a Xen domain has no disks yet", { hint: "leave out --drive" });
+  if (ports.length > 0) throw new HvError("xen/not-modelled", "a Xen domain has no network yet");
 }
 
 /** Xen 4.17 for PV guests. */
@@ -58,6 +69,7 @@ export const xen = defineBackend<XenConfig>({
       },
       load: async (given) => {
         const hypervisor = requireHypervisor(environment, "xen");
+        refuseWhatIsMissing(environment);
         const image = await unpacked(given);
         const notes = image.elf === undefined ? undefined : readNotes(image.elf);
         if (image.elf === undefined || notes === undefined) {
