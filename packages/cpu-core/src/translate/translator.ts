@@ -27,7 +27,7 @@ export interface TranslationTuning {
   readonly rewrite?: (module: Uint8Array<ArrayBuffer>) => Uint8Array<ArrayBuffer>;
 }
 
-const HEAT = 1500;
+const HEAT = 3000;
 const LEAST_RUNS = 200;
 const LEAPS = 50_000;
 const FIRST_LIMITS: RegionLimits = { blocks: 96, instructions: 300 };
