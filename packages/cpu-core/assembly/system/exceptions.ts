@@ -9,7 +9,6 @@ import {
   DELIVER_EXCEPTION,
   DELIVER_INTERRUPT,
   DELIVER_NMI,
-  DELIVER_SOFTWARE,
   DR,
   DS,
   EFER,
@@ -376,13 +375,13 @@ function deliver(cpu: usize, vector: u32, kind: u32, error: u32): void {
   store<u32>(cpu, 1, RESTART);
 }
 
-/** Is it the backend's, and has it answered? NMIs are told from vector 2 of the interrupt controller by NMI_BLOCKED. */
+/** Is it the backend's, and has it answered? INT n is an intercepted instruction where it is. NMIs are told from vector 2 of the interrupt controller by NMI_BLOCKED. */
 function answered(cpu: usize, vector: u32, kind: u32): bool {
   if (kind == KIND_EXTERNAL) {
     if (!interruptsCome(cpu)) return false;
     return delivered(cpu, vector == 2 && load<u32>(cpu, NMI_BLOCKED) ? DELIVER_NMI : DELIVER_INTERRUPT, vector, NO_ERROR);
   }
-  return exceptionComes(cpu, vector) && delivered(cpu, kind == KIND_INT ? DELIVER_SOFTWARE : DELIVER_EXCEPTION, vector, NO_ERROR);
+  return kind != KIND_INT && exceptionComes(cpu, vector) && delivered(cpu, DELIVER_EXCEPTION, vector, NO_ERROR);
 }
 
 /** Delivers an interrupt or a software interrupt without error code. A fault on the way is left pending. */

@@ -1,5 +1,5 @@
 // Instructions that call a vector: INT n, INT3, INTO, INT1 (SDM Vol. 2A "INT n/INTO/INT3/INT1"), and BOUND.
-import { AUX_OP16, DEBUG_PENDING, FR, FV, INTERCEPT_UOP, U_AUX, U_DST, U_IMM } from "../../src/layout";
+import { AUX_OP16, DEBUG_PENDING, FR, FV, U_AUX, U_DST, U_IMM } from "../../src/layout";
 import { BR, faulted, raise } from "../fault";
 import { OF, statusOf } from "../flags";
 import { rd16, rd32 } from "../memory/access";
@@ -8,7 +8,6 @@ import { noteDebug } from "./debug";
 import { KIND_ICEBP, KIND_INT, KIND_TRAP, interrupt } from "./exceptions";
 
 export function intImmediate(cpu: usize, u: usize): void {
-  store<u32>(cpu, <u32>u, INTERCEPT_UOP); // a backend may ask how long it is
   interrupt(cpu, load<u8>(u, U_IMM), KIND_INT);
 }
 export function int3(cpu: usize, u: usize): void {

@@ -19,9 +19,9 @@ export class Deliveries {
   constructor(private readonly state: LentState) {}
 
   /** An ANSWER_*: architectural or done. */
-  run(cpu: number, kind: number, vector: number, error: number): number {
+  run(cpu: number, kind: number, vector: number, error: number, length = 0): number {
     if (this.handler === undefined) return kind === L.DELIVER_EVENT ? L.ANSWER_DONE : L.ANSWER_ARCHITECTURAL;
-    const answer = this.handler(idOf(cpu), this.#event(cpu, kind, vector, error));
+    const answer = this.handler(idOf(cpu), this.#event(cpu, kind, vector, error, length));
     if (answer === "architectural") return kind === L.DELIVER_EVENT ? L.ANSWER_DONE : L.ANSWER_ARCHITECTURAL;
     if (answer !== "handled") {
       if ("crash" in answer) this.state.vcpus[idOf(cpu)]!.crash(answer.crash);
@@ -30,7 +30,17 @@ export class Deliveries {
     return L.ANSWER_DONE;
   }
 
-  #event(cpu: number, kind: number, vector: number, error: number): DeliveryEvent {
+  /** INT n of `length` bytes, with RIP at it. Its frame is to say what follows. */
+  software(cpu: number, vector: number, length: number): number {
+    const { view } = this.state;
+    const rip = view.getBigUint64(cpu + L.RIP, true);
+    view.setBigUint64(cpu + L.RIP, (rip + BigInt(length)) & view.getBigUint64(cpu + L.LIN_MASK, true), true);
+    const answer = this.run(cpu, L.DELIVER_SOFTWARE, vector, NO_ERROR, length);
+    if (answer === L.ANSWER_ARCHITECTURAL) view.setBigUint64(cpu + L.RIP, rip, true);
+    return answer;
+  }
+
+  #event(cpu: number, kind: number, vector: number, error: number, length: number): DeliveryEvent {
     const { view } = this.state;
     const level = levelOf(view, cpu);
     if (kind === L.DELIVER_EVENT) return { kind: "event", level };
@@ -40,7 +50,7 @@ export class Deliveries {
       level,
       ...(error === NO_ERROR ? {} : { errorCode: error }),
       ...(kind === L.DELIVER_EXCEPTION && vector === PAGE_FAULT ? { address: view.getBigUint64(cpu + L.FAULT_ADDRESS, true) } : {}),
-      ...(kind === L.DELIVER_SOFTWARE ? { length: view.getUint8(view.getUint32(cpu + L.INTERCEPT_UOP, true) + L.U_LEN) } : {}),
+      ...(kind === L.DELIVER_SOFTWARE ? { length } : {}),
     };
   }
 

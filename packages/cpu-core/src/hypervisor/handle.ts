@@ -49,8 +49,8 @@ export class LentHandle implements HypervisorHandle {
   ) {
     this.linear = new Linear(state, mmio);
     this.frames = new HypervisorMemory(state);
-    this.intercepts = new Intercepts(state, vcpus);
     this.deliveries = new Deliveries(state);
+    this.intercepts = new Intercepts(state, this.deliveries, vcpus);
     this.stores = new ProtectedStores(state, this.frames);
     this.#windows = new Windows(state, this.frames);
     this.#executor = new Executor(state, this.linear, handlers);

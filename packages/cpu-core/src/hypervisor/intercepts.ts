@@ -15,6 +15,7 @@ import type { Instruction } from "../decode/instruction.js";
 import type { TableRow } from "../interp/handlers.js";
 import * as L from "../layout.js";
 import type { BoundForms, BoundOperation } from "./bound.js";
+import type { Deliveries } from "./delivery.js";
 import { type DecodedIntercept, describe, interceptable, knownParts } from "./instructions.js";
 import { blockOf, idOf, type LentState, levelOf, raiseFault } from "./state.js";
 
@@ -25,6 +26,8 @@ const USER_LEVEL = 3;
 
 interface NumberedSet {
   readonly instructions: ReadonlySet<InterceptableInstruction>;
+  /** INT n that comes to delivery, by vector. */
+  readonly software: ReadonlySet<number>;
   /** The operations' inline forms hold under it. */
   readonly bound: boolean;
 }
@@ -33,7 +36,9 @@ interface NumberedSet {
 interface Site {
   readonly decoded: DecodedIntercept;
   readonly known: Partial<InterceptedInstruction>;
-  /** Undefined: it comes to the intercept handler. */
+  /** INT n for delivery: its vector. */
+  readonly software: number | undefined;
+  /** Otherwise undefined: it comes to the intercept handler. */
   readonly operation: BoundOperation | undefined;
 }
 
@@ -47,6 +52,7 @@ export class Intercepts {
 
   constructor(
     private readonly state: LentState,
+    private readonly deliveries: Deliveries,
     vcpus: number,
   ) {
     const none: InterceptSet = { instructions: [], exceptions: [], interrupts: false };
@@ -69,7 +75,7 @@ export class Intercepts {
     const { view, engine } = this.state;
     const cpu = blockOf(vcpu);
     const { instructions, exceptions, interrupts } = this.#wanted[vcpu]![level]!;
-    const number = this.#number(new Set(instructions), level !== USER_LEVEL && this.#bound !== undefined);
+    const number = this.#number(new Set(instructions), new Set(exceptions), level !== USER_LEVEL && this.#bound !== undefined);
     view.setUint32(cpu + L.LEVEL_MODE + 4 * level, number * 2 ** L.MODE_INTERCEPT_SHIFT, true);
     view.setUint32(cpu + L.LEVEL_INTERRUPTS + 4 * level, interrupts ? 1 : 0, true);
     const mask = new Uint8Array(view.buffer, cpu + L.LEVEL_EXCEPTIONS + 32 * level, 32).fill(0);
@@ -77,13 +83,13 @@ export class Intercepts {
     engine.updateMode(cpu);
   }
 
-  #number(instructions: ReadonlySet<InterceptableInstruction>, bound: boolean): number {
-    if (instructions.size === 0 && !bound) return 0;
-    const key = `${bound} ${[...instructions].sort().join(" ")}`;
+  #number(instructions: ReadonlySet<InterceptableInstruction>, software: ReadonlySet<number>, bound: boolean): number {
+    if (instructions.size + software.size === 0 && !bound) return 0;
+    const key = `${bound} ${[...instructions].sort().join(" ")} ${[...software].sort().join(" ")}`;
     const known = this.#numbers.get(key);
     if (known !== undefined) return known;
     if (this.#sets.length === MAX_SETS) throw new HvError("core/intercept-sets", `more than ${MAX_SETS} different intercept sets`);
-    const number = this.#sets.push({ instructions, bound });
+    const number = this.#sets.push({ instructions, software, bound });
     this.#numbers.set(key, number);
     return number;
   }
@@ -94,12 +100,14 @@ export class Intercepts {
     const set = this.#sets[number - 1];
     if (name === undefined || set === undefined) return undefined;
     const own = set.instructions.has(name);
-    if (!own && !set.bound) return undefined;
+    if (!own && !set.bound && name !== "int") return undefined;
     const decoded = describe(name, i, row.entry.type === "outlined" ? row.entry.fn : "");
     if (decoded === undefined) return undefined;
-    const operation = own ? undefined : this.#bound?.of(decoded);
-    if (!own && operation === undefined) return undefined;
-    this.#sites.set(u, { decoded, known: knownParts(decoded), operation });
+    const vector = name === "int" && typeof decoded.index === "number" ? decoded.index : -1;
+    const software = !own && set.software.has(vector) ? vector : undefined;
+    const operation = own || software !== undefined || !set.bound ? undefined : this.#bound?.of(decoded);
+    if (!own && software === undefined && operation === undefined) return undefined;
+    this.#sites.set(u, { decoded, known: knownParts(decoded), software, operation });
     return operation?.inline(this.state.view, u) === true ? "inlineForm" : "intercept";
   }
 
@@ -113,6 +121,7 @@ export class Intercepts {
     const { view } = this.state;
     const site = this.#sites.get(u);
     if (site === undefined) return L.ANSWER_ARCHITECTURAL;
+    if (site.software !== undefined) return this.deliveries.software(cpu, site.software, site.decoded.length);
     const record = this.#record(cpu, u, site);
     if (record === undefined) return L.ANSWER_FAULT;
     const answer = site.operation === undefined ? this.handler?.(idOf(cpu), record) : site.operation.run(idOf(cpu), record);

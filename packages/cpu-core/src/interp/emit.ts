@@ -86,7 +86,7 @@ class HandlerText {
       );
       // A device may ask how much has been retired.
       this.emit(
-        `else { store<i64>(cpu, cnt, ${L.COUNT}); ${name} = ${fill}(cpu, ${linear}, ${bytes}); if (!${name}) ${this.fail(through)} }`,
+        `else { store<i64>(cpu, cnt + <i64>load<u8>(u, ${L.U_LEFT}) - 1, ${L.COUNT}); ${name} = ${fill}(cpu, ${linear}, ${bytes}); if (!${name}) ${this.fail(through)} }`,
       );
     } else {
       const probe = access === "R" ? "readAt" : access === "W" ? "writeAt" : "modifyAt";
@@ -611,7 +611,8 @@ ${of("inline").map(emitHandler).join("\n")}
 default: {
   store<i64>(cpu, fr, ${L.FR});
   store<i64>(cpu, fv, ${L.FV});
-  store<i64>(cpu, cnt, ${L.COUNT});
+  // What the instruction asks for is how much has been retired with it, not with its block.
+  store<i64>(cpu, cnt + <i64>load<u8>(u, ${L.U_LEFT}) - 1, ${L.COUNT});
   if (op < ${firstStay}) {
     const r = cold(cpu, u, op);
     fr = load<i64>(cpu, ${L.FR});
@@ -625,8 +626,6 @@ default: {
   }
   store<u64>(cpu, ${NEXT_RIP}, ${L.RIP});
   if (op < ${firstSys}) {
-    // What the instruction asks for is how much has been retired with it, not with its block.
-    store<i64>(cpu, cnt + <i64>load<u8>(u, ${L.U_LEFT}) - 1, ${L.COUNT});
     stay(cpu, u, op);
     fr = load<i64>(cpu, ${L.FR});
     fv = load<i64>(cpu, ${L.FV});
