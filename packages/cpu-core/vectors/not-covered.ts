@@ -125,6 +125,6 @@ export const notCovered: Readonly<Record<string, readonly string[]>> = {
     "FCOMP DE /2 reg STi",
     "FFREEP DF /0 reg STi",
     "FWAIT 9B",
-    "MOVNTDQA 66 0F 38 2A /r mem Vx,Mx",
+    "MOVNTDQA 66 0F 38 2A /r mem Vx,Wx",
   ],
 };

@@ -12,6 +12,12 @@ export function identity(): v128 {
 export function moveBytes(v: v128, count: i32): v128 {
   return i8x16.swizzle(v, i8x16.add(identity(), i8x16.splat(<i8>count)));
 }
+/** Byte i of the result is byte control[i] of the 32 bytes of `a`, then `b`; zero for 32 and more. */
+// @ts-ignore: decorator
+@inline
+export function permuteBytes(a: v128, b: v128, control: v128): v128 {
+  return v128.or(i8x16.swizzle(a, control), i8x16.swizzle(b, i8x16.sub(control, i8x16.splat(16))));
+}
 /** Low half of `low` with the low half of `high` above it. */
 // @ts-ignore: decorator
 @inline

@@ -282,10 +282,10 @@ function auxOf(i: Instruction, memory: boolean, operands: readonly Operand[]): n
 
 /** x87, MMX and SSE instructions under CR0.TS, CR0.EM or without CR4.OSFXSR. */
 function unitBlocked(entry: Entry, operands: readonly Operand[], mode: number): { handler: number; aux: number } | undefined {
-  if (entry.type !== "outlined" || (mode & (L.MODE_NO_FPU | L.MODE_NO_SSE)) === 0) return undefined;
+  if ((entry.type !== "outlined" && entry.type !== "vector") || (mode & (L.MODE_NO_FPU | L.MODE_NO_SSE)) === 0) return undefined;
   const sse = entry.options.unit === "sse" || operands.some((o) => o.file === "xmm");
   const mmx = operands.some((o) => o.file === "mmx") || entry.options.unit === "mmx";
-  const fpu = entry.kind.startsWith("fpu");
+  const fpu = entry.type === "outlined" && entry.kind.startsWith("fpu");
   if (sse && mode & L.MODE_NO_SSE) return { handler: INVALID, aux: 0 };
   if (mode & L.MODE_NO_FPU && (sse || mmx || fpu)) return { handler: NO_DEVICE, aux: fpu ? 0 : 1 };
   return undefined;

@@ -113,6 +113,10 @@ function keyOf(entry: Entry, shapes: readonly Shape[], opsize: OperandSize, stac
   switch (entry.type) {
     case "family":
       return `${entry.mnemonic}${shape}`;
+    case "vector": {
+      const files = shapes.map(({ operand }) => operand.file[0]).join("");
+      return `vector:${entry.name}.${files}${shape}${entry.options.aligned ? "!" : ""}`;
+    }
     case "outlined":
       return entry.kind === "sys" || entry.kind === "sysMem" || entry.kind === "stay"
         ? `sys:${entry.fn}`

@@ -62,6 +62,8 @@ export function classOf(entry: Entry, slowStack: boolean, bits: number): Handler
   switch (entry.type) {
     case "family":
       return isHot(entry.mnemonic, bits) ? "inline" : "cold";
+    case "vector":
+      return "cold";
     case "outlined":
       return entry.kind === "stay" ? "stay" : entry.kind === "sys" || entry.kind === "sysMem" ? "sys" : "cold";
     case "branch":

@@ -1,8 +1,9 @@
 /**
- * How an instruction is written down: its encodings in the SDM's notation, and either its meaning in the Sem vocabulary (`family`), or the
- * name of the engine function that carries it out (`outlined`), or the kind of near branch it is (`branch`).
+ * How an instruction is written down: its encodings in the SDM's notation, and either its meaning in the Sem vocabulary (`family`) or in that
+ * of vectors (`vector`), or the name of the engine function that carries it out (`outlined`), or the kind of near branch it is (`branch`).
  */
 import type { Effect, Sem, Width } from "./sem.js";
+import type { VectorEffect, VectorSem } from "./vector-sem.js";
 
 /** Pattern ("NP 0F 58 /r") and operands in Appendix A codes ("Vx,Wx"). */
 export type EncodingSpec = readonly [pattern: string, operands?: string];
@@ -47,6 +48,17 @@ export interface FamilyEntry extends EntryBase {
   /** `ops[i]` is operand i's value (its address for role "a"; undefined for role "w"); `bits` the width of operand 0. */
   readonly meaning: <V>(b: Sem<V>, ops: V[], bits: Width, widths: readonly Width[]) => Effect<V>;
 }
+/** An instruction on XMM registers; operands of file "xmm" are vectors (memory narrower than 16 bytes: zeroes above), others integers. */
+export interface VectorEntry extends EntryBase {
+  readonly type: "vector";
+  /** Entries of the same name mean the same; handlers are shared by it. */
+  readonly name: string;
+  readonly roles: readonly Role[];
+  /** `ops[i]` is operand i's value, an immediate zero-extended; undefined for role "w". */
+  readonly meaning: <V>(b: VectorSem<V>, ops: V[]) => VectorEffect<V>;
+  /** The engine function (of kind "vec") for what the meaning does not cover. */
+  readonly exact: string | undefined;
+}
 export interface OutlinedEntry extends EntryBase {
   readonly type: "outlined";
   readonly kind: OutlinedKind;
@@ -63,7 +75,7 @@ export interface StackEntry extends EntryBase {
   readonly kind: "push" | "pop" | "leave";
   readonly slow: string;
 }
-export type Entry = FamilyEntry | OutlinedEntry | BranchEntry | StackEntry;
+export type Entry = FamilyEntry | VectorEntry | OutlinedEntry | BranchEntry | StackEntry;
 
 export function family(
   mnemonic: string,
@@ -71,6 +83,17 @@ export function family(
 ): FamilyEntry {
   const { encodings, roles, meaning, ...options } = definition;
   return { type: "family", mnemonic, encodings, roles: roles === "" ? [] : (roles.split(",") as Role[]), meaning, options };
+}
+
+export function vector(
+  mnemonic: string,
+  name: string,
+  encodings: readonly EncodingSpec[],
+  roles: string,
+  meaning: VectorEntry["meaning"],
+  { exact, ...options }: EntryOptions & { exact?: string } = {},
+): VectorEntry {
+  return { type: "vector", mnemonic, name, encodings, roles: roles.split(",") as Role[], meaning, exact, options };
 }
 
 export function outlined(

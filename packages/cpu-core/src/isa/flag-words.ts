@@ -86,6 +86,11 @@ export function flagWords<V>(b: Sem<V>, effect: FlagEffect<V>, bits: Width, old:
       return { fv: b.or(high(b.let(effect.cf), effect.of), lowBits()) };
     case "of":
       return { fv: b.or(high(b.let(flag("CF")), effect.of), lowBits()) };
+    case "order": {
+      const zf = b.let(effect.equal);
+      // FR of 0 would have even parity.
+      return { fr: b.xor(zf, b.imm(1)), fv: b.or(high(b.let(effect.less), b.imm(0)), b.shl(zf, b.imm(2))) };
+    }
     case "bits": {
       const flags = b.let(effect.flags);
       const at = (position: number): V => bitAt(b, flags, position);

@@ -75,6 +75,7 @@ export type FlagEffect<V> =
   | { kind: "cf"; cf: V } // the others stay
   | { kind: "cfOf"; cf: V; of: V }
   | { kind: "of"; of: V }
+  | { kind: "order"; less: V; equal: V } // CF, ZF; the others 0
   | { kind: "bits"; flags: V }; // all six at their EFLAGS places
 
 /** What an instruction's meaning returns: values for its written operands, by operand index, and its flags. */

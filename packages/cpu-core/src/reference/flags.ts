@@ -71,6 +71,8 @@ export function applyFlags(before: number, effect: FlagEffect<bigint>, bits: Wid
       return (before & ~(CF | OF)) | (bit(effect.cf, 0) * CF) | (bit(effect.of, 0) * OF);
     case "of":
       return (before & ~OF) | (bit(effect.of, 0) * OF);
+    case "order":
+      return others | (bit(effect.less, 0) * CF) | (bit(effect.equal, 0) * ZF);
     case "bits":
       return others | (Number(effect.flags) & STATUS);
   }

@@ -6,7 +6,7 @@
 import * as L from "../layout.js";
 import type { Flag, Leaf, Sem, Width } from "../isa/sem.js";
 import { AS_ENTERED, FlagCode } from "./flag-code.js";
-import { CPU, CTX, exitCode, FR, FV, isWideRegister, REGISTER_COUNT, TLB } from "./locals.js";
+import { CPU, CTX, exitCode, FR, FV, isWideRegister, REGISTER_COUNT, TLB, VECTOR_COUNT, XMM0 } from "./locals.js";
 import * as N from "./node.js";
 import type { Node } from "./node.js";
 import { type EngineFunction, Op, TYPE_I32, TYPE_I64 } from "./wasm.js";
@@ -30,6 +30,8 @@ export type Statement =
       spilled: number;
       reloaded: number;
       translations: boolean;
+      /** Vector registers are in memory before and after. */
+      vectors: boolean;
     }
   /** Operation `u`, which ends the unit's run: the engine carries it out and says where to go on. */
   | { kind: "system"; u: number; next: Node }
@@ -44,6 +46,8 @@ const FLAGS = (1 << FR) | (1 << FV);
 export interface CallEffect {
   readonly reads?: number;
   readonly writes?: number;
+  /** It may look at vector registers and change them. */
+  readonly vectors?: boolean;
   /** It has an i32 result. */
   readonly returns?: boolean;
   /** How many low bits of the result can be other than zero; 0 when it is not wanted. */
@@ -79,8 +83,8 @@ interface Probe {
 export class BlockCode implements Sem<Node> {
   readonly statements: Statement[] = [];
   /** Registers as they are now: what reads them gets, and the local that stands for them until it is written. */
-  readonly #current: (Node | undefined)[] = new Array(REGISTER_COUNT).fill(undefined);
-  readonly #source: (Node | undefined)[] = new Array(REGISTER_COUNT).fill(undefined);
+  readonly #current: (Node | undefined)[] = new Array(XMM0 + VECTOR_COUNT).fill(undefined);
+  readonly #source: (Node | undefined)[] = new Array(XMM0 + VECTOR_COUNT).fill(undefined);
   readonly #probes: Probe[] = [];
   readonly flags: FlagCode;
   /** Exit code of the instruction in hand: nothing of it has happened. */
@@ -90,6 +94,9 @@ export class BlockCode implements Sem<Node> {
   /** Registers that any statement mentions, and those that some statement writes. */
   used = 0;
   written = 0;
+  /** The same of vector registers. */
+  usedVectors = 0;
+  writtenVectors = 0;
   endValue: Node | undefined;
 
   constructor(
@@ -112,6 +119,7 @@ export class BlockCode implements Sem<Node> {
   read(register: number): Node {
     const known = this.#current[register];
     if (known !== undefined) return known;
+    if (register >= XMM0) return this.#readVector(register);
     this.used |= 1 << register;
     const wide = isWideRegister(register, this.long);
     const source = N.reg(register, wide);
@@ -120,6 +128,14 @@ export class BlockCode implements Sem<Node> {
     this.#source[register] = source;
     this.#current[register] = value;
     return value;
+  }
+  #readVector(register: number): Node {
+    this.usedVectors |= 1 << (register - XMM0);
+    const source = N.vectorRegister(register);
+    this.statements.push({ kind: "copy", source });
+    this.#source[register] = source;
+    this.#current[register] = source;
+    return source;
   }
   write(register: number, value: Node): void {
     this.used |= 1 << register;
@@ -133,11 +149,19 @@ export class BlockCode implements Sem<Node> {
     if (source !== undefined) source.until = this.statements.length;
     this.#source[register] = undefined;
     this.#current[register] = undefined;
-    this.#stored &= ~(1 << register);
+    if (register < XMM0) this.#stored &= ~(1 << register);
+  }
+  /** As write, for a vector register. */
+  protected setVector(register: number, value: Node): void {
+    this.usedVectors |= 1 << (register - XMM0);
+    this.writtenVectors |= 1 << (register - XMM0);
+    this.#changed(register);
+    this.statements.push({ kind: "set", register, value });
   }
   /** The next statement changes these registers behind the block's back; afterwards they are as in memory. */
-  #forget(registers: number): void {
+  #forget(registers: number, vectors: boolean): void {
     for (let register = 0; register < REGISTER_COUNT; register++) if (registers & (1 << register)) this.#changed(register);
+    if (vectors) for (let register = XMM0; register < XMM0 + VECTOR_COUNT; register++) this.#changed(register);
     if (registers & FLAGS) this.flags.forget();
     this.#probes.length = 0;
     this.#stored |= registers;
@@ -222,7 +246,7 @@ export class BlockCode implements Sem<Node> {
   /** Has the interpreter's function carry out operation `u`. */
   cold(u: number, blockDelta: number, abandoned: number, restarted: number): void {
     this.flags.settle();
-    this.#forget(ALL_REGISTERS);
+    this.#forget(ALL_REGISTERS, true);
     this.statements.push({ kind: "cold", u, blockDelta, abandoned, restarted });
   }
   /**
@@ -233,16 +257,16 @@ export class BlockCode implements Sem<Node> {
    * @param resultBits - width of the i32 that it returns, 0 when there is none or nobody wants it
    */
   call(name: string, args: readonly Node[], effect: CallEffect): Node | undefined {
-    const { reads = 0, writes = 0, returns = false, resultBits = 0, translations = false } = effect;
+    const { reads = 0, writes = 0, vectors = false, returns = false, resultBits = 0, translations = false } = effect;
     if ((reads | writes) & FLAGS && name !== "settleFlags") this.flags.settle();
     const spilled = (reads | writes) & ~this.#stored;
     this.used |= reads | writes;
     const typeOf = (node: Node): number => (node.wide ? TYPE_I64 : TYPE_I32);
     const callee = { name, parameters: args.map(typeOf), result: returns ? TYPE_I32 : undefined };
     const result = resultBits > 0 ? N.temp(false, resultBits) : undefined;
-    this.#forget(writes);
+    this.#forget(writes, vectors);
     this.#stored |= spilled;
-    this.statements.push({ kind: "call", callee, args, result, spilled, reloaded: writes, translations });
+    this.statements.push({ kind: "call", callee, args, result, spilled, reloaded: writes, translations, vectors });
     return result;
   }
   /** Ends the block with an operation that may change anything; `next` is the address behind it. */
@@ -259,7 +283,7 @@ export class BlockCode implements Sem<Node> {
     const leaf = a.op === Op.i64ExtendI32U ? a.a! : a;
     if (leaf.op === N.CONST || leaf.op === N.TEMP || leaf.op === N.REG || leaf.op === N.LOCAL) return a;
     // A load's address may be shared by copies of its node: the temporary is what everybody uses.
-    const target = N.temp(a.wide, a.bits);
+    const target = N.tempFor(a);
     this.statements.push({ kind: "let", target, value: a });
     return target;
   }

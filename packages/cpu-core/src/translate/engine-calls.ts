@@ -90,6 +90,7 @@ export class EngineCalls {
     // How much has been retired is asked by clocks and devices.
     code.setField(Op.i64Store, L.COUNT, N.add(N.local(COUNT, true), N.i64(left - 1)));
     code.call(entry.fn, [cpu, N.i32(uop.at)], {
+      vectors: true, // FXSAVE and its kin
       reads: addressed,
       writes: implicit | named,
       translations: entry.options.translations === true,
@@ -139,6 +140,7 @@ export class EngineCalls {
     const src = entry.kind === "vec" ? (operand ?? address(source)) : address(source);
     if (mmx) code.call("mmxEnter", [cpu], { returns: true });
     code.call(entry.fn, [cpu, dst, src, N.i32(Number(uop.immediateOf(32)))], {
+      vectors: handler.shapes.some((s) => s.operand.file === "xmm"),
       reads: source === undefined ? 0 : generalBit(source),
       writes: implicit | (target === undefined ? 0 : generalBit(target)),
     });

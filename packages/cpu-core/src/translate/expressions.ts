@@ -3,26 +3,30 @@
  * locals: each block begins with all of them free, and a temporary's local is free again after its last use.
  */
 import type { Statement } from "./block-code.js";
-import { REGISTERS, TEMPS } from "./locals.js";
+import { REGISTERS, TEMPS, VECTOR_COUNT, XMM0 } from "./locals.js";
 import * as N from "./node.js";
 import type { Node } from "./node.js";
-import { type ByteWriter, Op, TYPE_I32, TYPE_I64 } from "./wasm.js";
+import { isVectorLoad, takesLane } from "./vector-opcodes.js";
+import { type ByteWriter, Op, TYPE_F32, TYPE_F64, TYPE_I32, TYPE_I64, TYPE_V128 } from "./wasm.js";
 
-/** Does the temporary's or register's value lie in an i64 local? */
-const isWide = (node: Node): boolean => node.wide && (node.full || node.op === N.REG);
+/** In the order of their locals. */
+const TYPES = [TYPE_I64, TYPE_I32, TYPE_V128, TYPE_F32, TYPE_F64] as const;
+/** Which of the types the local of a temporary or kept register has: one of which only the low half is wanted has an i32. */
+const place = (node: Node): number =>
+  node.wide && !node.full && node.op !== N.REG ? 1 : TYPES.indexOf(node.type as (typeof TYPES)[number]);
 
 export class ExpressionWriter {
   /** Most temporaries of each type that any block needs at once. */
-  #wide = 0;
-  #narrow = 0;
+  readonly #most = TYPES.map(() => 0);
+  /** The locals of vector registers, or -1. */
+  readonly #vectors = new Array<number>(VECTOR_COUNT).fill(-1);
 
   constructor(readonly out: ByteWriter) {}
 
-  /** Gives each temporary of a block its local. All blocks come before the first expression is written: i32 temporaries follow the i64 ones. */
+  /** Gives each temporary of a block its local. All blocks come before the first expression is written: types follow one another. */
   assign(statements: readonly Statement[]): void {
-    const free: { wide: number[]; narrow: number[] } = { wide: [], narrow: [] };
-    let wide = 0;
-    let narrow = 0;
+    const free: number[][] = TYPES.map(() => []);
+    const count = TYPES.map(() => 0);
     /** Temporaries by their last use. */
     const ending: (Node[] | undefined)[] = new Array(statements.length);
     for (let at = 0; at < statements.length; at++) {
@@ -30,28 +34,34 @@ export class ExpressionWriter {
       if (s === undefined) continue;
       const node = s.kind === "let" ? s.target : s.kind === "copy" ? s.source : s.kind === "call" ? s.result : undefined;
       if (node !== undefined) {
-        node.local = isWide(node) ? (free.wide.pop() ?? wide++) : (free.narrow.pop() ?? narrow++);
+        const type = place(node);
+        node.local = free[type]!.pop() ?? count[type]!++;
         const last = Math.max(node.last, at);
         const others = ending[last];
         if (others === undefined) ending[last] = [node];
         else others.push(node);
       }
       const done = ending[at];
-      if (done !== undefined) for (const node of done) (isWide(node) ? free.wide : free.narrow).push(node.local);
+      if (done !== undefined) for (const node of done) free[place(node)]!.push(node.local);
     }
-    this.#wide = Math.max(this.#wide, wide);
-    this.#narrow = Math.max(this.#narrow, narrow);
+    for (let type = 0; type < count.length; type++) this.#most[type] = Math.max(this.#most[type]!, count[type]!);
   }
-  /** Groups of locals that the function declares for temporaries: how many of which type. */
-  declarations(): readonly (readonly [count: number, type: number])[] {
-    return [
-      [this.#wide, TYPE_I64],
-      [this.#narrow, TYPE_I32],
-    ];
+  /** Groups of locals that the function declares for temporaries and vector registers (`used`, as bits): how many of which type. */
+  declarations(used: number): readonly (readonly [count: number, type: number])[] {
+    const first = this.#most.reduce((sum, n) => sum + n, TEMPS);
+    let next = first;
+    for (let vector = 0; vector < VECTOR_COUNT; vector++) if (used & (1 << vector)) this.#vectors[vector] = next++;
+    return [...TYPES.map((type, i) => [this.#most[i]!, type] as const), [next - first, TYPE_V128]];
   }
   /** The local of a temporary. */
   local(node: Node): number {
-    return TEMPS + (isWide(node) ? node.local : this.#wide + node.local);
+    let before = TEMPS;
+    for (let type = place(node) - 1; type >= 0; type--) before += this.#most[type]!;
+    return before + node.local;
+  }
+  /** The local of a register. */
+  register(number: number): number {
+    return number < XMM0 ? REGISTERS + number : this.#vectors[number - XMM0]!;
   }
 
   /** Gives a temporary its value. */
@@ -62,7 +72,7 @@ export class ExpressionWriter {
   }
   /** Keeps the value that a register has here. */
   copy(source: Node): void {
-    this.out.localGet(REGISTERS + (source.value as number));
+    this.out.localGet(this.register(source.value as number));
     this.out.localSet(this.local(source));
   }
 
@@ -81,13 +91,22 @@ export class ExpressionWriter {
         else this.write(node.inline);
         return;
       case N.REG:
-        out.localGet(node.last > node.until ? this.local(node) : REGISTERS + (node.value as number));
+        out.localGet(node.last > node.until ? this.local(node) : this.register(node.value as number));
         return;
       case N.LOCAL:
         out.localGet(node.value as number);
         return;
       case Op.i32WrapI64:
         this.writeLow(node.a!);
+        return;
+      case N.OR_ELSE:
+        this.write(node.a!);
+        out.op(Op.if);
+        out.byte(TYPE_I32);
+        out.i32Const(1);
+        out.op(Op.else);
+        this.write(node.b!);
+        out.op(Op.end);
         return;
     }
     const comparison = N.lowComparison(node);
@@ -97,11 +116,16 @@ export class ExpressionWriter {
       out.op(comparison);
       return;
     }
-    this.write(node.a!);
+    if (node.a !== undefined) this.write(node.a);
     if (node.b !== undefined) this.write(node.b);
     if (node.c !== undefined) this.write(node.c);
-    if (N.isLoad(node.op)) out.memory(node.op, node.value as number);
-    else out.op(node.op);
+    if (N.isLoad(node.op) || isVectorLoad(node.op)) {
+      out.memory(node.op, node.value as number);
+      return;
+    }
+    out.op(node.op);
+    if (takesLane(node.op)) out.byte(node.value as number);
+    else if (node.lanes !== undefined) for (const byte of node.lanes) out.byte(byte);
   }
 
   /** The low half of an i64 node, as an i32. */

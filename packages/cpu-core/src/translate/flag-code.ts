@@ -24,6 +24,8 @@ export const WORDS = 2;
 
 /** What the last instruction that set flags said, as long as its operands can still be asked directly. */
 interface FlagSource {
+  /** CF and ZF themselves, all other flags being zero. */
+  readonly order?: { readonly less: Node; readonly equal: Node };
   readonly x?: Node;
   readonly y?: Node;
   /** Sign-extended. */
@@ -95,6 +97,7 @@ export class FlagCode {
 
   flag(name: Flag): Node {
     const source = this.#known();
+    if (source?.order !== undefined) return name === "CF" ? source.order.less : name === "ZF" ? source.order.equal : N.i64(0);
     if (source !== undefined) {
       if (name === "ZF") return source.x ? N.compare(Op.i64Eq, source.x, source.y!) : N.compare(Op.i64Eq, source.result, N.i64(0));
       if (name === "SF") return N.compare(Op.i64LtS, source.result, N.i64(0));
@@ -108,7 +111,8 @@ export class FlagCode {
     const { fr, fv } = this.#words();
     return flagOf<Node>(this.code, name, fr, fv);
   }
-  #carry({ logic, x, y, cf }: FlagSource): Node | undefined {
+  #carry({ order, logic, x, y, cf }: FlagSource): Node | undefined {
+    if (order !== undefined) return order.less;
     return logic ? N.i64(0) : x ? N.compare(Op.i64LtU, x, y!) : cf;
   }
 
@@ -170,7 +174,11 @@ export class FlagCode {
         this.#source = when === undefined ? { result: N.signExtend(effect.result, bits), bits } : undefined;
         return;
     }
-    this.#setWords(effect, bits, when);
+    if (effect.kind === "order") {
+      const order = { ...effect, less: this.code.let(effect.less), equal: this.code.let(effect.equal) };
+      this.#setWords(order, bits, undefined);
+      this.#source = { order, result: this.code.read(FR), bits };
+    } else this.#setWords(effect, bits, when);
   }
   /** Leaves the words for later; `second` is absent where FV stays. */
   #wait(rule: Waiting, bits: Width, first: Node, second: Node | undefined, when: Node | undefined): void {

@@ -3,7 +3,7 @@
  * temporaries, finds those of which only the low half is wanted, and puts an expression that is used once, by the next statement, in its place.
  */
 import type { Statement } from "./block-code.js";
-import { REGISTER_COUNT } from "./locals.js";
+import { REGISTER_COUNT, XMM0 } from "./locals.js";
 import * as N from "./node.js";
 import type { Node } from "./node.js";
 import { Op } from "./wasm.js";
@@ -29,7 +29,7 @@ class Walk {
         return;
       case N.REG:
         if (node.last === N.NEVER) node.last = this.at;
-        if (node.last <= node.until) this.needed |= 1 << (node.value as number);
+        if (node.last <= node.until && (node.value as number) < XMM0) this.needed |= 1 << (node.value as number);
         return;
       case Op.i32WrapI64:
         this.use(node.a!, true);
@@ -44,7 +44,7 @@ class Walk {
       return;
     }
     const half = low ? N.lowHalf(node) !== 0 && !N.isLoad(node.op) : N.lowComparison(node) !== 0;
-    this.use(node.a!, half);
+    if (node.a !== undefined) this.use(node.a, half);
     if (node.b !== undefined) this.use(node.b, half);
     if (node.c !== undefined) this.use(node.c, false);
   }
@@ -74,6 +74,10 @@ export function dropUnused(statements: Statement[]): void {
         break;
       }
       case "set":
+        if (s.register >= XMM0) {
+          walk.use(s.value, false);
+          break;
+        }
         if ((walk.needed & (1 << s.register)) === 0) {
           statements[at] = undefined;
           continue;
@@ -86,7 +90,7 @@ export function dropUnused(statements: Statement[]): void {
           statements[at] = undefined;
           continue;
         }
-        walk.needed |= 1 << (s.source.value as number);
+        if ((s.source.value as number) < XMM0) walk.needed |= 1 << (s.source.value as number);
         break;
       case "store":
         walk.use(s.address, false);

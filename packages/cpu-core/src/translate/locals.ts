@@ -12,6 +12,9 @@ export const FK = 18;
 export const REGISTER_COUNT = 19;
 /** Is a register's local an i64? */
 export const isWideRegister = (register: number, long: boolean): boolean => (register < FR ? long : register !== FK);
+/** Numbers of the vector registers, which follow. Only those that a unit uses have locals, after all others. */
+export const XMM0 = REGISTER_COUNT;
+export const VECTOR_COUNT = 16;
 export const CTX = REGISTERS + REGISTER_COUNT;
 /** Instructions left in this run. */
 export const COUNT = CTX + 1;
@@ -19,7 +22,7 @@ export const COUNT = CTX + 1;
 export const TARGET = COUNT + 1;
 export const TLB = TARGET + 1;
 export const EXIT = TLB + 1;
-/** Temporaries: i64 ones, then i32 ones. */
+/** Temporaries, by type. */
 export const TEMPS = EXIT + 1;
 export const FIXED_I64 = TLB - REGISTERS;
 export const FIXED_I32 = TEMPS - TLB;

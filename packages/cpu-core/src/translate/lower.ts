@@ -8,11 +8,13 @@ import { condition } from "../isa/conditions.js";
 import type { BranchEntry, FamilyEntry, OutlinedEntry, StackEntry } from "../isa/define.js";
 import { RBP, RCX, RSP, type Width } from "../isa/sem.js";
 import { type Handler, immediateWidth, type Shape, SPECIAL_HANDLERS } from "../interp/handlers.js";
-import type { Access, BlockCode, Place } from "./block-code.js";
+import type { Access, Place } from "./block-code.js";
 import { EngineCalls } from "./engine-calls.js";
 import { exitCode } from "./locals.js";
 import * as N from "./node.js";
 import type { Node } from "./node.js";
+import type { VectorCode } from "./vector-code.js";
+import { lowerVector } from "./vector-lowering.js";
 import { Op } from "./wasm.js";
 
 /** How a block ends; offsets count from the region's base. */
@@ -90,6 +92,8 @@ export function treatmentOf(handler: Handler | undefined, uop: Uop, long: boolea
       if (handler.class === "sys") return "system";
       if (handler.class === "stay") return "call";
       return handler.shapes.some((s) => s.kind === "m" && !canAddress(uop, long)) ? "cold" : "call";
+    case "vector":
+      return handler.shapes.some((s) => s.kind === "m" && !canAddress(uop, long)) ? "cold" : "inline";
     case "stack":
     case "branch":
       if (handler.class !== "inline" || handler.opsize === 16 || handler.shapes.some((s) => s.kind === "m" && !canAddress(uop, long)))
@@ -119,7 +123,7 @@ const DATA_PLAIN = 0x82;
 export class Lowering {
   readonly #calls: EngineCalls;
   constructor(
-    readonly code: BlockCode,
+    readonly code: VectorCode,
     readonly long: boolean,
     /** vCPU-relative address of the region's base as a local. */
     readonly base: Node,
@@ -367,6 +371,7 @@ export class Lowering {
       }
       const { entry } = handler!;
       if (entry.type === "family") this.family(uop, handler!, entry);
+      else if (entry.type === "vector") lowerVector(this, uop, handler!, entry);
       else if (entry.type === "stack") this.stack(uop, handler!, entry);
       else if (entry.type === "branch") return this.branch(uop, handler!, entry);
     }

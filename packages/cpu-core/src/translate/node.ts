@@ -2,7 +2,7 @@
  * Expressions of the translator: trees of WebAssembly operations over constants, temporaries and guest registers. Constructors fold what is
  * constant and keep, for each value, how many low bits can be other than zero, so that masks which change nothing are never written.
  */
-import { Op } from "./wasm.js";
+import { Op, TYPE_I32, TYPE_I64, TYPE_V128 } from "./wasm.js";
 
 /** Kinds of leaf; every other `op` is a WebAssembly opcode. */
 export const CONST = -1;
@@ -11,17 +11,22 @@ export const TEMP = -2;
 export const REG = -3;
 /** A local of the whole function: base, context, TLB, vCPU. */
 export const LOCAL = -4;
+/** 1 when the first operand is, else the second, which is then not computed. */
+export const OR_ELSE = -5;
 
 export interface Node {
   readonly op: number;
-  readonly wide: boolean; // i64, else i32
-  /** Bits above this one are zero. */
+  readonly wide: boolean; // i64
+  readonly type: number; // TYPE_*
+  /** Of an integer: bits above this one are zero. */
   readonly bits: number;
   readonly a: Node | undefined;
   readonly b: Node | undefined;
   readonly c: Node | undefined;
-  /** CONST: its value. Loads: the offset. REG, LOCAL: the number. */
+  /** CONST: its value. Loads: the offset. REG, LOCAL: the number. Lane instructions: the lane. */
   readonly value: number | bigint;
+  /** Immediate bytes of a vector constant, a float constant or a shuffle. */
+  readonly lanes: readonly number[] | undefined;
   /** TEMP and REG: last statement that uses it, or NEVER. */
   last: number;
   /** TEMP: how often it is used. */
@@ -49,8 +54,10 @@ function make(
   b: Node | undefined,
   c: Node | undefined,
   value: number | bigint,
+  type = wide ? TYPE_I64 : TYPE_I32,
+  lanes: readonly number[] | undefined = undefined,
 ): Node {
-  return { op, wide, bits, a, b, c, value, last: NEVER, uses: 0, full: false, inline: undefined, local: -1, until: END };
+  return { op, wide, type, bits, a, b, c, value, lanes, last: NEVER, uses: 0, full: false, inline: undefined, local: -1, until: END };
 }
 
 const bitsOf = (value: number): number =>
@@ -73,9 +80,36 @@ export const temp = (wide: boolean, bits: number): Node => make(TEMP, wide, bits
 export const reg = (number: number, wide: boolean): Node => make(REG, wide, wide ? 64 : 32, undefined, undefined, undefined, number);
 export const local = (number: number, wide: boolean): Node => make(LOCAL, wide, wide ? 64 : 32, undefined, undefined, undefined, number);
 
+/** A temporary for a value like `n`. */
+export const tempFor = (n: Node): Node => make(TEMP, n.wide, n.bits, undefined, undefined, undefined, 0, n.type);
+export const vectorRegister = (number: number): Node => make(REG, false, 128, undefined, undefined, undefined, number, TYPE_V128);
+/** An operation on vectors or floats, or one that makes them. */
+export function typed(op: number, type: number, operands: readonly Node[], value = 0, lanes?: readonly number[]): Node {
+  const [a, b, c] = operands;
+  return make(op, type === TYPE_I64, type === TYPE_I32 ? 32 : 64, a, b, c, value, type, lanes);
+}
+/** An integer lane of a vector. */
+export const laneNode = (op: number, bits: number, vector: Node, lane: number): Node =>
+  make(op, bits === 64, bits, vector, undefined, undefined, lane);
+
 const isConst = (n: Node, value?: number): boolean => n.op === CONST && (value === undefined || n.value === value);
 const small = (n: Node): number | undefined => (n.op === CONST && typeof n.value === "number" ? n.value : undefined);
 
+/** Wide operations on two constants. */
+const FOLDED: Readonly<Record<number, (x: bigint, y: bigint) => bigint>> = {
+  [Op.i64Add]: (x, y) => x + y,
+  [Op.i64Sub]: (x, y) => x - y,
+  [Op.i64Mul]: (x, y) => x * y,
+  [Op.i64And]: (x, y) => x & y,
+  [Op.i64Or]: (x, y) => x | y,
+  [Op.i64Xor]: (x, y) => x ^ y,
+  [Op.i64Eq]: (x, y) => BigInt(x === y),
+  [Op.i64LtU]: (x, y) => BigInt(BigInt.asUintN(64, x) < BigInt.asUintN(64, y)),
+};
+function folded(op: number, a: Node, b: Node): Node | undefined {
+  const rule = a.op === CONST && b.op === CONST ? FOLDED[op] : undefined;
+  return rule && i64(rule(BigInt(a.value), BigInt(b.value)));
+}
 /** Any binary operation without folding. */
 export const binary = (op: number, wide: boolean, bits: number, a: Node, b: Node): Node => make(op, wide, bits, a, b, undefined, 0);
 export const unary = (op: number, wide: boolean, bits: number, a: Node): Node => make(op, wide, bits, a, undefined, undefined, 0);
@@ -83,11 +117,12 @@ export const loadNode = (op: number, wide: boolean, bits: number, address: Node,
   make(op, wide, bits, address, undefined, undefined, offset);
 
 export function add(a: Node, b: Node): Node {
+  const known = folded(Op.i64Add, a, b);
+  if (known !== undefined) return known;
   if (isConst(b, 0)) return a;
   if (isConst(a, 0)) return b;
   const x = small(a);
   const y = small(b);
-  if (x !== undefined && y !== undefined && Number.isSafeInteger(x + y)) return i64(x + y);
   if (x !== undefined) return add(b, a);
   // (e + k) + l is e + (k + l)
   const inner = a.op === Op.i64Add && a.b !== undefined ? small(a.b) : undefined;
@@ -96,13 +131,15 @@ export function add(a: Node, b: Node): Node {
   return binary(Op.i64Add, true, Math.min(bits, 64), a, b);
 }
 export function sub(a: Node, b: Node): Node {
+  const known = folded(Op.i64Sub, a, b);
+  if (known !== undefined) return known;
   if (a === b) return i64(0);
   const y = small(b);
   if (y !== undefined && Number.isSafeInteger(-y)) return add(a, i64(-y));
   return binary(Op.i64Sub, true, 64, a, b);
 }
 export function mul(a: Node, b: Node): Node {
-  return binary(Op.i64Mul, true, Math.min(64, a.bits + b.bits), a, b);
+  return folded(Op.i64Mul, a, b) ?? binary(Op.i64Mul, true, Math.min(64, a.bits + b.bits), a, b);
 }
 
 function lowMask(value: number | bigint): number {
@@ -113,10 +150,7 @@ function lowMask(value: number | bigint): number {
 }
 export function and(a: Node, b: Node): Node {
   if (a === b) return a;
-  if (a.op === CONST) {
-    if (b.op === CONST) return i64(BigInt(a.value) & BigInt(b.value));
-    return and(b, a);
-  }
+  if (a.op === CONST) return folded(Op.i64And, a, b) ?? and(b, a);
   if (isConst(b, 0)) return b;
   if (b.op === CONST) {
     const mask = lowMask(b.value);
@@ -128,6 +162,8 @@ export function and(a: Node, b: Node): Node {
   return binary(Op.i64And, true, Math.min(a.bits, b.bits), a, b);
 }
 export function or(a: Node, b: Node): Node {
+  const known = folded(Op.i64Or, a, b);
+  if (known !== undefined) return known;
   if (isConst(a, 0)) return b;
   if (isConst(b, 0)) return a;
   if (a.op === Op.i64ExtendI32U && b.op === Op.i64ExtendI32U && a.bits === 1 && b.bits === 1)
@@ -138,7 +174,8 @@ export function xor(a: Node, b: Node): Node {
   if (a === b) return i64(0);
   if (isConst(a, 0)) return b;
   if (isConst(b, 0)) return a;
-  if (a.op === CONST && b.op === CONST) return i64(BigInt(a.value) ^ BigInt(b.value));
+  const known = folded(Op.i64Xor, a, b);
+  if (known !== undefined) return known;
   if (a.op === Op.i64ExtendI32U && a.bits === 1) {
     if (isConst(b, 1)) return extend(not1(a.a!));
     if (b.op === Op.i64ExtendI32U && b.bits === 1) return extend(binary(Op.i32Xor, false, 1, a.a!, b.a!));
@@ -155,9 +192,8 @@ export function shift(op: number, a: Node, count: Node): Node {
   if (n !== undefined) {
     const by = n & 63;
     if (by === 0) return a;
-    const x = small(a);
-    if (x !== undefined) {
-      const value = BigInt(x);
+    if (a.op === CONST) {
+      const value = BigInt(a.value);
       const unsigned = BigInt.asUintN(64, value);
       return i64(op === Op.i64Shl ? value << BigInt(by) : op === Op.i64ShrU ? unsigned >> BigInt(by) : value >> BigInt(by));
     }
@@ -196,6 +232,8 @@ export function signExtend(a: Node, bits: number): Node {
 }
 /** An i64 comparison as an i64 of 0 or 1. */
 export function compare(op: number, a: Node, b: Node): Node {
+  const known = folded(op, a, b);
+  if (known !== undefined) return known;
   if (a === b) return i64(op === Op.i64Eq || (op >= Op.i64LeS && op <= Op.i64GeU) ? 1 : 0);
   if (isConst(b, 0)) {
     if (op === Op.i64Eq) return extend(isBool(a) ? not1(a.a!) : unary(Op.i64Eqz, false, 1, a));

@@ -4,11 +4,11 @@
  */
 import * as L from "../layout.js";
 import type { Handler } from "../interp/handlers.js";
-import { BlockCode } from "./block-code.js";
 import { AS_ENTERED } from "./flag-code.js";
 import { type Ending, Lowering } from "./lower.js";
 import { BASE, MAX_DELTA } from "./locals.js";
 import * as N from "./node.js";
+import { VectorCode } from "./vector-code.js";
 
 /** How large a region may become; the roots are in it anyway. */
 export interface RegionLimits {
@@ -42,10 +42,10 @@ export interface RegionBlock {
   readonly delta: number;
   readonly page: number;
   readonly count: number;
-  code: BlockCode;
+  code: VectorCode;
   readonly ending: Ending;
   /** The block's code when FLAG_KIND is known on entering. */
-  lower(entered: number): BlockCode;
+  lower(entered: number): VectorCode;
   /** May be entered from outside, by a return or after what the interpreter did. */
   entry: boolean;
 }
@@ -88,8 +88,8 @@ export function formRegion(
     return source.runs(header) >= leastRuns ? header : 0;
   };
 
-  const lowered = (header: number, delta: number, entered: number): { code: BlockCode; ending: Ending } => {
-    const code = new BlockCode(long, (mode & L.MODE_LMA) === 0, entered);
+  const lowered = (header: number, delta: number, entered: number): { code: VectorCode; ending: Ending } => {
+    const code = new VectorCode(long, (mode & L.MODE_LMA) === 0, entered);
     return { code, ending: new Lowering(code, long, N.local(BASE, true)).block(view, header, delta, source.handlers) };
   };
 
@@ -109,7 +109,7 @@ export function formRegion(
     const host = view.getUint32(header + L.H_HOST, true);
     const count = view.getUint32(header + L.H_REAL, true);
     const { code, ending } = lowered(header, delta, AS_ENTERED);
-    const lower = (entered: number): BlockCode => lowered(header, delta, entered).code;
+    const lower = (entered: number): VectorCode => lowered(header, delta, entered).code;
     const here: RegionBlock = { header, host, delta, page: pageOf(delta), count, code, ending, lower, entry };
     const go = (target: number, asEntry: boolean): void => {
       queue.push({ delta: target, entry: asEntry, from: here });

@@ -25,12 +25,15 @@ import {
   REGISTERS,
   TARGET,
   TLB,
+  VECTOR_COUNT,
+  XMM0,
 } from "./locals.js";
 import * as N from "./node.js";
 import type { Node } from "./node.js";
 import type { Region, RegionBlock } from "./region.js";
 import { returnsOf } from "./returns.js";
 import { headOf, type Item, type Structure, structureOf } from "./structure.js";
+import { Vector } from "./vector-opcodes.js";
 import { ByteWriter, type EngineFunction, type FunctionBody, Op, TYPE_I32, TYPE_I64 } from "./wasm.js";
 
 /** The interpreter's function for a rare operation: (cpu, u). */
@@ -77,6 +80,9 @@ class UnitWriter {
   readonly #returns: ReadonlyMap<RegionBlock, readonly RegionBlock[]>;
   /** Some entry wants flags that do not wait. */
   readonly #settles: boolean;
+  /** The same of vector registers. */
+  readonly #usedVectors: number;
+  readonly #writtenVectors: number;
   readonly #entryNumber = new Map<number, number>();
   readonly #expressions = new ExpressionWriter(this.out);
 
@@ -107,14 +113,20 @@ class UnitWriter {
     );
     let used = 0;
     let written = 0;
+    let usedVectors = 0;
+    let writtenVectors = 0;
     for (const { code } of blocks) {
       used |= code.used;
       written |= code.written;
+      usedVectors |= code.usedVectors;
+      writtenVectors |= code.writtenVectors;
       dropUnused(code.statements);
       this.#expressions.assign(code.statements);
     }
     this.#used = used;
     this.#written = written;
+    this.#usedVectors = usedVectors;
+    this.#writtenVectors = writtenVectors;
   }
 
   #successors(block: RegionBlock): number[] {
@@ -145,7 +157,7 @@ class UnitWriter {
       [1, TYPE_I32],
       [FIXED_I64 - REGISTER_COUNT, TYPE_I64],
       [FIXED_I32, TYPE_I32],
-      ...this.#expressions.declarations(),
+      ...this.#expressions.declarations(this.#usedVectors),
     ];
     body.u32(groups.length);
     for (const [count, type] of groups) {
@@ -241,6 +253,15 @@ class UnitWriter {
       this.out.memory(register === FK ? Op.i32Store : Op.i64Store, registerField(register));
     }
   }
+  #loadVectors(among = this.#usedVectors): void {
+    for (let vector = 0; vector < VECTOR_COUNT; vector++)
+      if (among & (1 << vector)) this.#loadField(Vector.load, L.XMM + vector * 16, this.#expressions.register(XMM0 + vector));
+  }
+  #storeVectors(): void {
+    for (let vector = 0; vector < VECTOR_COUNT; vector++)
+      if (this.#writtenVectors & (1 << vector))
+        this.#storeField(Vector.store, L.XMM + vector * 16, this.#expressions.register(XMM0 + vector));
+  }
   #enter(): void {
     if (this.#settles) {
       this.#labels.push({ kind: "forward", target: -1 });
@@ -255,6 +276,7 @@ class UnitWriter {
       this.#close();
     }
     this.#loadRegisters();
+    this.#loadVectors();
     this.#loadField(Op.i64Load, L.COUNT, COUNT);
     this.#selectTranslations();
   }
@@ -264,6 +286,7 @@ class UnitWriter {
   }
   #leave(): void {
     this.#storeRegisters();
+    this.#storeVectors();
     this.#storeField(Op.i64Store, L.COUNT, COUNT);
     this.#storeField(Op.i64Store, L.RIP, TARGET);
     this.out.local(Op.localGet, EXIT);
@@ -487,7 +510,7 @@ class UnitWriter {
         break;
       case "set":
         this.#expression(s.value);
-        out.localSet(REGISTERS + s.register);
+        out.localSet(this.#expressions.register(s.register));
         break;
       case "copy":
         this.#expressions.copy(s.source);
@@ -516,6 +539,7 @@ class UnitWriter {
   #system({ u, next }: Extract<Statement, { kind: "system" }>): void {
     const { out } = this;
     this.#storeRegisters();
+    this.#storeVectors();
     this.#storeField(Op.i64Store, L.COUNT, COUNT);
     out.local(Op.localGet, CPU);
     this.#expression(next);
@@ -526,20 +550,23 @@ class UnitWriter {
     out.i32Const(L.UNIT_LOOK);
     out.op(Op.return);
   }
-  #callEngine({ callee, args, result, spilled, reloaded, translations }: Extract<Statement, { kind: "call" }>): void {
+  #callEngine({ callee, args, result, spilled, reloaded, translations, vectors }: Extract<Statement, { kind: "call" }>): void {
     const { out } = this;
     this.#storeRegisters(spilled & this.#written);
+    if (vectors) this.#storeVectors();
     for (const arg of args) this.#expression(arg);
     this.#calls.push({ at: out.openCall(), callee });
     if (result !== undefined) out.local(Op.localSet, this.#expressions.local(result));
     else if (callee.result !== undefined) out.op(Op.drop);
     this.#loadRegisters(reloaded);
     if (translations) this.#selectTranslations();
+    if (vectors) this.#loadVectors();
   }
   #cold(s: Extract<Statement, { kind: "cold" }>): void {
     const { out } = this;
     this.#exit = -1;
     this.#storeRegisters();
+    this.#storeVectors();
     this.#storeField(Op.i64Store, L.COUNT, COUNT);
     out.local(Op.localGet, CPU);
     this.#expression(N.add(N.local(BASE, true), N.i64(s.blockDelta)));
@@ -550,6 +577,7 @@ class UnitWriter {
     this.#calls.push({ at: out.openCall(), callee: COLD_OP });
     out.local(Op.localSet, EXIT);
     this.#loadRegisters();
+    this.#loadVectors();
     // 0: go on; 1: a fault is pending; 2: done, but code or mode may have changed
     out.open(Op.block);
     this.#labels.push({ kind: "forward", target: -1 });

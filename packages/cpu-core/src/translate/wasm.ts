@@ -10,6 +10,8 @@ export const Op = {
   loop: 0x03,
   end: 0x0b,
   br: 0x0c,
+  if: 0x04,
+  else: 0x05,
   brIf: 0x0d,
   brTable: 0x0e,
   return: 0x0f,
@@ -91,6 +93,9 @@ export const Op = {
 
 export const TYPE_I32 = 0x7f;
 export const TYPE_I64 = 0x7e;
+export const TYPE_F32 = 0x7d;
+export const TYPE_F64 = 0x7c;
+export const TYPE_V128 = 0x7b;
 const TYPE_FUNCTION = 0x60;
 const NO_RESULT = 0x40;
 
@@ -162,8 +167,12 @@ export class ByteWriter {
     return this.bytes.slice(0, this.length);
   }
 
+  /** An opcode of two parts has its prefix byte above. */
   op(opcode: number): void {
-    this.byte(opcode);
+    if (opcode > 0xff) {
+      this.byte(opcode >>> 8);
+      this.u32(opcode & 0xff);
+    } else this.byte(opcode);
   }
   local(opcode: number, index: number): void {
     this.byte(opcode);
@@ -190,7 +199,7 @@ export class ByteWriter {
   }
   /** `opcode` is a load or store; addresses carry no alignment promise. */
   memory(opcode: number, offset: number): void {
-    this.byte(opcode);
+    this.op(opcode);
     this.byte(0);
     this.u32(offset);
   }

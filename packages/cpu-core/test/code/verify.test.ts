@@ -65,7 +65,8 @@ async function found(hex: string, options: CpuCoreOptions, budget = 50): Promise
 }
 
 const ADD = "0578563412"; // add eax, 0x12345678
-const STORE = `c70425${[0, 1, 2, 3].map((n) => ((WINDOW >>> (8 * n)) & 0xff).toString(16).padStart(2, "0")).join("")}78563412`;
+const address = (at: number): string => [0, 1, 2, 3].map((n) => ((at >>> (8 * n)) & 0xff).toString(16).padStart(2, "0")).join("");
+const STORE = `c70425${address(WINDOW)}78563412`;
 
 describe("a planted mistake", () => {
   it("is not seen where there is none", async () => {
@@ -87,8 +88,9 @@ describe("a planted mistake", () => {
     expect(said).not.toMatch(/\n {2}rax/);
   });
   it("in flags is found: a comparison that comes out otherwise", async () => {
-    // mov eax, 0x12345678 by parts, so that the constant is in the comparison alone; cmp eax, 0x12345678; sete dl
-    const { said } = await found("b800003412 66b87856 3d78563412 0f94c2", wrong());
+    // mov eax, 0x12345678 by way of memory, so that the constant is in the comparison alone; cmp eax, 0x12345678; sete dl
+    const load = `66c70425${address(WINDOW)}7856 66c70425${address(WINDOW + 2)}3412 8b0425${address(WINDOW)}`;
+    const { said } = await found(`${load} 3d78563412 0f94c2`, wrong());
     expect(said).toMatch(/\n {2}rdx +/);
   });
   it("is found when runs are sampled, and what was not compared is counted", async () => {

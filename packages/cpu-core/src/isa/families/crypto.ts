@@ -1,13 +1,19 @@
 /** AES-NI, PCLMULQDQ and the SHA extensions. SDM Vol. 2; functions in assembly/sse/{aes,sha}.ts. */
 import { type Entry, type OutlinedEntry, outlined } from "../define.js";
-import { packedInteger } from "./sse-integer.js";
 
 /** Memory operands of SHA need no alignment on the processors that we follow. */
 const sha = (mnemonic: string, opcode: string, immediate = ""): OutlinedEntry =>
   outlined(mnemonic, "vec", mnemonic.toLowerCase(), [[`NP 0F ${opcode} /r`, `Vx,Wu${immediate}`]], { feature: "sha" });
 
+const aes = (mnemonic: string, opcode: string): OutlinedEntry =>
+  outlined(mnemonic, "vec", mnemonic.toLowerCase(), [[`66 0F 38 ${opcode} /r`, "Vx,Wx"]], { feature: "aes" });
+
 export const crypto: readonly Entry[] = [
-  ...packedInteger("aes", "AESIMC 38 DB, AESENC 38 DC, AESENCLAST 38 DD, AESDEC 38 DE, AESDECLAST 38 DF"),
+  aes("AESIMC", "DB"),
+  aes("AESENC", "DC"),
+  aes("AESENCLAST", "DD"),
+  aes("AESDEC", "DE"),
+  aes("AESDECLAST", "DF"),
   outlined("AESKEYGENASSIST", "vec", "aeskeygenassist", [["66 0F 3A DF /r", "Vx,Wx,Ib"]], { feature: "aes" }),
   outlined("PCLMULQDQ", "vec", "pclmulqdq", [["66 0F 3A 44 /r", "Vx,Wx,Ib"]], { feature: "pclmulqdq" }),
   sha("SHA1NEXTE", "38 C8"),
