@@ -11,7 +11,7 @@ afterAll(() => rmSync(dir, { recursive: true, force: true }));
 const LIMIT_MS = 500_000;
 /** Processes, pipes, signals, files and sums on every processor. */
 const WORK =
-  "for n in 1 2 3; do (gzip -c /bin/busybox | gunzip | md5sum; sh -c 'kill -USR1 $$'; ls -lR /sys/class | wc -l; dd if=/bin/busybox bs=777 2>/dev/null | tr a-y b-z | sort | cksum) & done; wait; dmesg | tail -n 3; echo work $((6 * 7)) over\\n";
+  "for n in 1 2; do (dd if=/bin/busybox bs=1k count=300 2>/dev/null | gzip -c | gunzip | md5sum; sh -c 'kill -USR1 $$'; ls -lR /sys/class | wc -l; dd if=/bin/busybox bs=777 count=99 2>/dev/null | tr a-y b-z | sort | md5sum) & done; wait; dmesg | tail -n 3; echo work $((6 * 7)) over\\n";
 const UNTIL_WORK_IS_DONE = ["--until", "user space", "--then", WORK, "--until", "work 42 over"];
 
 interface Stats {
