@@ -160,10 +160,6 @@ export function cvtsi2ss32(cpu: usize, dst: usize, src: usize, imm: u32): void {
 export function cvtsi2ss64(cpu: usize, dst: usize, src: usize, imm: u32): void {
   fromInteger<f32>(cpu, dst, load<i64>(src));
 }
-/** CVTSI2SD from 32 bits is always exact. */
-export function cvtsi2sd32(cpu: usize, dst: usize, src: usize, imm: u32): void {
-  store<f64>(dst, <f64>load<i32>(src));
-}
 export function cvtsi2sd64(cpu: usize, dst: usize, src: usize, imm: u32): void {
   fromInteger<f64>(cpu, dst, load<i64>(src));
 }

@@ -4,7 +4,6 @@ export * from "./approximate";
 export * from "./arith";
 export * from "./compare";
 export * from "./convert";
-export * from "./integer";
 export * from "./mmx";
 export * from "./moves";
 export * from "./round";

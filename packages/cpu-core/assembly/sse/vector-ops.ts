@@ -34,33 +34,13 @@ export function unpackLowBytes(a: v128, b: v128): v128 {
 }
 // @ts-ignore: decorator
 @inline
-export function unpackHighBytes(a: v128, b: v128): v128 {
-  return i8x16.shuffle(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
-}
-// @ts-ignore: decorator
-@inline
 export function unpackLowWords(a: v128, b: v128): v128 {
   return i8x16.shuffle(a, b, 0, 1, 16, 17, 2, 3, 18, 19, 4, 5, 20, 21, 6, 7, 22, 23);
 }
 // @ts-ignore: decorator
 @inline
-export function unpackHighWords(a: v128, b: v128): v128 {
-  return i8x16.shuffle(a, b, 8, 9, 24, 25, 10, 11, 26, 27, 12, 13, 28, 29, 14, 15, 30, 31);
-}
-// @ts-ignore: decorator
-@inline
 export function unpackLowDwords(a: v128, b: v128): v128 {
   return i8x16.shuffle(a, b, 0, 1, 2, 3, 16, 17, 18, 19, 4, 5, 6, 7, 20, 21, 22, 23);
-}
-// @ts-ignore: decorator
-@inline
-export function unpackHighDwords(a: v128, b: v128): v128 {
-  return i8x16.shuffle(a, b, 8, 9, 10, 11, 24, 25, 26, 27, 12, 13, 14, 15, 28, 29, 30, 31);
-}
-// @ts-ignore: decorator
-@inline
-export function highHalves(a: v128, b: v128): v128 {
-  return i8x16.shuffle(a, b, 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31);
 }
 
 // -- multiply ----------------------------------------------------------------------------------------------------------------------
@@ -108,12 +88,6 @@ function evenDwords(v: v128): v128 {
 @inline
 export function multiplyEvenU(a: v128, b: v128): v128 {
   return i64x2.extmul_low_i32x4_u(evenDwords(a), evenDwords(b));
-}
-/** PMULDQ. */
-// @ts-ignore: decorator
-@inline
-export function multiplyEvenS(a: v128, b: v128): v128 {
-  return i64x2.extmul_low_i32x4_s(evenDwords(a), evenDwords(b));
 }
 
 // -- sums and signs ----------------------------------------------------------------------------------------------------------------
@@ -218,13 +192,4 @@ export function wordControl(imm: u32): u64 {
   const x = <u64>imm;
   const fields = (x & 3) | ((x & 0xc) << 14) | ((x & 0x30) << 28) | ((x & 0xc0) << 42);
   return fields * 0x0202 + 0x0100010001000100;
-}
-/** Swizzle control of four doublewords (PSHUFD). */
-// @ts-ignore: decorator
-@inline
-export function dwordControl(imm: u32): v128 {
-  const x = <u64>imm;
-  const low = (x & 3) | ((x & 0xc) << 30);
-  const high = ((x >> 4) & 3) | ((x & 0xc0) << 26);
-  return i64x2(low * 0x04040404 + 0x0302010003020100, high * 0x04040404 + 0x0302010003020100);
 }

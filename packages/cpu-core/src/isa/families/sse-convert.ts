@@ -40,7 +40,7 @@ const fromGeneral = (mnemonic: string, type: FloatType, prefix: string, options:
         const exact = () => b.ltu(b.add(b.sext(value!, bits), b.imm(limit)), b.imm(2 * limit));
         return { out, ordinary: type, sound: b.and(roundsAsHost(b), b.orElse(b.inexactIsSet(), exact)) };
       },
-      { ...options, exact: `${mnemonic.toLowerCase()}${bits}` },
+      bits === 32 && type === "f64" ? options : { ...options, exact: `${mnemonic.toLowerCase()}${bits}` },
     ),
   );
 
