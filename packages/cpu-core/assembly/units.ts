@@ -12,6 +12,7 @@ import { settleFlags } from "./generated/interpreter";
 import { interruptReady } from "./hypervisor/delivery";
 import { hostGrow } from "./imports";
 import { jumpNote, jumpOf, jumpTag } from "./jumps";
+import { fetchPtr } from "./memory/access";
 
 // @ts-ignore: decorator
 @inline
@@ -33,12 +34,24 @@ function leap(cpu: usize, from: u32, fromBase: u64, to: u32): void {
   }
 }
 
+/** Host address of the code at `linear`, or 0: then the interpreter looks again and raises what there is to raise. */
+// @ts-ignore: decorator
+@inline
+function codeAt(cpu: usize, linear: u64): usize {
+  const entry: usize = <usize>load<u32>(cpu, TLB) + ((<usize>(linear >> 12) & (TLB_ENTRIES - 1)) << TLB_SHIFT);
+  if (load<u64>(entry, TLB_X) == ((linear & ~0xfff) ^ load<u64>(cpu, CTX))) return <usize>load<u32>(entry, TLB_ADDEND) + <usize>linear;
+  if (load<i64>(cpu, COUNT) <= 0) return 0; // what comes next is not asked for yet, nor its page's accessed flag
+  const host = fetchPtr(cpu, linear);
+  if (!host) store<i32>(cpu, -1, FAULT);
+  return host;
+}
+
 /** Where the next unit is, found by address: its H_UNIT, or 0; `foundDelta` is its H_UNIT_DELTA. */
 let foundDelta: i32 = 0;
 function findUnit(cpu: usize, mode: u32, linear: u64): u32 {
-  const entry: usize = <usize>load<u32>(cpu, TLB) + ((<usize>(linear >> 12) & (TLB_ENTRIES - 1)) << TLB_SHIFT);
-  if (load<u64>(entry, TLB_X) != ((linear & ~0xfff) ^ load<u64>(cpu, CTX))) return 0;
-  const header = codeFind(<usize>load<u32>(entry, TLB_ADDEND) + <usize>linear, mode);
+  const host = codeAt(cpu, linear);
+  if (!host) return 0;
+  const header = codeFind(host, mode);
   if (!header) return 0;
   const unit = load<u32>(header, H_UNIT);
   if (!unit) return 0;
