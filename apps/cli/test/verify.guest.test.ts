@@ -12,7 +12,8 @@ const LIMIT_MS = 500_000;
 /** Processes, pipes, signals, files and sums on every processor. */
 const WORK =
   "for n in 1 2; do (dd if=/bin/busybox bs=1k count=300 2>/dev/null | gzip -c | gunzip | md5sum; sh -c 'kill -USR1 $$'; ls -lR /sys/class | wc -l; dd if=/bin/busybox bs=777 count=99 2>/dev/null | tr a-y b-z | sort | md5sum) & done; wait; dmesg | tail -n 3; echo work $((6 * 7)) over\\n";
-const UNTIL_WORK_IS_DONE = ["--until", "user space", "--then", WORK, "--until", "work 42 over"];
+const USER_SPACE = ["--until", "user space"];
+const UNTIL_WORK_IS_DONE = [...USER_SPACE, "--then", WORK, "--until", "work 42 over"];
 
 interface Stats {
   readonly instructions: number;
@@ -21,7 +22,7 @@ interface Stats {
 }
 async function boot(name: string, ...more: string[]): Promise<{ status: number | null; stdout: string; stderr: string; stats: Stats }> {
   const file = join(dir, "stats.json");
-  const args = ["boot", name, "-m", "256M", "--clock", "icount", ...more, ...UNTIL_WORK_IS_DONE, "--stats", file];
+  const args = ["boot", name, "-m", "256M", "--clock", "icount", ...more, "--stats", file];
   const outcome = await paravane(args, { limitMs: LIMIT_MS });
   expect(outcome.stderr).not.toMatch(/error:/);
   expect(outcome.status).toBe(0);
@@ -38,16 +39,17 @@ describe.skipIf(!hasTool("apt-get"))("Debian's stock kernels", () => {
   test.each([...KERNELS.map((name) => ({ name, vcpus: "2" })), ...ALONE])(
     "$name on $vcpus vCPUs: translations and the interpreter agree from the first instruction to a shell at work",
     async ({ name, vcpus }) => {
-      const { stats } = await boot(name, "--smp", vcpus, "--engine", "verify:sampled");
+      const { stats } = await boot(name, "--smp", vcpus, "--engine", "verify:sampled", ...UNTIL_WORK_IS_DONE);
       expect(stats.verify.compared).toBeGreaterThan(100_000);
       expect(stats.verify.runs).toBe(stats.verify.compared + stats.verify.skipped);
       expect(stats.tiers.jit.instructions).toBeGreaterThan(stats.instructions / 2);
     },
   );
 
+  // Without typing: when the host's keys reach the guest is not a matter of its instructions.
   test.each(["1", "2"])("debian on %s vCPUs is the same run in the interpreter and with translations", async (vcpus) => {
-    const interpreted = await boot("debian", "--smp", vcpus, "--engine", "interp");
-    const translated = await boot("debian", "--smp", vcpus, "--engine", "jit");
+    const interpreted = await boot("debian", "--smp", vcpus, "--engine", "interp", ...USER_SPACE);
+    const translated = await boot("debian", "--smp", vcpus, "--engine", "jit", ...USER_SPACE);
     expect(translated.stdout).toBe(interpreted.stdout);
     expect(translated.stats.instructions).toBe(interpreted.stats.instructions);
   });

@@ -217,9 +217,13 @@ export class FlagCode {
     this.#source = when === undefined && fr !== undefined && effect.kind !== "bits" ? { result: fr, bits } : undefined;
   }
 
+  /** Are the flags to be settled at the block's end, when whoever follows wants `need` of them? */
+  settlesFor(need: number): boolean {
+    return this.kind !== AS_ENTERED && this.kind !== 0 && need !== NOTHING && !(need === CARRY && hasCarry(this.kind));
+  }
   /** At the block's end: whoever follows wants `need` of the flags. */
   provide(need: number): void {
-    if (need === NOTHING || this.kind === 0 || (need === CARRY && hasCarry(this.kind))) return;
+    if (!this.settlesFor(need)) return;
     const end = this.code.statements.pop();
     this.settle();
     this.code.statements.push(end);

@@ -7,6 +7,8 @@ import type { RegionBlock } from "./region.js";
 
 /** Not looked at yet. */
 const ANY = -3;
+/** What a block is told may depend on what it was told before; after so many changes it is told nothing. */
+const MOST_CHANGES = 3;
 
 /**
  * @param successors - edges between blocks; those of an indirect jump are all entries
@@ -15,16 +17,52 @@ const ANY = -3;
  */
 export function joinFlags(blocks: readonly RegionBlock[], successors: readonly (readonly number[])[], isEntry: Uint8Array): boolean {
   if (blocks.every(({ code }) => code.flags.needs === NOTHING)) return false;
-  const entered: number[] = blocks.map((_, i) => (isEntry[i] ? AS_ENTERED : ANY));
-  const atEnd = (i: number): number => {
-    const { kind } = blocks[i]!.code.flags;
-    return kind === AS_ENTERED ? entered[i]! : kind < 0 ? AS_ENTERED : kind;
+  const untold = blocks.map(({ code }) => code);
+  const told: number[] = blocks.map(() => AS_ENTERED);
+  const tell = (i: number, kind: number): void => {
+    told[i] = kind;
+    blocks[i]!.code = kind >= 0 ? blocks[i]!.lower(kind) : untold[i]!;
   };
+  kindsOnEntering(blocks, successors, isEntry, (i, entered) => kindAtEnd(blocks[i]!, entered)).forEach((kind, i) => {
+    if (kind >= 0 && untold[i]!.flags.needs !== NOTHING) tell(i, kind);
+  });
+  // What a block was told changes how it leaves the flags, and so does what others want of it: until everybody was told the truth.
+  const changes = new Uint8Array(blocks.length);
+  for (;;) {
+    const wanted = wantedAfter(blocks, successors);
+    const kinds = kindsOnEntering(blocks, successors, isEntry, (i, entered) =>
+      blocks[i]!.code.flags.settlesFor(wanted[i]!) ? 0 : kindAtEnd(blocks[i]!, told[i]! >= 0 ? told[i]! : entered),
+    );
+    const wrong = told.flatMap((kind, i) => (kind >= 0 && kinds[i] !== kind ? [i] : []));
+    if (wrong.length === 0) {
+      blocks.forEach(({ code }, i) => {
+        code.flags.provide(wanted[i]!);
+      });
+      return blocks.some((_, i) => isEntry[i] === 1 && needOf(blocks[i]!, wanted[i]!) !== NOTHING);
+    }
+    for (const i of wrong) tell(i, ++changes[i]! > MOST_CHANGES ? AS_ENTERED : kinds[i]!);
+  }
+}
+
+/** How the flags wait behind a block that is entered with them waiting as `entered` says. */
+function kindAtEnd({ code }: RegionBlock, entered: number): number {
+  const { kind } = code.flags;
+  return kind === AS_ENTERED ? entered : kind < 0 ? AS_ENTERED : kind;
+}
+
+/** How the flags wait where each block begins, AS_ENTERED where that is not one way; `atEnd` says it for a block's end. */
+function kindsOnEntering(
+  blocks: readonly RegionBlock[],
+  successors: readonly (readonly number[])[],
+  isEntry: Uint8Array,
+  atEnd: (block: number, entered: number) => number,
+): number[] {
+  const entered: number[] = blocks.map((_, i) => (isEntry[i] ? AS_ENTERED : ANY));
   for (let again = true; again; ) {
     again = false;
     for (let i = 0; i < blocks.length; i++) {
-      const kind = atEnd(i);
-      if (kind === ANY) continue;
+      if (entered[i] === ANY) continue;
+      const kind = atEnd(i, entered[i]!);
       for (const to of successors[i]!) {
         const before = entered[to]!;
         if (before === kind || before === AS_ENTERED) continue;
@@ -33,21 +71,24 @@ export function joinFlags(blocks: readonly RegionBlock[], successors: readonly (
       }
     }
   }
-  blocks.forEach((block, i) => {
-    if (block.code.flags.needs !== NOTHING && entered[i]! >= 0) block.code = block.lower(entered[i]!);
-  });
-  const needs = blocks.map(({ code }) => code.flags.needs);
-  const after = (i: number): number => successors[i]!.reduce((most, to) => Math.max(most, needs[to]!), NOTHING);
+  return entered;
+}
+
+/** What a block wants of the flags, for itself and, where it leaves them alone, for those behind it. */
+const needOf = ({ code }: RegionBlock, behind: number): number =>
+  code.flags.kind === AS_ENTERED ? Math.max(code.flags.needs, behind) : code.flags.needs;
+
+/** What is wanted of the flags behind each block. */
+function wantedAfter(blocks: readonly RegionBlock[], successors: readonly (readonly number[])[]): number[] {
+  const wanted = blocks.map(() => NOTHING);
   for (let again = true; again; ) {
     again = false;
     for (let i = blocks.length - 1; i >= 0; i--) {
-      if (blocks[i]!.code.flags.kind !== AS_ENTERED || after(i) <= needs[i]!) continue;
-      needs[i] = after(i);
+      const now = successors[i]!.reduce((most, to) => Math.max(most, needOf(blocks[to]!, wanted[to]!)), NOTHING);
+      if (now === wanted[i]) continue;
+      wanted[i] = now;
       again = true;
     }
   }
-  blocks.forEach(({ code }, i) => {
-    if (code.flags.kind !== AS_ENTERED) code.flags.provide(after(i));
-  });
-  return needs.some((need, i) => isEntry[i] === 1 && need !== NOTHING);
+  return wanted;
 }

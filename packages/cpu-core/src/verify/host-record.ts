@@ -25,6 +25,8 @@ interface Call {
   readonly name: string;
   readonly values: readonly number[];
   readonly result: number;
+  /** Instructions retired before it: what clocks count from. */
+  readonly retired: bigint;
   /** EXIT_ARG behind it. */
   readonly argument: bigint;
 }
@@ -81,10 +83,12 @@ export class HostRecord {
   }
 
   #call(name: string, carryOut: (...values: number[]) => number, values: number[]): number {
-    const at = (values[0]! >>> 0) + L.EXIT_ARG;
+    const cpu = values[0]! >>> 0;
+    const at = cpu + L.EXIT_ARG;
+    const retired = this.view.getBigInt64(cpu + L.RETIRED, true) - this.view.getBigInt64(cpu + L.COUNT, true);
     if (this.phase === "unit") {
       const result = carryOut(...values);
-      this.#calls.push({ name, values, result, argument: this.view.getBigUint64(at, true) });
+      this.#calls.push({ name, values, result, retired, argument: this.view.getBigUint64(at, true) });
       return result;
     }
     const call = this.#calls[this.#next];
@@ -92,6 +96,8 @@ export class HostRecord {
       this.#difference ??= `the interpreter called ${text({ name, values })}, the translation ${call === undefined ? "nothing" : text(call)}`;
       return 0;
     }
+    if (retired !== call.retired)
+      this.#difference ??= `the interpreter called ${text(call)} after ${retired} instructions, the translation after ${call.retired}`;
     this.#next++;
     this.view.setBigUint64(at, call.argument, true);
     return call.result;
