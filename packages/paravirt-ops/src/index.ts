@@ -41,6 +41,7 @@ export { defineBackend, requireHypervisor, requireUnder } from "./backend.js";
 export type { Acceptance, BackendDefinition, BackendEnvironment, BackendSource, BootMethod, InstalledBackend } from "./backend.js";
 
 // Handles: what a core and a board lend.
+export { generalRegisters } from "./handles/vcpu.js";
 export type {
   ControlRegister,
   DebugRegister,

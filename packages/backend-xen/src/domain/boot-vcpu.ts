@@ -1,5 +1,5 @@
 /** The state in which the first vCPU of a domain starts: Xen's arch_set_info_guest as the toolstack calls it, and docs/misc/pvh. */
-import type { GeneralRegister, SegmentCache, VcpuRegisters } from "@paravane/paravirt-ops";
+import { generalRegisters, type SegmentCache, type VcpuRegisters } from "@paravane/paravirt-ops";
 import { selectors } from "../abi/arch-x86.js";
 import type { GuestBits } from "../abi/struct.js";
 
@@ -10,23 +10,6 @@ const DATA32 = (ring: 1 | 3): number => (ring === 3 ? 0xc0f3 : 0xc0b3);
 const flat = (selector: number, access: number): SegmentCache => ({ selector, base: 0n, limit: 0xffff_ffff, access });
 const unusable: SegmentCache = { selector: 0, base: 0n, limit: 0, access: 0 };
 
-const GENERAL: readonly GeneralRegister[] = [
-  "rax",
-  "rcx",
-  "rdx",
-  "rbx",
-  "rbp",
-  "rsi",
-  "rdi",
-  "r8",
-  "r9",
-  "r10",
-  "r11",
-  "r12",
-  "r13",
-  "r14",
-  "r15",
-];
 /** What a guest reads, and what is in force: protection, paging, the FPU present. */
 export const BOOT_CR0 = 0x8005_0033n;
 /** PAE, machine checks, FXSAVE and SSE exceptions. */
@@ -90,8 +73,7 @@ export function startPvh(registers: VcpuRegisters, entry: number, startInfo: num
 }
 
 function clear(registers: VcpuRegisters): void {
-  for (const name of GENERAL) registers.set(name, 0n);
-  registers.set("rsp", 0n);
+  for (const name of generalRegisters) registers.set(name, 0n);
   registers.set("cr2", 0n);
   registers.set("dr6", 0xffff_0ff0n);
   registers.set("dr7", 0x400n);

@@ -3,7 +3,7 @@
  * kernel at CPL 1 or 3 may use all the same, emulated as the manual has them. Everything else raises what the processor raises.
  */
 import {
-  type GeneralRegister,
+  generalRegisters,
   type GuestFault,
   generalProtection,
   type InterceptableInstruction,
@@ -34,24 +34,6 @@ const CPUID_INSTRUCTION = [0x0f, 0xa2];
 const CR0_TS = 1n << 3n;
 /** TSD, DE, FSGSBASE, OSXSAVE. */
 const CR4_GUEST = (1n << 2n) | (1n << 3n) | (1n << 16n) | (1n << 18n);
-const GENERAL: readonly GeneralRegister[] = [
-  "rax",
-  "rcx",
-  "rdx",
-  "rbx",
-  "rsp",
-  "rbp",
-  "rsi",
-  "rdi",
-  "r8",
-  "r9",
-  "r10",
-  "r11",
-  "r12",
-  "r13",
-  "r14",
-  "r15",
-];
 
 /** What comes to the hypervisor from kernel and user alike. */
 const FROM_ALL: readonly InterceptableInstruction[] = [
@@ -266,7 +248,7 @@ export class Instructions {
   #result(vcpu: VirtualCpu, { destination = 0 }: InterceptedInstruction, value: bigint | undefined | GuestFault): InterceptAnswer {
     if (isGuestFault(value)) return value;
     if (value === undefined) return generalProtection;
-    vcpu.registers.set(GENERAL[destination & 15]!, value);
+    vcpu.registers.set(generalRegisters[destination & 15]!, value);
     return "next";
   }
 

@@ -1,27 +1,16 @@
 /** Cold access to a vCPU's architectural state, as bigints and plain records. */
-import type { ControlRegister, DebugRegister, GeneralRegister, SegmentName, VcpuRegisters } from "@paravane/paravirt-ops";
+import {
+  type ControlRegister,
+  type DebugRegister,
+  type GeneralRegister,
+  generalRegisters,
+  type SegmentName,
+  type VcpuRegisters,
+} from "@paravane/paravirt-ops";
 import * as L from "../layout.js";
 import type { EngineExports } from "../engine.js";
 import { readFxState, writeFxState } from "./fx-state.js";
 
-const GENERAL: readonly GeneralRegister[] = [
-  "rax",
-  "rcx",
-  "rdx",
-  "rbx",
-  "rsp",
-  "rbp",
-  "rsi",
-  "rdi",
-  "r8",
-  "r9",
-  "r10",
-  "r11",
-  "r12",
-  "r13",
-  "r14",
-  "r15",
-];
 const SEGMENTS: readonly SegmentName[] = ["es", "cs", "ss", "ds", "fs", "gs", "ldtr", "tr"];
 const CONTROL: Record<Exclude<ControlRegister, "cr8">, number> = {
   cr0: L.CR0,
@@ -76,7 +65,7 @@ export function createRegisters(
       if (name === "cr8") return BigInt(taskPriority.read());
       if (name in CONTROL) return view.getBigUint64(cpu + CONTROL[name as keyof typeof CONTROL], true);
       if (name in DEBUG) return view.getBigUint64(cpu + DEBUG[name as DebugRegister], true);
-      return view.getBigUint64(cpu + L.GPR + GENERAL.indexOf(name as GeneralRegister) * 8, true);
+      return view.getBigUint64(cpu + L.GPR + generalRegisters.indexOf(name as GeneralRegister) * 8, true);
     },
     set(name, value) {
       if (name === "rip") view.setBigUint64(cpu + L.RIP, value, true);
@@ -90,7 +79,7 @@ export function createRegisters(
       } else if (name in DEBUG) {
         view.setBigUint64(cpu + DEBUG[name as DebugRegister], value, true);
         engine.debugRegistersChanged(cpu);
-      } else view.setBigUint64(cpu + L.GPR + GENERAL.indexOf(name as GeneralRegister) * 8, value, true);
+      } else view.setBigUint64(cpu + L.GPR + generalRegisters.indexOf(name as GeneralRegister) * 8, value, true);
     },
     segment(name) {
       const at = cpu + L.SEG + SEGMENTS.indexOf(name) * L.SEG_SIZE;

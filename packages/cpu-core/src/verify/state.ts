@@ -1,4 +1,5 @@
 /** A vCPU's architectural state as verification compares it: copies of its block, and which words of them mean something. */
+import { generalRegisters } from "@paravane/paravirt-ops";
 import * as L from "../layout.js";
 
 /** One register as it lies in the vCPU's block; `mask` where not all bits of a single word count. */
@@ -9,7 +10,6 @@ interface Field {
   readonly mask?: number;
 }
 
-const GENERAL = ["rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15"];
 const SEGMENTS = ["es", "cs", "ss", "ds", "fs", "gs", "ldtr", "tr"];
 const several = (count: number, each: (n: number) => Field | readonly Field[]): Field[] =>
   Array.from({ length: count }, (_, n) => each(n)).flat();
@@ -18,7 +18,7 @@ const words = (offset: number, bytes: number, fields: Readonly<Record<string, nu
 
 /** Everything that an instruction can change but memory, the status flags (see `flags`) and the count. */
 const FIELDS: readonly Field[] = [
-  ...several(16, (n) => ({ name: GENERAL[n]!, offset: L.GPR + n * 8, bytes: 8 })),
+  ...several(16, (n) => ({ name: generalRegisters[n]!, offset: L.GPR + n * 8, bytes: 8 })),
   { name: "rip", offset: L.RIP, bytes: 8 },
   ...words(0, 4, { cpl: L.CPL, mode: L.MODE, "tlb array": L.TLB }),
   ...words(0, 8, { "linear mask": L.LIN_MASK, "tlb context": L.CTX }),

@@ -10,23 +10,26 @@ export type ExitReason =
   | "unmodelled"; // something this core does not implement; `fault` names it
 
 /** General registers in encoding order (SDM Vol. 2A Table 2-2). */
-export type GeneralRegister =
-  | "rax"
-  | "rcx"
-  | "rdx"
-  | "rbx"
-  | "rsp"
-  | "rbp"
-  | "rsi"
-  | "rdi"
-  | "r8"
-  | "r9"
-  | "r10"
-  | "r11"
-  | "r12"
-  | "r13"
-  | "r14"
-  | "r15";
+export const generalRegisters = [
+  "rax",
+  "rcx",
+  "rdx",
+  "rbx",
+  "rsp",
+  "rbp",
+  "rsi",
+  "rdi",
+  "r8",
+  "r9",
+  "r10",
+  "r11",
+  "r12",
+  "r13",
+  "r14",
+  "r15",
+] as const;
+/** A general register by its name in 64-bit code. */
+export type GeneralRegister = (typeof generalRegisters)[number];
 /** Segment registers, LDTR and TR included. */
 export type SegmentName = "es" | "cs" | "ss" | "ds" | "fs" | "gs" | "ldtr" | "tr";
 /** Control registers, with EFER and XCR0 beside them. */
