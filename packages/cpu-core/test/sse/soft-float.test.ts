@@ -205,8 +205,9 @@ describe("conversions", () => {
     const report = firstDifference(4000, (i) => {
       const mxcsr = control(next);
       const b = (next() >> (next() % 64n)) << (next() % 64n);
-      const bits = i & 1 ? 64 : 32;
       const [format, name] = i & 2 ? ([DOUBLE, "sd"] as const) : ([SINGLE, "ss"] as const);
+      // Every 32-bit integer is a double: that one is a plain conversion, which the vectors cover.
+      const bits = i & 1 || format === DOUBLE ? 64 : 32;
       const source = BigInt.asUintN(64, b);
       return {
         fn: `cvtsi2${name}${bits}`,
