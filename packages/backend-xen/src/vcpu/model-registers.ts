@@ -12,6 +12,8 @@ const MSR = {
   PLATFORM_ID: 0x17,
   APIC_BASE: 0x1b,
   UCODE_REV: 0x8b,
+  MCG_CAP: 0x179,
+  MCG_STATUS: 0x17a,
   MISC_ENABLE: 0x1a0,
   PAT: 0x277,
   EFER: 0xc000_0080,
@@ -22,6 +24,10 @@ const MSR = {
   K8_HWCR: 0xc001_0015,
   FAM10H_MMIO: 0xc001_0058,
 } as const;
+/** Banks of machine checks that a domain sees: CTL, STATUS, ADDR and MISC of each, nothing of which ever happens. xen/arch/x86/cpu/mcheck/vmce.c */
+const MC_BANKS = 2;
+const MC0_CTL = 0x400;
+const isMachineCheckBank = (index: number): boolean => index >= MC0_CTL && index < MC0_CTL + 4 * MC_BANKS;
 const XEN_PAT = 0x0000_0501_0007_0406n;
 const APIC_BASE = 0xfee0_0800n;
 const BOOT_PROCESSOR = 0x100n;
@@ -50,8 +56,12 @@ export function readModelRegister(vcpu: VirtualCpu, index: number): bigint | und
     case MSR.MISC_ENABLE:
     case MSR.K8_HWCR:
       return registers.msr(index) ?? 0n;
+    case MSR.MCG_CAP:
+      return BigInt(MC_BANKS);
+    case MSR.MCG_STATUS:
+      return 0n;
     default:
-      return undefined;
+      return isMachineCheckBank(index) ? 0n : undefined;
   }
 }
 
@@ -79,10 +89,12 @@ export function writeModelRegister(domain: Domain, vcpu: VirtualCpu, index: numb
     case MSR.K8_HWCR:
     case MSR.FAM10H_MMIO:
       return true;
+    case MSR.MCG_STATUS:
+      return true;
     case XEN_HYPERCALL_MSR:
       return writeHypercallPage(domain, value);
     default:
-      return false;
+      return isMachineCheckBank(index);
   }
 }
 
