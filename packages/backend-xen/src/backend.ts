@@ -30,12 +30,7 @@ async function unpacked(image: GuestImage): Promise<GuestImage> {
 }
 
 /** What a machine may ask for and would not get is said before anything runs. @throws HvError "xen/not-modelled" */
-function refuseWhatIsMissing({ vcpus, drives, ports }: BackendEnvironment): void {
-  if (vcpus.length > 1) {
-    throw new HvError("xen/not-modelled", `a Xen domain has one vCPU so far, and the machine has ${vcpus.length}`, {
-      hint: "leave out --smp",
-    });
-  }
+function refuseWhatIsMissing({ drives, ports }: BackendEnvironment): void {
   if (drives.length > 0) throw new HvError("xen/not-modelled", "a Xen domain has no disks yet", { hint: "leave out --drive" });
   if (ports.length > 0) throw new HvError("xen/not-modelled", "a Xen domain has no network yet");
 }

@@ -47,7 +47,11 @@ export class TestGuest {
   }
 
   get registers() {
-    return this.bench.core.vcpus[0]!.registers;
+    return this.registersOf(0);
+  }
+
+  registersOf(vcpu: number) {
+    return this.bench.core.vcpus[vcpu]!.registers;
   }
 
   /** start_info, found as the kernel finds it: RSI has its address in the mapped area, whose frames the list tells. */
@@ -88,20 +92,26 @@ export class TestGuest {
     return this.bits === 64 ? this.memory.readU64(address) : BigInt(this.memory.readU32(address));
   }
 
-  /** Makes a call from the kernel: what RAX says, signed. */
+  /** Makes a call from the first vCPU's kernel: what RAX says, signed. */
   call(name: HypercallName | number, ...args: (number | bigint)[]): number {
-    this.registers.set("rax", BigInt(typeof name === "number" ? name : hypercalls[name]));
-    for (const [index, value] of args.entries())
-      this.registers.set(ARGUMENT_REGISTERS[this.bits][index]!, BigInt.asUintN(this.bits, BigInt(value)));
-    for (;;) {
-      const answer = this.bits === 64 ? this.execute("syscall", { length: 2 }) : this.execute("int", { length: 2, index: 0x82 });
-      if (answer === "next" || name === "iret") break;
-    }
-    return Number(BigInt.asIntN(this.bits, this.registers.get("rax")));
+    return this.callFrom(0, name, ...args);
   }
 
-  /** An instruction comes to the hypervisor. */
-  execute(instruction: InterceptableInstruction, parts: Partial<InterceptedInstruction> = {}): InterceptAnswer {
-    return this.hypervisor.interceptHandler!(0, { instruction, length: 2, bits: this.bits, level: 1, ...parts });
+  /** Makes a call from a vCPU's kernel. */
+  callFrom(vcpu: number, name: HypercallName | number, ...args: (number | bigint)[]): number {
+    const registers = this.registersOf(vcpu);
+    registers.set("rax", BigInt(typeof name === "number" ? name : hypercalls[name]));
+    for (const [index, value] of args.entries())
+      registers.set(ARGUMENT_REGISTERS[this.bits][index]!, BigInt.asUintN(this.bits, BigInt(value)));
+    for (;;) {
+      const answer = this.bits === 64 ? this.execute("syscall", {}, vcpu) : this.execute("int", { index: 0x82 }, vcpu);
+      if (answer === "next" || name === "iret") break;
+    }
+    return Number(BigInt.asIntN(this.bits, registers.get("rax")));
+  }
+
+  /** An instruction of two bytes comes to the hypervisor. */
+  execute(instruction: InterceptableInstruction, parts: Partial<InterceptedInstruction> = {}, vcpu = 0): InterceptAnswer {
+    return this.hypervisor.interceptHandler!(vcpu, { instruction, length: 2, bits: this.bits, level: 1, ...parts });
   }
 }

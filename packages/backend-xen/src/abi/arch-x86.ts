@@ -11,6 +11,11 @@ export const selectors = {
   32: { kernelCode: 0xe019, kernelData: 0xe021, userCode32: 0xe02b, userData: 0xe033 },
 } as const;
 
+/** Selector of the code in which a guest's kernel is entered when it names none. */
+export function kernelCodeOf(bits: GuestBits): number {
+  return selectors[bits].kernelCode;
+}
+
 /** Linear memory that is Xen's: from `start` to `end`, both included. 32-bit guests may lower the start by a note. */
 export const hypervisorHole = {
   64: { start: 0xffff_8000_0000_0000n, end: 0xffff_87ff_ffff_ffffn },
@@ -68,7 +73,7 @@ export const iret_context = struct("iret_context", [72, 24], {
   ss: ["ulong", 64, 20],
 });
 
-/** A vCPU's whole state, for VCPUOP_initialise. */
+/** A vCPU's whole state, for VCPUOP_initialise. What one width lacks has no bytes there. */
 export const vcpu_guest_context = struct("vcpu_guest_context", [0x1430, 0xaf0], {
   fpu_ctxt: [512, 0],
   flags: ["ulong", 0x200],
@@ -82,6 +87,44 @@ export const vcpu_guest_context = struct("vcpu_guest_context", [0x1430, 0xaf0], 
   kernel_sp: ["ulong", 0x1370, 0xa98],
   ctrlreg: [[64, 32], 0x1378, 0xa9c],
   debugreg: [[64, 32], 0x13b8, 0xabc],
+  event_callback_cs: [[0, 4], 0x13f8, 0xadc],
+  event_callback_eip: ["ulong", 0x13f8, 0xae0],
+  failsafe_callback_cs: [[0, 4], 0x1400, 0xae4],
+  failsafe_callback_eip: ["ulong", 0x1400, 0xae8],
+  syscall_callback_eip: [[8, 0], 0x1408, 0xaec],
+  vm_assist: ["ulong", 0x1410, 0xaec],
+  fs_base: [[8, 0], 0x1418, 0xaf0],
+  gs_base_kernel: [[8, 0], 0x1420, 0xaf0],
+  gs_base_user: [[8, 0], 0x1428, 0xaf0],
+});
+
+/** The processor's registers in it. */
+export const cpu_user_regs = struct("cpu_user_regs", [200, 68], {
+  r15: [[8, 0], 0],
+  r14: [[8, 0], 8, 0],
+  r13: [[8, 0], 16, 0],
+  r12: [[8, 0], 24, 0],
+  rbp: ["ulong", 32, 20],
+  rbx: ["ulong", 40, 0],
+  r11: [[8, 0], 48, 0],
+  r10: [[8, 0], 56, 0],
+  r9: [[8, 0], 64, 0],
+  r8: [[8, 0], 72, 0],
+  rax: ["ulong", 80, 24],
+  rcx: ["ulong", 88, 4],
+  rdx: ["ulong", 96, 8],
+  rsi: ["ulong", 104, 12],
+  rdi: ["ulong", 112, 16],
+  rip: ["ulong", 0x80, 0x20],
+  cs: ["u16", 0x88, 0x24],
+  saved_upcall_mask: ["u8", 0x8c, 0x26],
+  rflags: ["ulong", 0x90, 0x28],
+  rsp: ["ulong", 0x98, 0x2c],
+  ss: ["u16", 0xa0, 0x30],
+  es: ["u16", 0xa8, 0x34],
+  ds: ["u16", 0xb0, 0x38],
+  fs: ["u16", 0xb8, 0x3c],
+  gs: ["u16", 0xc0, 0x40],
 });
 
 /** CPUID leaves of Xen, and the MSR through which a hypercall page is asked for. */

@@ -49,9 +49,9 @@ const structs: readonly Struct[] = [xen, arch, services].flatMap((header) => Obj
 function fieldsOf(struct: Struct): AbiEntry[] {
   return ([64, 32] as const).flatMap((bits) => {
     const { name, size, fields } = struct[bits];
-    const members = Object.entries(fields).map(
-      ([field, { offset, bytes }]): AbiEntry => ({ kind: "field", name: `${bits} ${name}.${field}`, value: offset, size: bytes }),
-    );
+    const members = Object.entries(fields)
+      .filter(([, { bytes }]) => bytes > 0)
+      .map(([field, { offset, bytes }]): AbiEntry => ({ kind: "field", name: `${bits} ${name}.${field}`, value: offset, size: bytes }));
     return [{ kind: "field", name: `${bits} ${name}`, value: 0, size }, ...members];
   });
 }

@@ -26,7 +26,7 @@ export interface Struct<Name extends string = string> {
   readonly 32: Layout<Name>;
 }
 
-/** `ulong` and pointers are as wide as the guest; a number is the length of an array in bytes, a pair its lengths for 64 and 32 bit. */
+/** `ulong` and pointers are as wide as the guest; a number is the length of an array in bytes, a pair its lengths for 64 and 32 bit, 0 where it is absent. */
 type FieldType = "u8" | "u16" | "u32" | "u64" | "ulong" | number | readonly [number, number];
 /** Type, offset for 64-bit guests, offset for 32-bit guests when it differs. */
 type FieldSource = readonly [FieldType, number, number?];

@@ -14,6 +14,8 @@ const unusable: SegmentCache = { selector: 0, base: 0n, limit: 0, access: 0 };
 export const BOOT_CR0 = 0x8005_0033n;
 /** PAE, machine checks, FXSAVE and SSE exceptions. */
 export const BOOT_CR4 = 0x660n;
+/** What a guest may change of it: TSD, DE, FSGSBASE, OSXSAVE. */
+export const CR4_GUEST = (1n << 2n) | (1n << 3n) | (1n << 16n) | (1n << 18n);
 /** SYSCALL, long mode, no-execute. */
 const EFER = 0xd01n;
 const RFLAGS_IF = 0x202n;

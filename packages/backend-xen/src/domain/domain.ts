@@ -10,6 +10,7 @@ import { TableValidation } from "../mmu/table-validation.js";
 import { AddressSpace } from "../vcpu/address-space.js";
 import { DescriptorTables, reservedDescriptors } from "../vcpu/descriptor-tables.js";
 import { KernelEntry } from "../vcpu/entry.js";
+import { takeNmi } from "../vcpu/nmi.js";
 import { runStates, VirtualCpu } from "../vcpu/virtual-cpu.js";
 import { GrantTable } from "./grant-table.js";
 import { GuestCopy } from "./guest-copy.js";
@@ -88,6 +89,7 @@ export class Domain {
         bits,
         this.vcpus.map((vcpu) => this.#eventTarget(vcpu)),
       ),
+      (port) => this.#wakePollers(port),
     );
     this.grants = new GrantTable(hypervisor, this.frames, this.machToPhys);
     this.timers = this.vcpus.map((vcpu) => this.#timersOf(vcpu));
@@ -109,23 +111,49 @@ export class Domain {
 
   /** Events are looked for on the way back to the guest: a plain store may have unmasked them. */
   recheckEvents(vcpu: VirtualCpu): void {
-    if (vcpu.info.pending && vcpu.info.mask === 0) this.hypervisor.setPending(vcpu.id, true);
+    if (vcpu.online && vcpu.info.pending && vcpu.info.mask === 0) this.hypervisor.setPending(vcpu.id, true);
   }
 
-  /** SCHEDOP_block and the end of it. */
-  block(vcpu: VirtualCpu): void {
+  /** SCHEDOP_block, and SCHEDOP_poll when there are `ports`: it sleeps until `wake`. */
+  block(vcpu: VirtualCpu, ports?: readonly number[]): void {
     vcpu.blocked = true;
+    vcpu.pollPorts = ports;
     this.runstates[vcpu.id]!.enter(runStates.blocked);
     this.hypervisor.park(vcpu.id);
   }
 
   /** It has something to do. */
   wake(vcpu: VirtualCpu): void {
-    if (vcpu.blocked) this.runstates[vcpu.id]!.enter(runStates.running);
+    if (!vcpu.blocked) return;
     if (vcpu.pollPorts !== undefined) this.timers[vcpu.id]!.stopPoll();
     vcpu.blocked = false;
     vcpu.pollPorts = undefined;
+    if (!vcpu.online) return;
+    this.runstates[vcpu.id]!.enter(runStates.running);
     this.hypervisor.wake(vcpu.id);
+  }
+
+  /** VCPUOP_up, of a vCPU with a state. One that slept when it went down sleeps on. */
+  bringUp(vcpu: VirtualCpu): void {
+    if (vcpu.online) return;
+    vcpu.online = true;
+    this.runstates[vcpu.id]!.enter(vcpu.blocked ? runStates.blocked : runStates.running);
+    takeNmi(this, vcpu);
+    this.recheckEvents(vcpu);
+    if (!vcpu.blocked) this.hypervisor.wake(vcpu.id);
+  }
+
+  /** VCPUOP_down: it does not run, whatever happens, until it is brought up. The last one takes the domain with it. */
+  takeDown(vcpu: VirtualCpu): void {
+    if (this.vcpus.every((other) => other === vcpu || !other.online)) {
+      this.end("poweroff", "the domain's last vCPU went down");
+      return;
+    }
+    if (!vcpu.online) return;
+    vcpu.online = false;
+    this.runstates[vcpu.id]!.enter(runStates.offline);
+    this.hypervisor.setPending(vcpu.id, false);
+    this.hypervisor.park(vcpu.id);
   }
 
   /** The domain is over. The first reason counts. */
@@ -159,7 +187,7 @@ export class Domain {
       bits: this.bits,
       now: () => this.now,
       stolen: () => this.environment.time.clocksource.stolenNs(vcpu.id),
-      write: (address, bytes) => void this.copy.write(vcpu.id, address, bytes),
+      write: (address, bytes) => void (vcpu.initialised && this.copy.write(vcpu.id, address, bytes)),
       marksUpdates: () => this.assists.has(vmAssists.runstate_update_flag),
     });
   }
@@ -168,12 +196,14 @@ export class Domain {
     return {
       info: vcpu.info,
       notify: () => {
-        this.hypervisor.setPending(vcpu.id, true);
-        if (vcpu.blocked || vcpu.pollPorts !== undefined) this.wake(vcpu);
-      },
-      polled: (port) => {
-        if (vcpu.pollPorts?.includes(port) === true) this.wake(vcpu);
+        if (vcpu.online) this.hypervisor.setPending(vcpu.id, true);
+        this.wake(vcpu);
       },
     };
+  }
+
+  /** Whoever waits for the port goes on, whether it is masked or not, and whoever else is told of it. */
+  #wakePollers(port: number): void {
+    for (const vcpu of this.vcpus) if (vcpu.pollPorts?.includes(port) === true) this.wake(vcpu);
   }
 }

@@ -75,11 +75,22 @@ export class VcpuTimers {
     this.#poll.shutdown();
   }
 
-  /** Writes the time to where the vCPU reads it: an odd version while it changes. System time is guest time, and the TSC counts it. */
+  /** Writes the time to where the vCPU reads it. */
   publish(info: VcpuInfo): void {
-    const { fields } = vcpu_time_info[64];
     const { bytes } = info;
-    const view = new DataView(bytes.buffer, bytes.byteOffset + vcpu_info[64].fields.time.offset, vcpu_time_info[64].size);
+    this.#write(new DataView(bytes.buffer, bytes.byteOffset + vcpu_info[64].fields.time.offset, vcpu_time_info[64].size));
+  }
+
+  /** A copy for elsewhere. */
+  timeInfo(): Uint8Array {
+    const bytes = new Uint8Array(vcpu_time_info[64].size);
+    this.#write(new DataView(bytes.buffer));
+    return bytes;
+  }
+
+  /** An odd version while it changes. System time is guest time, and the TSC counts it. */
+  #write(view: DataView): void {
+    const { fields } = vcpu_time_info[64];
     const version = view.getUint32(fields.version.offset, true);
     view.setUint32(fields.version.offset, version + 1, true);
     const { factor, shift } = timeScale(this.time.clocksource.hz);

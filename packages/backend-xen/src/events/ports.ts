@@ -49,6 +49,8 @@ export class EventPorts {
   constructor(
     private readonly vcpus: number,
     readonly delivery: EventDelivery,
+    /** A port is pending, masked or not: whoever polls it wants to know. */
+    private readonly polled: (port: number) => void,
   ) {}
 
   /** A port by number, or undefined for none that was ever used. */
@@ -141,7 +143,9 @@ export class EventPorts {
   /** Something happened at this port. */
   raise(port: number): void {
     const channel = this.channel(port);
-    if (channel !== undefined && channel.state !== channelStates.closed) this.delivery.raise(port, channel.vcpu);
+    if (channel === undefined || channel.state === channelStates.closed) return;
+    this.delivery.raise(port, channel.vcpu);
+    this.polled(port);
   }
 
   /** A virtual interrupt for a vCPU, if the guest wants to know. */

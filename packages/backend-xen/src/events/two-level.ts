@@ -9,8 +9,6 @@ export interface EventTarget {
   readonly info: VcpuInfo;
   /** vcpu_info has become pending. */
   notify(): void;
-  /** A port is pending, masked or not: pollers want to know. */
-  polled(port: number): void;
 }
 
 /** The two-level delivery. */
@@ -27,9 +25,7 @@ export class TwoLevel implements EventDelivery {
 
   raise(port: number, vcpu: number): void {
     if (this.#set(this.#pendingAt(port), port)) return;
-    const target = this.targets[vcpu]!;
-    target.polled(port);
-    if (!this.#test(this.#maskAt(port), port)) this.#select(target, port);
+    if (!this.#test(this.#maskAt(port), port)) this.#select(this.targets[vcpu]!, port);
   }
 
   unmask(port: number, vcpu: number): void {

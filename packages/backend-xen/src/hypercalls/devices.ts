@@ -1,7 +1,9 @@
 /** Calls about devices of the machine: console_io, physdev_op, nmi_op; and those that only the machine's owner may make. */
 import { errno } from "../abi/errno.js";
 import { consoleCommands, physdevCommands } from "../abi/services.js";
+import { clearNmiHandler, setNmiHandler } from "../vcpu/nmi.js";
 import { type Call, type CallResult, u32 } from "./call.js";
+import { isCanonical } from "./vcpu-state.js";
 
 const MAX_PORTS = 65_536;
 const CONSOLE_CHUNK = 128;
@@ -58,11 +60,12 @@ export function nmiOp({ domain, vcpu, args }: Call): CallResult {
     case NMIOP_register_callback: {
       const address = domain.copy.readNumber(vcpu.id, args[1] ?? 0n, domain.bits === 64 ? 8 : 4);
       if (address === undefined) return -errno.EFAULT;
-      vcpu.callbacks.nmi = { selector: vcpu.callbacks.event?.selector ?? 0, address, masksEvents: true };
+      if (domain.bits === 64 && !isCanonical(address)) return -errno.EINVAL;
+      setNmiHandler(vcpu, address);
       return 0;
     }
     case NMIOP_unregister_callback:
-      delete vcpu.callbacks.nmi;
+      clearNmiHandler(vcpu);
       return 0;
     default:
       return -errno.ENOSYS;

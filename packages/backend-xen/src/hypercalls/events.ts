@@ -136,8 +136,7 @@ function poll({ domain, vcpu }: Call, address: bigint): CallResult {
   if (ports.some((port) => domain.events.channel(port) === undefined)) return -errno.EINVAL;
   if (ports.some((port) => domain.events.delivery.isPending(port))) return 0;
   if (vcpu.info.pending && vcpu.info.mask === 0) return 0;
-  vcpu.pollPorts = ports;
   if (timeout !== 0n) domain.timers[vcpu.id]!.poll(Number(timeout));
-  domain.hypervisor.park(vcpu.id);
+  domain.block(vcpu, ports);
   return 0;
 }

@@ -5,6 +5,7 @@ import { assistCommands, callbackCommands } from "../abi/services.js";
 import { vmAssists } from "../abi/xen.js";
 import { safeDescriptor } from "../mmu/descriptors.js";
 import { frameTypes } from "../mmu/frame-table.js";
+import { clearNmiHandler, setNmiHandler } from "../vcpu/nmi.js";
 import type { Callback, Callbacks, VirtualCpu } from "../vcpu/virtual-cpu.js";
 import { type Call, type CallResult, frameNumber, resumed, u32 } from "./call.js";
 
@@ -12,11 +13,11 @@ const MAX_TRAPS = 256;
 const ENTRIES_PER_PAGE = 512;
 const MAX_GDT_ENTRIES = 7168;
 const CALLBACK_NAMES = new Map<number, keyof Callbacks>(
-  Object.entries(callbackTypes).map(([name, type]) => [type, name as keyof Callbacks]),
+  Object.entries(callbackTypes).flatMap(([name, type]) => (name === "nmi" ? [] : [[type, name as keyof Callbacks] as const])),
 );
 
 /** A selector as the guest's kernel may have it: never of a ring above it. */
-function kernelSelector(vcpu: VirtualCpu, selector: number): number {
+export function kernelSelector(vcpu: VirtualCpu, selector: number): number {
   return vcpu.bits === 64 ? selector | 3 : selector | ((selector & 3) === 0 ? 1 : 0);
 }
 
@@ -49,15 +50,21 @@ export function callbackOp({ domain, vcpu, args }: Call): CallResult {
   if (command !== callbackCommands.register && command !== callbackCommands.unregister) return -errno.ENOSYS;
   const found = domain.copy.readStruct(vcpu.id, args[1] ?? 0n, callback_register);
   if (found === undefined) return -errno.EFAULT;
-  const name = CALLBACK_NAMES.get(found.get("type"));
+  const type = found.get("type");
+  const name = CALLBACK_NAMES.get(type);
   if (command === callbackCommands.unregister) {
-    if (name !== "nmi") return -errno.EINVAL;
-    delete vcpu.callbacks.nmi;
+    if (type !== callbackTypes.nmi) return name === undefined ? -errno.ENOSYS : -errno.EINVAL;
+    clearNmiHandler(vcpu);
     return 0;
   }
-  if (name === undefined || (domain.bits === 32 && name === "syscall")) return -errno.EINVAL;
+  if (domain.bits === 64 && !isCanonical(found.wide("address.eip"))) return -errno.EINVAL;
+  if (type === callbackTypes.nmi) {
+    setNmiHandler(vcpu, found.wide("address.eip"));
+    return 0;
+  }
+  if (name === undefined || (domain.bits === 32 && name === "syscall")) return -errno.ENOSYS;
   const selector = domain.bits === 64 ? selectors[64].kernelCode : kernelSelector(vcpu, found.get("address.cs") & 0xffff);
-  const masks = name === "event" || name === "nmi" || (found.get("flags") & CALLBACKF_mask_events) !== 0;
+  const masks = name === "event" || (found.get("flags") & CALLBACKF_mask_events) !== 0;
   vcpu.callbacks[name] = { selector, address: found.wide("address.eip"), masksEvents: masks };
   return 0;
 }
@@ -209,6 +216,7 @@ export function getDebugRegister({ vcpu, args }: Call): CallResult {
 /** iret: the frame is on the stack. */
 export function iret({ domain, vcpu }: Call): CallResult {
   const outcome = domain.entry.iret(vcpu);
+  vcpu.nmiMasked = false;
   if (outcome === "segments") {
     const { failsafe } = vcpu.callbacks;
     const { registers } = vcpu;

@@ -69,6 +69,12 @@ export class AddressSpace {
     return 0;
   }
 
+  /** Lets go of both tables, of a vCPU that does not run. */
+  clear(): void {
+    for (const root of [this.#kernel, this.#user]) if (root !== undefined) this.paging.frames.put(root);
+    this.#kernel = this.#user = undefined;
+  }
+
   /** To the user's table. There must be one. */
   enterUser(): void {
     if (this.#userStale) this.#load(BigInt(this.#user!) << 12n);

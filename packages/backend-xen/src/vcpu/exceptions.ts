@@ -3,15 +3,14 @@ import type { DeliveryAnswer, DeliveryEvent } from "@paravane/paravirt-ops";
 import type { Domain } from "../domain/domain.js";
 import { frameOf, PRESENT } from "../mmu/entry.js";
 import { setTaskSwitched } from "../hypercalls/vcpu-state.js";
+import { takeNmi } from "./nmi.js";
 import type { VirtualCpu } from "./virtual-cpu.js";
 
 const DEVICE_NOT_AVAILABLE = 7;
 const DOUBLE_FAULT = 8;
 const PAGE_FAULT = 14;
-const NMI = 2;
 /** Of a #PF: the access was the user's. */
 const USER_ACCESS = 4;
-const NOWHERE = { selector: 0, address: 0n, masksEvents: false } as const;
 
 /** Deliveries into one domain. */
 export class Deliveries {
@@ -36,7 +35,9 @@ export class Deliveries {
       case "event":
         return this.#event(vcpu);
       case "nmi":
-        return this.domain.entry.enter(vcpu, { target: vcpu.callbacks.nmi ?? vcpu.traps.get(NMI) ?? NOWHERE });
+        vcpu.nmiPending = true;
+        takeNmi(this.domain, vcpu);
+        return "handled";
       // The machine's devices are not this guest's.
       case "interrupt":
         return "handled";

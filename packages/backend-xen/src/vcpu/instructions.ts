@@ -16,7 +16,7 @@ import {
 import { FORCED_EMULATION_PREFIX, selectors } from "../abi/arch-x86.js";
 import { HYPERCALL_VECTOR } from "../abi/hypercalls.js";
 import { vmAssists } from "../abi/xen.js";
-import { BOOT_CR0, BOOT_CR4 } from "../domain/boot-vcpu.js";
+import { BOOT_CR0, BOOT_CR4, CR4_GUEST } from "../domain/boot-vcpu.js";
 import type { Domain } from "../domain/domain.js";
 import { frameNumber } from "../hypercalls/call.js";
 import { callFromRegisters } from "../hypercalls/table.js";
@@ -24,6 +24,7 @@ import { setTaskSwitched } from "../hypercalls/vcpu-state.js";
 import { pvCpuid } from "./cpuid.js";
 import type { Entry } from "./entry.js";
 import { readModelRegister, writeModelRegister } from "./model-registers.js";
+import { takeNmi } from "./nmi.js";
 import { Ports } from "./ports.js";
 import type { VirtualCpu } from "./virtual-cpu.js";
 
@@ -32,8 +33,6 @@ const OVERFLOW = 4;
 const GENERAL_PROTECTION = 13;
 const CPUID_INSTRUCTION = [0x0f, 0xa2];
 const CR0_TS = 1n << 3n;
-/** TSD, DE, FSGSBASE, OSXSAVE. */
-const CR4_GUEST = (1n << 2n) | (1n << 3n) | (1n << 16n) | (1n << 18n);
 
 /** What comes to the hypervisor from kernel and user alike. */
 const FROM_ALL: readonly InterceptableInstruction[] = [
@@ -88,7 +87,15 @@ export class Instructions {
     taps.intercept?.(clock.nowNs(), id, intercepted);
     const answer = this.#answer(vcpu, intercepted);
     domain.recheckEvents(vcpu);
-    return answer;
+    return vcpu.nmiPending ? this.#beforeNmi(vcpu, answer, intercepted.length) : answer;
+  }
+
+  /** An NMI that the instruction brought about comes after it. */
+  #beforeNmi(vcpu: VirtualCpu, answer: InterceptAnswer, length: number): InterceptAnswer {
+    if (vcpu.nmiMasked || (answer !== "next" && answer !== "resume")) return answer;
+    if (answer === "next") vcpu.registers.set("rip", vcpu.registers.get("rip") + BigInt(length));
+    takeNmi(this.domain, vcpu);
+    return "resume";
   }
 
   #answer(vcpu: VirtualCpu, i: InterceptedInstruction): InterceptAnswer {

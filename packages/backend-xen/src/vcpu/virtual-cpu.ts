@@ -31,7 +31,6 @@ export interface Callbacks {
   syscall?: Callback;
   syscall32?: Callback;
   sysenter?: Callback;
-  nmi?: Callback;
 }
 
 /** Time in each state, in ns: public/vcpu.h RUNSTATE_*. */
@@ -56,10 +55,14 @@ export class VirtualCpu {
   /** It runs, or would if it had something to do. */
   online: boolean;
   initialised: boolean;
-  /** It sleeps until an event. */
+  /** It sleeps until an event, a port or a time. */
   blocked = false;
   /** Ports that it waits for in SCHEDOP_poll. */
   pollPorts: readonly number[] | undefined;
+  /** An NMI is to be taken. */
+  nmiPending = false;
+  /** One is being handled. */
+  nmiMasked = false;
 
   constructor(
     readonly core: Vcpu,
