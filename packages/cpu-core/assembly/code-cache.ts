@@ -2,7 +2,7 @@
 // a dropped one stays in memory with a count that no budget covers, so that links to it lead to a look instead of stale code. When the
 // pool is full everything is forgotten at once. Nothing here knows about linear addresses or address spaces.
 import {
-  BLOCK_CROSSING, BLOCK_HASH_ENTRIES, BLOCK_HASH_PTR, BLOCK_STALE, BLOCK_TRANSLATED, CODE_BLOCKS_PTR, CODE_END_PTR, CODE_FLUSHES_PTR, CODE_MAP_PTR,
+  BLOCK_CROSSING, BLOCK_HASH_ENTRIES, BLOCK_HASH_FACTOR, BLOCK_HASH_PTR, BLOCK_STALE, BLOCK_TRANSLATED, CODE_BLOCKS_PTR, CODE_END_PTR, CODE_FLUSHES_PTR, CODE_MAP_PTR,
   CODE_NEXT_PTR, CODE_POOL_PTR, CODE_STALE_PTR, CROSSING_BYTES, FRAMES_END_PTR, FRAME_CODE, FRAME_INFO_PTR, HEADER_SPECIAL, H_BYTES, H_COUNT, H_HOST, H_MODE,
   H_NEXT, H_PAGE_NEXT, H_STATE, PAGE_BLOCKS_PTR, RAM_BASE_PTR,
 } from "../src/layout";
@@ -14,7 +14,8 @@ import { tlbProtectFrame } from "./memory/tlb";
 // @ts-ignore: decorator
 @inline
 function chainOf(host: usize, mode: u32): usize {
-  return <usize>load<u32>(BLOCK_HASH_PTR) + (((host ^ (mode << 4) ^ (mode >>> 6)) & (BLOCK_HASH_ENTRIES - 1)) << 2);
+  const spread = <u32>host ^ ((<u32>host >>> 12) * BLOCK_HASH_FACTOR) ^ (mode << 4) ^ (mode >>> 6);
+  return <usize>load<u32>(BLOCK_HASH_PTR) + ((spread & (BLOCK_HASH_ENTRIES - 1)) << 2);
 }
 
 /** The block that starts at host address `host` under mode key `mode`, or 0. */

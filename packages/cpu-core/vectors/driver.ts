@@ -3,6 +3,7 @@
  * final exception is part of what is tested. Two user pages; tables, handlers and stack are in supervisor pages far away.
  */
 import type { Core, Vcpu } from "@paravane/paravirt-ops";
+import { findBlock } from "../src/code-blocks.js";
 import { createCore, cpuCore } from "../src/core.js";
 import * as L from "../src/layout.js";
 import { planMemory } from "../src/memory-plan.js";
@@ -188,10 +189,7 @@ export class VectorMachine {
       cpu = this.#cpu;
     const host = this.#ram + CODE + Number(this.file.entry - this.file.codePage);
     const mode = v.getUint32(cpu + L.MODE, true);
-    const chain = v.getUint32(L.BLOCK_HASH_PTR, true) + (((host ^ (mode << 4) ^ (mode >>> 6)) & (L.BLOCK_HASH_ENTRIES - 1)) << 2);
-    let header = v.getUint32(chain, true);
-    while (header !== 0 && (v.getUint32(header + L.H_HOST, true) !== host || v.getUint32(header + L.H_MODE, true) !== mode))
-      header = v.getUint32(header + L.H_NEXT, true);
+    const header = findBlock(v, host, mode);
     const unit = header === 0 ? 0 : v.getUint32(header + L.H_UNIT, true);
     if (unit === 0) return;
     const { dataPage, entry } = this.file;

@@ -3,6 +3,7 @@
  * through the engine's table, dropped with the blocks that they contain. Nothing here runs while guests do their work in units.
  */
 import type { CodeRegion, PrivilegeLevel } from "@paravane/paravirt-ops";
+import { findBlock } from "../code-blocks.js";
 import * as L from "../layout.js";
 import type { Handler } from "../interp/handlers.js";
 import { type BlockSource, formRegion, type RegionLimits, type Root } from "./region.js";
@@ -253,18 +254,12 @@ export class Translator {
     const view = this.#view;
     const units = this.#byBlock;
     const hot = this.#heat;
-    const hash = view.getUint32(L.BLOCK_HASH_PTR, true);
     const tlb = view.getUint32(cpu + L.TLB, true);
     const context = view.getBigUint64(cpu + L.CTX, true);
     return {
       view,
       handlers: this.options.handlers,
-      find(host, mode) {
-        const chain = hash + (((host ^ (mode << 4) ^ (mode >>> 6)) & (L.BLOCK_HASH_ENTRIES - 1)) << 2);
-        for (let at = view.getUint32(chain, true); at !== 0; at = view.getUint32(at + L.H_NEXT, true))
-          if (view.getUint32(at + L.H_HOST, true) === host && view.getUint32(at + L.H_MODE, true) === mode) return at;
-        return 0;
-      },
+      find: (host, mode) => findBlock(view, host, mode),
       hostOf(linear) {
         const entry = tlb + ((Number((linear >> 12n) & 0xffffffn) & (L.TLB_ENTRIES - 1)) << L.TLB_SHIFT);
         if (view.getBigUint64(entry + L.TLB_X, true) !== ((linear & ~0xfffn) ^ context)) return 0;
