@@ -30,8 +30,7 @@ async function unpacked(image: GuestImage): Promise<GuestImage> {
 }
 
 /** What a machine may ask for and would not get is said before anything runs. @throws HvError "xen/not-modelled" */
-function refuseWhatIsMissing({ drives, ports }: BackendEnvironment): void {
-  if (drives.length > 0) throw new HvError("xen/not-modelled", "a Xen domain has no disks yet", { hint: "leave out --drive" });
+function refuseWhatIsMissing({ ports }: BackendEnvironment): void {
   if (ports.length > 0) throw new HvError("xen/not-modelled", "a Xen domain has no network yet");
 }
 
@@ -62,6 +61,7 @@ export const xen = defineBackend<XenConfig>({
         const { domain } = guest;
         return storeToTable(domain.paging, store, domain.vcpus[vcpu]!.inKernel, domain.assists.has(vmAssists.writable_pagetables));
       },
+      close: () => guest?.domain.close(),
       load: async (given) => {
         const hypervisor = requireHypervisor(environment, "xen");
         refuseWhatIsMissing(environment);

@@ -1,5 +1,7 @@
 /** All guest-visible numbers of this backend as the contract's manifest, gathered from the tables beside it. */
 import type { AbiEntry, AbiManifest } from "@paravane/paravirt-ops";
+import { blockOperations, vbdInfo, xenbusStates } from "./blkif.js";
+import { grantCopyFlags, grantFlags, grantMapFlags, grantTypes } from "./grant-table.js";
 import * as arch from "./arch-x86.js";
 import { elfNotes, features } from "./elfnote.js";
 import { errno } from "./errno.js";
@@ -38,6 +40,13 @@ const COMMANDS: readonly (readonly [string, Readonly<Record<string, number>>])[]
   ["XENFEAT_", features],
   ["XEN_", errno],
   ["XS_", storeMessages],
+  ["XenbusState", xenbusStates],
+  ["BLKIF_OP_", blockOperations],
+  ["VDISK_", vbdInfo],
+  ["GTF_", grantTypes],
+  ["GTF_", grantFlags],
+  ["GNTMAP_", grantMapFlags],
+  ["GNTCOPY_", grantCopyFlags],
 ];
 
 function isStruct(value: unknown): value is Struct {

@@ -6,12 +6,14 @@ import { EventPorts } from "../events/ports.js";
 import { type EventTarget, TwoLevel } from "../events/two-level.js";
 import { DirectPaging } from "../mmu/direct-paging.js";
 import { FrameTable } from "../mmu/frame-table.js";
+import { grantedFrames } from "../mmu/granted-frames.js";
 import { TableValidation } from "../mmu/table-validation.js";
 import { AddressSpace } from "../vcpu/address-space.js";
 import { DescriptorTables, reservedDescriptors } from "../vcpu/descriptor-tables.js";
 import { KernelEntry } from "../vcpu/entry.js";
 import { takeNmi } from "../vcpu/nmi.js";
 import { runStates, VirtualCpu } from "../vcpu/virtual-cpu.js";
+import { ActiveGrants } from "./active-grants.js";
 import { GrantTable } from "./grant-table.js";
 import { GuestCopy } from "./guest-copy.js";
 import { MachToPhys } from "./mach-to-phys.js";
@@ -45,11 +47,15 @@ export class Domain {
   readonly vcpus: readonly VirtualCpu[];
   readonly events: EventPorts;
   readonly grants: GrantTable;
+  /** Which of them are in use. */
+  readonly activeGrants: ActiveGrants;
   /** By vCPU. */
   readonly timers: readonly VcpuTimers[];
   readonly runstates: readonly RunState[];
   /** vm_assist types in force. */
   readonly assists = new Set<number>();
+  /** Backends of its devices. */
+  readonly devices: { close(): void }[] = [];
   /** Pages that it has. */
   pages = 0;
   #ended = false;
@@ -92,6 +98,7 @@ export class Domain {
       (port) => this.#wakePollers(port),
     );
     this.grants = new GrantTable(hypervisor, this.frames, this.machToPhys);
+    this.activeGrants = new ActiveGrants(this.grants, grantedFrames(this.frames));
     this.timers = this.vcpus.map((vcpu) => this.#timersOf(vcpu));
     this.runstates = this.vcpus.map((vcpu) => this.#runstateOf(vcpu));
     this.shared.setWallClock(BigInt(Math.floor(environment.wallClock.nowMs())) * 1_000_000n - BigInt(Math.floor(this.now)));
@@ -162,6 +169,11 @@ export class Domain {
     this.#ended = true;
     this.environment.shutdown(reason, detail);
     for (const vcpu of this.vcpus) vcpu.core.requestStop();
+  }
+
+  /** The machine lets go of the domain: what its backends do for it is called off. */
+  close(): void {
+    for (const device of this.devices.splice(0)) device.close();
   }
 
   /** The guest made itself impossible: what happened, and where. */

@@ -1,19 +1,39 @@
-/** The domain's grant table, version 1: pages of the hypervisor's in which the guest writes who may use which of its frames. */
+/**
+ * The domain's grant table: pages of the hypervisor's in which the guest writes who may use which of its frames, in one of two versions.
+ * This file knows the pages and their entries; who uses an entry now is `ActiveGrants`' affair. public/grant_table.h.
+ */
 import type { HypervisorHandle, Mfn } from "@paravane/paravirt-ops";
 import { isHvError } from "@paravane/paravirt-ops";
+import { GNTTAB_NR_RESERVED_ENTRIES, grantFlags, grantTypes } from "../abi/grant-table.js";
 import type { FrameTable } from "../mmu/frame-table.js";
 import type { MachToPhys } from "./mach-to-phys.js";
 
-const ENTRY_BYTES = 8;
-const ENTRIES_PER_FRAME = 512;
-const GTF_permit_access = 1;
-const GTF_readonly = 4;
-const GTF_reading = 8;
-const GTF_writing = 16;
+const PAGE = 4096;
+const ENTRY_BYTES = { 1: 8, 2: 16 } as const;
+const STATUS_BYTES = 2;
 
-/** The table. */
+/** Layout of the entries. */
+export type GrantVersion = 1 | 2;
+
+/** An entry as the guest wrote it. */
+export interface GrantEntry {
+  readonly flags: number;
+  /** Who may use it. */
+  readonly domain: number;
+  /** Frame number as the guest counts: machine frames for PV guests. */
+  readonly frame: bigint;
+  /** Bytes of the frame that are granted; the whole of it but for sub-page grants. */
+  readonly offset: number;
+  readonly length: number;
+  /** For transitive grants: whose grant is meant, and which. */
+  readonly via: { readonly domain: number; readonly reference: number };
+}
+
+/** The table's pages. */
 export class GrantTable {
   readonly #frames: Mfn[] = [];
+  readonly #statusFrames: Mfn[] = [];
+  #version: GrantVersion = 1;
   /** As Xen 4.17 gives by default. */
   readonly maxFrames = 64;
 
@@ -30,52 +50,142 @@ export class GrantTable {
     return this.#frames;
   }
 
+  /** Machine frames of the status words, which version 2 has apart. */
+  get statusFrames(): readonly Mfn[] {
+    return this.#statusFrames;
+  }
+
+  get version(): GrantVersion {
+    return this.#version;
+  }
+
+  /** Entries that there are. */
+  get entries(): number {
+    return (this.#frames.length * PAGE) / ENTRY_BYTES[this.#version];
+  }
+
   /** At least so many frames; false when the machine has no more. */
   grow(count: number): boolean {
+    return this.#growTo(this.#frames, count) && (this.#version === 1 || this.#growStatus());
+  }
+
+  /**
+   * Changes the layout; nothing may be in use. The toolstack's entries go over to the new layout, all others are gone. False when the machine
+   * has no frames for the status words.
+   */
+  setVersion(version: GrantVersion): boolean {
+    if (version === this.#version) return true;
+    if (version === 2 && !this.#growStatus()) return false;
+    const reserved = Array.from({ length: GNTTAB_NR_RESERVED_ENTRIES }, (_, reference) => this.entry(reference)!);
+    for (const frame of [...this.#frames, ...this.#statusFrames]) this.#bytes(frame).fill(0);
+    this.#version = version;
+    for (const [reference, { flags, domain, frame }] of reserved.entries()) {
+      if ((flags & grantTypes.mask) === grantTypes.permit_access) this.#put(reference, flags, domain, frame);
+    }
+    return true;
+  }
+
+  /** Grants a frame to a domain, as the toolstack does for the rings. */
+  permit(reference: number, domain: number, frame: Mfn): void {
+    this.#put(reference, grantTypes.permit_access, domain, BigInt(frame));
+  }
+
+  /** What an entry says; undefined for one that is not there. */
+  entry(reference: number): GrantEntry | undefined {
+    const view = this.#view(reference);
+    if (view === undefined) return undefined;
+    const flags = view.getUint16(0, true);
+    const domain = view.getUint16(2, true);
+    const via = { domain: 0, reference: 0 };
+    if (this.#version === 1) return { flags, domain, frame: BigInt(view.getUint32(4, true)), offset: 0, length: PAGE, via };
+    const frame = view.getBigUint64(8, true);
+    if ((flags & grantTypes.mask) === grantTypes.transitive) {
+      return {
+        flags,
+        domain,
+        frame,
+        offset: 0,
+        length: PAGE,
+        via: { domain: view.getUint16(4, true), reference: view.getUint32(8, true) },
+      };
+    }
+    if ((flags & grantFlags.sub_page) === 0) return { flags, domain, frame, offset: 0, length: PAGE, via };
+    return { flags, domain, frame, offset: view.getUint16(4, true), length: view.getUint16(6, true), via };
+  }
+
+  /** Tells the guest that an entry is in use: `grantFlags.reading`, `writing`. */
+  mark(reference: number, bits: number): void {
+    const view = this.#marks(reference);
+    view?.setUint16(0, view.getUint16(0, true) | bits, true);
+  }
+
+  /** Tells it that it is not any more. */
+  unmark(reference: number, bits: number): void {
+    const view = this.#marks(reference);
+    view?.setUint16(0, view.getUint16(0, true) & ~bits, true);
+  }
+
+  /** Two entries change places. Neither may be in use. */
+  swap(one: number, other: number): void {
+    const a = this.#entryBytes(one);
+    const b = this.#entryBytes(other);
+    if (a === undefined || b === undefined) return;
+    const kept = a.slice();
+    a.set(b);
+    b.set(kept);
+  }
+
+  #put(reference: number, flags: number, domain: number, frame: bigint): void {
+    const view = this.#view(reference);
+    view?.setUint16(2, domain, true);
+    if (this.#version === 1) view?.setUint32(4, Number(BigInt.asUintN(32, frame)), true);
+    else view?.setBigUint64(8, frame, true);
+    view?.setUint16(0, flags, true);
+  }
+
+  /** Where reading and writing of an entry are shown. */
+  #marks(reference: number): DataView | undefined {
+    if (this.#version === 1) return this.#view(reference);
+    const at = reference * STATUS_BYTES;
+    const frame = this.#statusFrames[Math.floor(at / PAGE)];
+    if (frame === undefined) return undefined;
+    const bytes = this.#bytes(frame);
+    return new DataView(bytes.buffer, bytes.byteOffset + (at % PAGE), STATUS_BYTES);
+  }
+
+  #view(reference: number): DataView | undefined {
+    const bytes = this.#entryBytes(reference);
+    return bytes === undefined ? undefined : new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  }
+
+  #entryBytes(reference: number): Uint8Array | undefined {
+    const size = ENTRY_BYTES[this.#version];
+    const at = reference * size;
+    const frame = this.#frames[Math.floor(at / PAGE)];
+    return frame === undefined ? undefined : this.#bytes(frame).subarray(at % PAGE, (at % PAGE) + size);
+  }
+
+  #bytes(frame: Mfn): Uint8Array {
+    return this.hypervisor.frames.bytes(frame);
+  }
+
+  #growStatus(): boolean {
+    const entries = (this.#frames.length * PAGE) / ENTRY_BYTES[2];
+    return this.#growTo(this.#statusFrames, Math.ceil((entries * STATUS_BYTES) / PAGE));
+  }
+
+  #growTo(list: Mfn[], count: number): boolean {
     try {
-      while (this.#frames.length < count) {
+      while (list.length < count) {
         const frame = this.hypervisor.frames.allocate(1);
         this.table.share(frame);
         this.machToPhys.setShared(frame);
-        this.#frames.push(frame);
+        list.push(frame);
       }
       return true;
     } catch (error) {
       if (isHvError(error)) return false;
       throw error;
     }
-  }
-
-  /** Grants a frame to a domain, as the toolstack does for the rings. */
-  permit(reference: number, domain: number, frame: Mfn): void {
-    const entry = this.#entry(reference);
-    entry?.setUint16(2, domain, true);
-    entry?.setUint32(4, frame, true);
-    entry?.setUint16(0, GTF_permit_access, true);
-  }
-
-  /** The frame of a grant to `domain`, marked as in use until `release`; undefined for none that allows it. */
-  use(reference: number, domain: number, write: boolean): Mfn | undefined {
-    const entry = this.#entry(reference);
-    const flags = entry?.getUint16(0, true) ?? 0;
-    if (entry === undefined || (flags & 3) !== GTF_permit_access || entry.getUint16(2, true) !== domain) return undefined;
-    if (write && (flags & GTF_readonly) !== 0) return undefined;
-    const frame = entry.getUint32(4, true);
-    if (!this.table.owns(frame)) return undefined;
-    entry.setUint16(0, flags | GTF_reading | (write ? GTF_writing : 0), true);
-    return frame;
-  }
-
-  /** The grant is not in use any more. */
-  release(reference: number): void {
-    const entry = this.#entry(reference);
-    entry?.setUint16(0, entry.getUint16(0, true) & ~(GTF_reading | GTF_writing), true);
-  }
-
-  #entry(reference: number): DataView | undefined {
-    const frame = this.#frames[Math.floor(reference / ENTRIES_PER_FRAME)];
-    if (frame === undefined) return undefined;
-    const bytes = this.hypervisor.frames.bytes(frame);
-    return new DataView(bytes.buffer, bytes.byteOffset + (reference % ENTRIES_PER_FRAME) * ENTRY_BYTES, ENTRY_BYTES);
   }
 }

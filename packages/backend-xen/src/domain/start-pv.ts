@@ -3,6 +3,7 @@ import type { BackendEnvironment, ElfImage, GuestImage, HypervisorHandle } from 
 import { HvError } from "@paravane/paravirt-ops";
 import { KERNEL_LEVEL } from "../vcpu/entry.js";
 import { interceptSets } from "../vcpu/instructions.js";
+import { BlockDevice } from "../services/block/device.js";
 import { ConsoleRing } from "../services/console-ring.js";
 import { describeDomain } from "../services/xenstore/domain-tree.js";
 import { XenStore } from "../services/xenstore/store.js";
@@ -77,7 +78,18 @@ function connectRings(domain: Domain, consoleFrame: number, storeFrame: number):
   const store = events.connectService(() => storeRing.notified());
   const ring = new ConsoleRing(hypervisor.frames, consoleFrame, environment.console, () => events.raise(CONSOLE_PORT));
   const console = events.connectService(() => ring.notified());
+  connectDisks(domain, xenstore);
   if (store !== STORE_PORT || console !== CONSOLE_PORT) throw new HvError("xen/builder", "the domain's first ports are taken");
+}
+
+/** A block backend for each drive, in xenstore. */
+function connectDisks(domain: Domain, xenstore: XenStore): void {
+  const { activeGrants, bits, events, hypervisor, environment } = domain;
+  const { memory, drives } = environment;
+  const common = { grants: activeGrants, frames: hypervisor.frames, memory, backend: DOM0, bits, events, xenstore, domain: DOMAIN_ID };
+  for (const [index, { store, readOnly }] of drives.entries()) {
+    domain.devices.push(new BlockDevice({ ...common, store, readOnly: readOnly || store.readOnly, index }));
+  }
 }
 
 function setIntercepts({ bits, hypervisor }: Domain, vcpu: number): void {

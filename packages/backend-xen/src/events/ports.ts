@@ -25,6 +25,14 @@ export interface Channel {
   service: (() => void) | undefined;
 }
 
+/** A service's end of a channel. When the guest has closed its own, nothing happens any more. */
+export interface ServiceEnd {
+  /** The guest is told. */
+  notify(): void;
+  /** The guest's end is on offer again. */
+  close(): void;
+}
+
 /** Shows pending ports to the guest. */
 export interface EventDelivery {
   /** Ports there can be, 0 included, which is none. */
@@ -72,15 +80,24 @@ export class EventPorts {
     return this.#allocate({ state: channelStates.interdomain, remoteDomain: DOM0, service });
   }
 
-  /** A service takes the other end of a port that the guest offered. 0 or -EINVAL. */
-  bindService(port: number, service: () => void): number {
+  /** A service takes the other end of a port that the guest offered; undefined for a port that is not on offer. */
+  joinService(port: number, service: () => void): ServiceEnd | undefined {
     const channel = this.channel(port);
-    if (channel?.state !== channelStates.unbound || channel.remoteDomain !== DOM0) return -errno.EINVAL;
+    if (channel?.state !== channelStates.unbound || channel.remoteDomain !== DOM0) return undefined;
     channel.state = channelStates.interdomain;
     channel.service = service;
     // As Xen does: the guest may have missed what came before.
     this.raise(port);
-    return 0;
+    return {
+      notify: () => {
+        if (channel.service === service) this.raise(port);
+      },
+      close: () => {
+        if (channel.service !== service) return;
+        channel.state = channelStates.unbound;
+        channel.service = undefined;
+      },
+    };
   }
 
   /** EVTCHNOP_alloc_unbound */
