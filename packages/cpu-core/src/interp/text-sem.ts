@@ -75,11 +75,11 @@ export class TextSem implements Sem<string> {
   sar(a: string, count: string): string {
     return `(<u64>((<i64>(${a})) >> <i64>(${count})))`;
   }
-  rotl(a: string, count: string): string {
-    return `rotl<u64>(${a}, ${count})`;
+  rotl(a: string, count: string, bits: 32 | 64): string {
+    return `<u64>rotl<u${bits}>(<u${bits}>(${a}), <u${bits}>(${count}))`;
   }
-  rotr(a: string, count: string): string {
-    return `rotr<u64>(${a}, ${count})`;
+  rotr(a: string, count: string, bits: 32 | 64): string {
+    return `<u64>rotr<u${bits}>(<u${bits}>(${a}), <u${bits}>(${count}))`;
   }
   eq(a: string, b: string): string {
     return `(<u64>((${a}) == (${b})))`;

@@ -31,8 +31,9 @@ export interface Sem<V> {
   shl(a: V, count: V): V;
   shr(a: V, count: V): V;
   sar(a: V, count: V): V;
-  rotl(a: V, count: V): V;
-  rotr(a: V, count: V): V;
+  /** Rotates 64 bits, or the low 32, above which the result has zeroes; counts are taken modulo that. */
+  rotl(a: V, count: V, bits: 32 | 64): V;
+  rotr(a: V, count: V, bits: 32 | 64): V;
   /** Comparisons give 0 or 1. */
   eq(a: V, b: V): V;
   ne(a: V, b: V): V;

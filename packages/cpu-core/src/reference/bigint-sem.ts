@@ -58,12 +58,13 @@ export class BigintSem implements Sem<bigint> {
   sar(a: bigint, count: bigint): bigint {
     return u64(s64(a) >> (count & 63n));
   }
-  rotl(a: bigint, count: bigint): bigint {
-    const n = count & 63n;
-    return u64((a << n) | (a >> (64n - n)));
+  rotl(a: bigint, count: bigint, bits: 32 | 64): bigint {
+    const n = count & BigInt(bits - 1);
+    const value = BigInt.asUintN(bits, a);
+    return BigInt.asUintN(bits, (value << n) | (value >> (BigInt(bits) - n)));
   }
-  rotr(a: bigint, count: bigint): bigint {
-    return this.rotl(a, 64n - (count & 63n));
+  rotr(a: bigint, count: bigint, bits: 32 | 64): bigint {
+    return this.rotl(a, BigInt(bits) - (count & BigInt(bits - 1)), bits);
   }
   eq(a: bigint, b: bigint): bigint {
     return truth(a === b);

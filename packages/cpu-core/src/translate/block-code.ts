@@ -228,7 +228,8 @@ export class BlockCode implements Sem<Node> {
     if (this.shortTags) {
       const page = N.binary(Op.i32And, false, 32, N.wrap(last), N.i32(-4096));
       const wanted = N.binary(Op.i32Xor, false, 32, page, N.wrap(N.local(CTX, true)));
-      return N.binary(Op.i32Ne, false, 1, N.loadNode(Op.i32Load, false, 32, entry, tag), wanted);
+      // As i64: V8 makes two loads of one that a comparison of the same width can read by itself.
+      return N.binary(Op.i64Ne, false, 1, N.loadNode(Op.i64Load32u, true, 64, entry, tag), N.extend(wanted));
     }
     const wanted = N.xor(N.and(last, N.i64(-4096)), N.local(CTX, true));
     return N.binary(Op.i64Ne, false, 1, N.loadNode(Op.i64Load, true, 64, entry, tag), wanted);
@@ -325,11 +326,11 @@ export class BlockCode implements Sem<Node> {
   sar(a: Node, count: Node): Node {
     return N.shift(Op.i64ShrS, a, count);
   }
-  rotl(a: Node, count: Node): Node {
-    return N.binary(Op.i64Rotl, true, 64, a, count);
+  rotl(a: Node, count: Node, bits: 32 | 64): Node {
+    return N.rotate(bits === 64 ? Op.i64Rotl : Op.i32Rotl, a, count);
   }
-  rotr(a: Node, count: Node): Node {
-    return N.binary(Op.i64Rotr, true, 64, a, count);
+  rotr(a: Node, count: Node, bits: 32 | 64): Node {
+    return N.rotate(bits === 64 ? Op.i64Rotr : Op.i32Rotr, a, count);
   }
   eq(a: Node, b: Node): Node {
     return N.compare(Op.i64Eq, a, b);

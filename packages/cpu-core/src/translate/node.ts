@@ -207,6 +207,12 @@ export function shift(op: number, a: Node, count: Node): Node {
   return binary(op, true, op === Op.i64ShrU || (op === Op.i64ShrS && a.bits < 64) ? a.bits : 64, a, count);
 }
 
+/** Rotates all 64 bits, or by an operation on i32 the low half, whose upper half is then zero. */
+export function rotate(op: number, a: Node, count: Node): Node {
+  if (op === Op.i64Rotl || op === Op.i64Rotr) return binary(op, true, 64, a, count);
+  return extend(binary(op, false, 32, wrap(a), wrap(count)));
+}
+
 /** Low half as i32. */
 export function wrap(a: Node): Node {
   if (a.op === Op.i64ExtendI32U) return a.a!;

@@ -52,6 +52,8 @@ export const Op = {
   i32Shl: 0x74,
   i32ShrS: 0x75,
   i32ShrU: 0x76,
+  i32Rotl: 0x77,
+  i32Rotr: 0x78,
   i64Eqz: 0x50,
   i64Eq: 0x51,
   i64Ne: 0x52,

@@ -43,21 +43,22 @@ const sar: ShiftRule = (b, x, count, bits) => {
   return { out: { 0: result }, flags: { kind: "sar", x, count, result } };
 };
 
-/** A value of `bits` repeated through 64 bits rotates like a 64-bit one. */
-function spread<V>(b: Sem<V>, x: V, bits: Width): V {
+/** A value of 8 or 16 bits repeated through 32 rotates like a 32-bit one. */
+function rotated<V>(b: Sem<V>, x: V, count: V, bits: Width, left: boolean): V {
   let v = x;
-  for (let width: number = bits; width < 64; width *= 2) v = b.let(b.or(v, b.shl(v, b.imm(width))));
-  return v;
+  for (let width: number = bits; width < 32; width *= 2) v = b.let(b.or(v, b.shl(v, b.imm(width))));
+  const room = bits === 64 ? 64 : 32;
+  return left ? b.rotl(v, count, room) : b.rotr(v, count, room);
 }
 
 const rol: ShiftRule = (b, x, count, bits) => {
-  const result = b.let(b.rotl(spread(b, x, bits), count));
+  const result = b.let(rotated(b, x, count, bits, true));
   const cf = b.let(b.and(result, b.imm(1)));
   return { out: { 0: result }, flags: { kind: "cfOf", cf, of: b.xor(cf, bit(b, result, bits - 1)) } };
 };
 
 const ror: ShiftRule = (b, x, count, bits) => {
-  const result = b.let(b.rotr(spread(b, x, bits), count));
+  const result = b.let(rotated(b, x, count, bits, false));
   const cf = b.let(bit(b, result, bits - 1));
   return { out: { 0: result }, flags: { kind: "cfOf", cf, of: b.xor(cf, bit(b, result, bits - 2)) } };
 };
@@ -137,6 +138,6 @@ export const shift: FamilyEntry[] = [
     encodings: [["VEX.L0.F2.0F3A F0 /r", "Gy,Ey,Ib"]],
     roles: "w,r,r",
     feature: "bmi2",
-    meaning: (b, [, x, c], bits) => ({ out: { 0: b.rotr(spread(b, x!, bits), b.and(c!, b.imm(bits - 1))) } }),
+    meaning: (b, [, x, c], bits) => ({ out: { 0: rotated(b, x!, b.and(c!, b.imm(bits - 1)), bits, false) } }),
   }),
 ];

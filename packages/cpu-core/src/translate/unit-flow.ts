@@ -1,0 +1,225 @@
+/**
+ * Where control goes inside a unit: by branches of structured code where these reach, else over the dispatcher at the top; by the jump cache when
+ * only the guest knows; and out of it.
+ */
+import * as L from "../layout.js";
+import { BASE, COUNT, CPU, CTX, EXIT, exitCode, NEXT, TARGET, TLB } from "./locals.js";
+import * as N from "./node.js";
+import type { Node } from "./node.js";
+import type { Region, RegionBlock } from "./region.js";
+import { returnsOf } from "./returns.js";
+import { type Structure, structureOf } from "./structure.js";
+import { UnitFrame } from "./unit-frame.js";
+import { Op } from "./wasm.js";
+
+export class UnitFlow extends UnitFrame {
+  protected readonly structure: Structure;
+  readonly #returns: ReadonlyMap<RegionBlock, readonly RegionBlock[]>;
+  readonly #entryNumber = new Map<number, number>();
+
+  constructor(
+    region: Region,
+    /** H_UNIT of its entry 0. */
+    readonly number: number,
+  ) {
+    super(region);
+    const { blocks } = region;
+    this.#returns = returnsOf(region);
+    const entries = blocks.flatMap((block, i) => (block.entry ? [i] : []));
+    this.structure = structureOf(
+      blocks.map((block) => this.successors(block)),
+      entries,
+    );
+    this.structure.entries.forEach((block, number) => {
+      this.#entryNumber.set(block, number);
+    });
+  }
+
+  protected successors(block: RegionBlock): number[] {
+    const { ending } = block;
+    const inside = (delta: number): number[] => {
+      const block = this.region.at(delta);
+      return block === undefined ? [] : [block];
+    };
+    switch (ending.kind) {
+      case "goto":
+      case "call":
+        return inside(ending.target);
+      case "branch":
+        return [...inside(ending.taken), ...inside(ending.next)];
+      case "return":
+        return (this.#returns.get(block) ?? []).flatMap(({ delta }) => inside(delta));
+      default:
+        return [];
+    }
+  }
+
+  /** Goes to `delta`: inside the region if it can be reached from here, else out of it. `following`: the block whose code comes next. */
+  protected goto(from: number, delta: number, following: number | undefined): void {
+    const { out } = this;
+    const to = this.region.at(delta);
+    if (to === undefined) {
+      this.expression(N.add(N.local(BASE, true), N.i64(delta)));
+      this.cut();
+      this.leaveForTarget();
+      return;
+    }
+    const target = this.region.blocks[to]!;
+    if (target.page !== this.region.blocks[from]!.page) this.provePage(target);
+    if (to === following) return;
+    const back = this.structure.isBackEdge(from, to);
+    const depth = back
+      ? this.depth((l) => l.kind === "loop" && l.target === to)
+      : this.depth((l) => l.kind === "forward" && l.target === to);
+    if (depth === undefined) {
+      const entry = this.#entryNumber.get(to);
+      if (entry === undefined) throw new Error("a region's edge has no way to go");
+      out.i32Const(entry);
+      out.local(Op.localSet, NEXT);
+      out.op(Op.br);
+      out.u32(this.depth((l) => l.kind === "dispatch")!);
+      return;
+    }
+    out.op(Op.br);
+    out.u32(depth);
+  }
+  /** Leaves for the address on the stack. */
+  protected leaveForTarget(): void {
+    const { out } = this;
+    out.local(Op.localSet, TARGET);
+    out.i32Const(L.UNIT_GO);
+    out.local(Op.localSet, EXIT);
+    out.op(Op.br);
+    out.u32(this.depth((l) => l.kind === "leave")!);
+  }
+  /** Goes to `delta` if that is where TARGET is. */
+  protected gotoIfTarget(from: number, delta: number): void {
+    const { out, region } = this;
+    this.open(Op.block, { kind: "forward", target: -1 });
+    const distance = N.sub(N.local(TARGET, true), N.local(BASE, true));
+    this.expression(
+      region.long
+        ? N.binary(Op.i64Ne, false, 1, distance, N.i64(delta))
+        : N.binary(
+            Op.i32Ne,
+            false,
+            1,
+            N.binary(Op.i32Sub, false, 32, N.wrap(N.local(TARGET, true)), N.wrap(N.local(BASE, true))),
+            N.i32(delta),
+          ),
+    );
+    out.op(Op.brIf);
+    out.u32(0);
+    this.goto(from, delta, undefined);
+    this.close();
+    this.exit = -1;
+  }
+  /** Goes to TARGET: inside the unit when the jump cache knows it as one of its entries. */
+  protected jump(): void {
+    const { out } = this;
+    const low = N.wrap(N.local(TARGET, true));
+    const shifted = (op: number, by: number): Node => N.binary(op, false, 32, low, N.i32(by));
+    const both = (op: number, a: Node, b: Node): Node => N.binary(op, false, 32, a, b);
+    const folded = both(Op.i32Xor, shifted(Op.i32Shl, L.JUMP_FOLD_LEFT), shifted(Op.i32ShrU, L.JUMP_FOLD_RIGHT));
+    const mixed = both(Op.i32Xor, shifted(Op.i32Shl, 1), both(Op.i32And, folded, N.i32(L.JUMP_FOLD_MASK)));
+    this.expression(both(Op.i32Add, N.local(CPU, false), both(Op.i32And, mixed, N.i32(L.JUMP_MASK))));
+    out.local(Op.localSet, EXIT);
+    const field = (opcode: number, wide: boolean, offset: number): Node =>
+      N.loadNode(opcode, wide, wide ? 64 : 32, N.local(EXIT, false), L.JUMP_OFFSET + offset);
+    this.open(Op.block, { kind: "forward", target: -1 });
+    const wanted = N.xor(N.local(TARGET, true), N.shift(Op.i64Shl, N.local(CTX, true), N.i64(L.CTX_TO_JUMP)));
+    this.expression(N.binary(Op.i64Ne, false, 1, field(Op.i64Load, true, L.JUMP_TAG), wanted));
+    out.op(Op.brIf);
+    out.u32(0);
+    this.expression(N.binary(Op.i32Sub, false, 32, field(Op.i32Load, false, L.JUMP_UNIT), N.i32(this.number)));
+    out.local(Op.localTee, NEXT);
+    out.i32Const(this.structure.entries.length);
+    out.op(Op.i32GeU);
+    out.op(Op.brIf);
+    out.u32(0);
+    this.expression(N.sub(N.local(TARGET, true), N.local(BASE, true)));
+    this.expression(field(Op.i32Load, false, L.JUMP_DELTA));
+    out.op(Op.i64ExtendI32S);
+    out.op(Op.i64Eq);
+    out.op(Op.brIf);
+    out.u32(this.depth((l) => l.kind === "dispatch")!);
+    this.close();
+    out.i32Const(L.UNIT_GO);
+    out.local(Op.localSet, EXIT);
+    out.op(Op.br);
+    out.u32(this.depth((l) => l.kind === "leave")!);
+  }
+  /** Leaves for `target` unless its page is mapped where it was when the region was formed. */
+  protected provePage(target: RegionBlock): void {
+    const at = N.add(N.local(BASE, true), N.i64(target.delta));
+    const linear = this.region.long ? at : N.truncate(at, 32);
+    const mask = (L.TLB_ENTRIES - 1) << L.TLB_SHIFT;
+    const index = N.binary(Op.i32And, false, 32, N.wrap(N.shift(Op.i64ShrU, linear, N.i64(12 - L.TLB_SHIFT))), N.i32(mask));
+    const entry = N.binary(Op.i32Add, false, 32, index, N.local(TLB, false));
+    const tag = N.loadNode(Op.i64Load, true, 64, entry, L.TLB_X);
+    const wanted = N.xor(N.and(linear, N.i64(-4096)), N.local(CTX, true));
+    const host = N.binary(Op.i32Add, false, 32, N.loadNode(Op.i32Load, false, 32, entry, L.TLB_ADDEND), N.wrap(linear));
+    const wrong = N.binary(
+      Op.i32Or,
+      false,
+      1,
+      N.binary(Op.i64Ne, false, 1, tag, wanted),
+      N.binary(Op.i32Ne, false, 1, host, N.i32(target.host)),
+    );
+    this.exitIf(wrong, exitCode(target.delta, 0, L.UNIT_GO));
+  }
+
+  /** Counts block `number`, and leaves before it when the budget does not cover it. */
+  protected count(number: number): void {
+    const { out } = this;
+    const block = this.region.blocks[number]!;
+    out.local(Op.localGet, COUNT);
+    out.byte(Op.i64Const);
+    out.s64(block.count);
+    out.op(Op.i64Sub);
+    out.local(Op.localTee, COUNT);
+    out.byte(Op.i64Const);
+    out.s64(0);
+    out.op(Op.i64LtS);
+    this.exitOnTop(exitCode(block.delta, block.count, L.UNIT_SIDE));
+  }
+  /** The end of block `number`; `following`: the block whose code comes next. */
+  protected leaveBlock(number: number, following: number | undefined): void {
+    const { out } = this;
+    const block = this.region.blocks[number]!;
+    const { code, ending } = block;
+    switch (ending.kind) {
+      case "goto":
+      case "call":
+        this.goto(number, ending.target, following);
+        return;
+      case "branch": {
+        this.open(Op.block, { kind: "forward", target: -1 });
+        this.expression(code.endValue!);
+        out.op(Op.i32Eqz);
+        out.op(Op.brIf);
+        out.u32(0);
+        this.goto(number, ending.taken, undefined);
+        this.close();
+        this.exit = -1;
+        this.goto(number, ending.next, following);
+        return;
+      }
+      case "indirect":
+      case "return":
+        this.expression(code.endValue!);
+        out.local(Op.localSet, TARGET);
+        for (const back of this.#returns.get(block) ?? []) this.gotoIfTarget(number, back.delta);
+        this.jump();
+        return;
+      case "system":
+        return;
+      case "interpret":
+        out.i32Const(code.side);
+        out.local(Op.localSet, EXIT);
+        out.op(Op.br);
+        out.u32(this.depth((l) => l.kind === "side")!);
+        return;
+    }
+  }
+}

@@ -1,0 +1,150 @@
+/**
+ * What every part of a unit's writer stands on: the open blocks, expressions, and the registers on their way between the vCPU's block and locals.
+ */
+import * as L from "../layout.js";
+import { ExpressionWriter } from "./expressions.js";
+import { COUNT, CPU, CTX, EXIT, FK, FR, FV, isWideRegister, REGISTER_COUNT, REGISTERS, TARGET, TLB, VECTOR_COUNT, XMM0 } from "./locals.js";
+import type { Node } from "./node.js";
+import type { Region } from "./region.js";
+import { Vector } from "./vector-opcodes.js";
+import { ByteWriter, type EngineFunction, Op, TYPE_I32 } from "./wasm.js";
+
+/** Makes words of flags that wait: (cpu). */
+const SETTLE_FLAGS: EngineFunction = { name: "settleFlags", parameters: [TYPE_I32], result: undefined };
+
+/** An open block or loop; `target` is the region block that a branch to it reaches. */
+interface Label {
+  readonly kind: "forward" | "loop" | "dispatch" | "side" | "leave";
+  readonly target: number;
+}
+
+/** Registers, one bit each: those that have locals, and those that go back to memory. */
+export interface UsedRegisters {
+  readonly used: number;
+  readonly written: number;
+  readonly usedVectors: number;
+  readonly writtenVectors: number;
+}
+
+/** Where register `register` (0-15, FR, FV, FK) lies in the vCPU's block. */
+const registerField = (register: number): number =>
+  register === FR ? L.FR : register === FV ? L.FV : register === FK ? L.FLAG_KIND : L.GPR + register * 8;
+
+export class UnitFrame {
+  readonly out = new ByteWriter();
+  protected readonly expressions = new ExpressionWriter(this.out);
+  readonly #labels: Label[] = [];
+  /** Calls to the engine, by where they stand in the code. */
+  protected readonly calls: { at: number; callee: EngineFunction }[] = [];
+  protected registers: UsedRegisters = { used: 0, written: 0, usedVectors: 0, writtenVectors: 0 };
+  /** What EXIT holds here, or -1. */
+  protected exit = -1;
+
+  constructor(readonly region: Region) {}
+
+  protected open(opcode: number, label: Label): void {
+    this.out.open(opcode);
+    this.#labels.push(label);
+  }
+  protected close(): void {
+    this.out.op(Op.end);
+    this.#labels.pop();
+  }
+  protected depth(found: (label: Label) => boolean): number | undefined {
+    for (let i = this.#labels.length - 1; i >= 0; i--) if (found(this.#labels[i]!)) return this.#labels.length - 1 - i;
+    return undefined;
+  }
+  /** Truncates an address outside 64-bit code. */
+  protected cut(): void {
+    if (this.region.long) return;
+    this.out.byte(Op.i64Const);
+    this.out.s64(0xffffffff);
+    this.out.op(Op.i64And);
+  }
+  protected expression(node: Node): void {
+    this.expressions.write(node);
+  }
+  /** Leaves with `code` when the i32 on the stack is not zero. */
+  protected exitOnTop(code: number): void {
+    if (code !== this.exit) {
+      this.out.i32Const(code);
+      this.out.local(Op.localSet, EXIT);
+      this.exit = code;
+    }
+    this.out.op(Op.brIf);
+    this.out.u32(this.depth((l) => l.kind === "side")!);
+  }
+  protected exitIf(condition: Node, code: number): void {
+    this.expression(condition);
+    this.exitOnTop(code);
+  }
+
+  // -- state in and out -----------------------------------------------------------------------------------------------------------------------
+  protected loadField(opcode: number, offset: number, local: number): void {
+    this.out.local(Op.localGet, CPU);
+    this.out.memory(opcode, offset);
+    this.out.local(Op.localSet, local);
+  }
+  protected storeField(opcode: number, offset: number, local: number): void {
+    this.out.local(Op.localGet, CPU);
+    this.out.local(Op.localGet, local);
+    this.out.memory(opcode, offset);
+  }
+  /** Fills the locals of registers. Outside 64-bit code the upper halves are not there (SDM Vol. 1 §3.4.1.1). */
+  protected loadRegisters(among = this.registers.used): void {
+    for (let register = 0; register < REGISTER_COUNT; register++) {
+      if ((among & (1 << register)) === 0) continue;
+      const wide = isWideRegister(register, this.region.long);
+      this.loadField(wide ? Op.i64Load : Op.i32Load, registerField(register), REGISTERS + register);
+    }
+  }
+  protected storeRegisters(among = this.registers.written): void {
+    for (let register = 0; register < REGISTER_COUNT; register++) {
+      if ((among & (1 << register)) === 0) continue;
+      this.out.local(Op.localGet, CPU);
+      this.out.local(Op.localGet, REGISTERS + register);
+      if (!this.region.long && register < FR) this.out.op(Op.i64ExtendI32U);
+      this.out.memory(register === FK ? Op.i32Store : Op.i64Store, registerField(register));
+    }
+  }
+  protected loadVectors(among = this.registers.usedVectors): void {
+    for (let vector = 0; vector < VECTOR_COUNT; vector++)
+      if (among & (1 << vector)) this.loadField(Vector.load, L.XMM + vector * 16, this.expressions.register(XMM0 + vector));
+  }
+  protected storeVectors(): void {
+    for (let vector = 0; vector < VECTOR_COUNT; vector++)
+      if (this.registers.writtenVectors & (1 << vector))
+        this.storeField(Vector.store, L.XMM + vector * 16, this.expressions.register(XMM0 + vector));
+  }
+  /** `settles`: some entry wants flags that do not wait. */
+  protected enter(settles: boolean): void {
+    if (settles) {
+      this.open(Op.block, { kind: "forward", target: -1 });
+      this.out.local(Op.localGet, CPU);
+      this.out.memory(Op.i32Load, L.FLAG_KIND);
+      this.out.op(Op.i32Eqz);
+      this.out.op(Op.brIf);
+      this.out.u32(0);
+      this.out.local(Op.localGet, CPU);
+      this.calls.push({ at: this.out.openCall(), callee: SETTLE_FLAGS });
+      this.close();
+    }
+    this.loadRegisters();
+    this.loadVectors();
+    this.loadField(Op.i64Load, L.COUNT, COUNT);
+    this.selectTranslations();
+  }
+  protected selectTranslations(): void {
+    this.loadField(Op.i64Load, L.CTX, CTX);
+    this.loadField(Op.i32Load, L.TLB, TLB);
+  }
+  protected leave(): void {
+    this.storeRegisters();
+    this.storeVectors();
+    this.storeField(Op.i64Store, L.COUNT, COUNT);
+    this.storeField(Op.i64Store, L.RIP, TARGET);
+    this.out.local(Op.localGet, EXIT);
+    this.out.i32Const(3);
+    this.out.op(Op.i32And);
+  }
+}
