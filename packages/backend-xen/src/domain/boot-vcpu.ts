@@ -19,6 +19,9 @@ export const CR4_GUEST = (1n << 2n) | (1n << 3n) | (1n << 16n) | (1n << 18n);
 /** SYSCALL, long mode, no-execute. */
 const EFER = 0xd01n;
 const RFLAGS_IF = 0x202n;
+/** Of an FXSAVE image: SDM Vol. 1 §10.5.1. */
+const FX_CONTROL = 0;
+const FX_MXCSR = 24;
 
 /** Flat segments of a guest kernel, by name. */
 export const kernelSegments = {
@@ -43,6 +46,15 @@ export interface PvStart {
   readonly root: bigint;
 }
 
+/** The FPU as FNINIT leaves it, and MXCSR with all exceptions masked: an FXSAVE image. */
+function freshFpu(): Uint8Array {
+  const image = new Uint8Array(512);
+  const view = new DataView(image.buffer);
+  view.setUint16(FX_CONTROL, 0x37f, true);
+  view.setUint32(FX_MXCSR, 0x1f80, true);
+  return image;
+}
+
 /** Sets a vCPU to the start of a PV guest. Both widths run under four levels of tables; 32-bit code is in compatibility mode. */
 export function startPv(registers: VcpuRegisters, start: PvStart): void {
   clear(registers);
@@ -54,6 +66,7 @@ export function startPv(registers: VcpuRegisters, start: PvStart): void {
   registers.set("rip", start.entry);
   registers.set("rsp", start.stack);
   registers.set("rsi", start.startInfo);
+  registers.setFxState(freshFpu());
   const { code, stack } = kernelSegments[start.bits];
   registers.setSegment("cs", code);
   registers.setSegment("ss", stack);

@@ -62,15 +62,15 @@ function requiredFeatures(list: string): bigint {
   return bits;
 }
 
-/** True for a kernel that says how it is entered as a PV guest of the interface that is known. Does not judge the rest. */
+/**
+ * True for a kernel made for PV guests of the interface that is known. Entry and base have defaults (the ELF header's entry, 0), so only an
+ * image whose one way in is PVH's has to name one of them to be a PV kernel too. Does not judge the rest.
+ */
 export function isPvKernel(elf: ElfImage): boolean {
-  const notes = elf.notes.filter(({ owner }) => owner === NOTE_OWNER);
-  const version = notes.find(({ type }) => type === elfNotes.XEN_VERSION);
-  return (
-    version !== undefined &&
-    text(version) === XEN_VERSION &&
-    notes.some(({ type }) => type === elfNotes.ENTRY || type === elfNotes.VIRT_BASE)
-  );
+  const notes = new Map(elf.notes.filter(({ owner }) => owner === NOTE_OWNER).map((note) => [note.type, note]));
+  const version = notes.get(elfNotes.XEN_VERSION);
+  if (version === undefined || text(version) !== XEN_VERSION) return false;
+  return notes.has(elfNotes.ENTRY) || notes.has(elfNotes.VIRT_BASE) || !notes.has(elfNotes.PHYS32_ENTRY);
 }
 
 /** Reads the notes; undefined when there is none of Xen's. @throws HvError "image/xen-version", "image/xen-feature" */
@@ -97,7 +97,7 @@ export function readNotes(elf: ElfImage): XenNotes | undefined {
   const phys32 = number("PHYS32_ENTRY");
   return {
     bits,
-    pv: version === XEN_VERSION && (entry !== undefined || notes.has(elfNotes.VIRT_BASE)),
+    pv: isPvKernel(elf),
     entry: entry ?? elf.entry,
     virtBase,
     paddrOffset: number("PADDR_OFFSET") ?? 0n,

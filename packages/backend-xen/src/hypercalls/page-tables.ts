@@ -78,6 +78,7 @@ export function storeToPlain(domain: Domain, frame: number, offset: number, valu
 /** update_va_mapping(address, value, flags); 32-bit guests give the value in two halves. */
 export function updateVaMapping({ domain, vcpu, args }: Call): CallResult {
   const address = args[0] ?? 0n;
+  if (!domain.copy.mayName(address, 1)) return -errno.EINVAL;
   const wide = domain.bits === 64;
   const low = u32(args[1]);
   const high = wide ? Number((args[1] ?? 0n) >> 32n) : u32(args[2]);
@@ -93,6 +94,12 @@ export function updateVaMapping({ domain, vcpu, args }: Call): CallResult {
   if (targets === undefined) return -errno.EFAULT;
   flush(domain, targets, kind === uvmf.INVLPG ? address : undefined);
   return 0;
+}
+
+/** update_va_mapping with the domain whose frame is meant as its last argument: the guest's own, since it may use no other. */
+export function updateVaMappingOtherdomain(call: Call): CallResult {
+  const foreign = checkDomain(u32(call.args[call.domain.bits === 64 ? 3 : 4]) & 0xffff);
+  return foreign === 0 ? updateVaMapping(call) : foreign;
 }
 
 /** vCPUs of a bitmap in guest memory. */

@@ -10,14 +10,14 @@ import { consoleIo, denied, nmiOp, physdevOp } from "./devices.js";
 import { eventChannelOp, schedOp, schedOpCompat } from "./events.js";
 import { grantTableOp } from "./grants.js";
 import { memoryOp, xenVersion } from "./information.js";
-import { mmuExtOp, mmuUpdate, updateVaMapping } from "./page-tables.js";
+import { mmuExtOp, mmuUpdate, updateVaMapping, updateVaMappingOtherdomain } from "./page-tables.js";
 import {
   callbackOp,
   fpuTaskSwitch,
-  getDebugRegister,
+  getDebugreg,
   iret,
   setCallbacks,
-  setDebugRegister,
+  setDebugreg,
   setGdt,
   setSegmentBase,
   setTrapTable,
@@ -39,8 +39,8 @@ const handlers: Partial<Record<HypercallName, CallHandler>> = {
   fpu_taskswitch: fpuTaskSwitch,
   sched_op_compat: schedOpCompat,
   platform_op: denied,
-  set_debugreg: setDebugRegister,
-  get_debugreg: getDebugRegister,
+  set_debugreg: setDebugreg,
+  get_debugreg: getDebugreg,
   update_descriptor: updateDescriptor,
   memory_op: memoryOp,
   multicall,
@@ -50,6 +50,7 @@ const handlers: Partial<Record<HypercallName, CallHandler>> = {
   console_io: consoleIo,
   grant_table_op: grantTableOp,
   vm_assist: vmAssist,
+  update_va_mapping_otherdomain: updateVaMappingOtherdomain,
   iret,
   vcpu_op: vcpuOp,
   set_segment_base: setSegmentBase,

@@ -5,6 +5,7 @@ import { assistCommands, callbackCommands } from "../abi/services.js";
 import { vmAssists } from "../abi/xen.js";
 import { safeDescriptor } from "../mmu/descriptors.js";
 import { frameTypes } from "../mmu/frame-table.js";
+import { debugRegister, setDebugRegister } from "../vcpu/debug-registers.js";
 import { clearNmiHandler, setNmiHandler } from "../vcpu/nmi.js";
 import type { Callback, Callbacks, VirtualCpu } from "../vcpu/virtual-cpu.js";
 import { type Call, type CallResult, frameNumber, resumed, u32 } from "./call.js";
@@ -191,26 +192,14 @@ export function vmAssist({ domain, args }: Call): CallResult {
   return 0;
 }
 
-const DR7_GD = 1n << 13n;
-
 /** set_debugreg(index, value) */
-export function setDebugRegister({ domain, vcpu, args }: Call): CallResult {
-  const index = u32(args[0]);
-  const value = args[1] ?? 0n;
-  if (index < 4) {
-    if (!domain.copy.mayName(value, 1)) return -errno.EPERM;
-  } else if (index === 4 || index === 5 || index > 7) return -errno.EINVAL;
-  else if (value > 0xffff_ffffn) return -errno.EINVAL;
-  else if (index === 7 && (value & DR7_GD) !== 0n) return -errno.EPERM;
-  domain.hypervisor.execute(vcpu.id, { instruction: "mov-to-dr", index, operand: value });
-  return 0;
+export function setDebugreg({ domain, vcpu, args }: Call): CallResult {
+  return setDebugRegister(domain, vcpu, u32(args[0]), args[1] ?? 0n);
 }
 
 /** get_debugreg(index) */
-export function getDebugRegister({ vcpu, args }: Call): CallResult {
-  const index = u32(args[0]);
-  if (index > 7 || index === 4 || index === 5) return -errno.EINVAL;
-  return vcpu.registers.get(`dr${index as 0 | 1 | 2 | 3 | 6 | 7}`);
+export function getDebugreg({ vcpu, args }: Call): CallResult {
+  return debugRegister(vcpu, u32(args[0]));
 }
 
 /** iret: the frame is on the stack. */

@@ -17,6 +17,8 @@ const LDT_PAGES = 16;
 /** Both lie in the hole of 64-bit guests; a 32-bit guest cannot name them at all. */
 export const GDT_ADDRESS = 0xffff_8200_0000_0000n;
 export const LDT_ADDRESS = 0xffff_8200_0002_0000n;
+/** What SIDT shows: deliveries never come to a table, and nothing is there. */
+const IDT_ADDRESS = 0xffff_82d0_8000_0000n;
 const LDT_ACCESS = 0x82;
 
 /** Descriptors of Xen's page, by byte offset from its start: code and data of the rings that guests have. */
@@ -79,7 +81,7 @@ export class DescriptorTables {
     });
     this.#emptyLdt();
     registers.setTable("gdtr", { base: GDT_ADDRESS, limit: 0xffff });
-    registers.setTable("idtr", { base: 0n, limit: 0 });
+    registers.setTable("idtr", { base: IDT_ADDRESS, limit: 0xfff });
   }
 
   /** set_gdt: the frames become pages of descriptors. 0, or -EINVAL with nothing changed. */

@@ -20,6 +20,8 @@ const AC = 0x4_0000n;
 /** What no handler starts with. */
 const ENTRY_CLEARS = TF | NT | RF | VM | AC;
 const STACK_ALIGNMENT = 15n;
+/** Type bits of code that runs at its caller's level. */
+const CONFORMING_CODE = 0xc;
 
 /** Levels by which the core tells a guest's kernel from its user. */
 export const KERNEL_LEVEL = 1;
@@ -145,6 +147,7 @@ export class KernelEntry {
     registers.set("rsp", level === 1 ? stack + 16n : frame.wide("rsp"));
     registers.set("rax", frame.wide("rax"));
     this.#returnFlags(vcpu, frame.wide("rflags"));
+    dropKernelSegments(registers, level);
     return undefined;
   }
 
@@ -230,6 +233,15 @@ interface FrameContent {
   readonly flags: bigint;
   readonly stackPointer: bigint;
   readonly stack: number;
+}
+
+/** What IRET does to data segments of the kernel on the way to user code: they are null there. SDM Vol. 2A "IRET". */
+function dropKernelSegments(registers: VirtualCpu["registers"], level: number): void {
+  for (const name of ["ds", "es", "fs", "gs"] as const) {
+    const segment = registers.segment(name);
+    const conforming = (segment.access & CONFORMING_CODE) === CONFORMING_CODE;
+    if (!conforming && levelOf(segment) < level) registers.setSegment(name, { selector: 0, base: 0n, limit: 0, access: 0 });
+  }
 }
 
 /** Descriptor privilege level of a segment. */

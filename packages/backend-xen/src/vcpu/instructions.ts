@@ -16,16 +16,18 @@ import {
 import { FORCED_EMULATION_PREFIX, selectors } from "../abi/arch-x86.js";
 import { HYPERCALL_VECTOR } from "../abi/hypercalls.js";
 import { vmAssists } from "../abi/xen.js";
-import { BOOT_CR0, BOOT_CR4, CR4_GUEST } from "../domain/boot-vcpu.js";
+import { BOOT_CR0, BOOT_CR4, CR4_GUEST, kernelSegments } from "../domain/boot-vcpu.js";
 import type { Domain } from "../domain/domain.js";
 import { frameNumber } from "../hypercalls/call.js";
 import { callFromRegisters } from "../hypercalls/table.js";
 import { setTaskSwitched } from "../hypercalls/vcpu-state.js";
 import { pvCpuid } from "./cpuid.js";
+import { debugRegister, setDebugRegister } from "./debug-registers.js";
 import type { Entry } from "./entry.js";
 import { readModelRegister, writeModelRegister } from "./model-registers.js";
 import { takeNmi } from "./nmi.js";
 import { Ports } from "./ports.js";
+import { stringPort } from "./string-ports.js";
 import type { VirtualCpu } from "./virtual-cpu.js";
 
 const BREAKPOINT = 3;
@@ -45,6 +47,8 @@ const FROM_ALL: readonly InterceptableInstruction[] = [
   "cpuid",
   "in",
   "out",
+  "ins",
+  "outs",
   "cli",
   "sti",
 ];
@@ -113,6 +117,7 @@ export class Instructions {
       case "ud2":
         return this.#forcedEmulation(vcpu);
       case "cpuid":
+        if (vcpu.cpuidFaults && !vcpu.inKernel) return generalProtection;
         this.#cpuid(vcpu);
         return "next";
       case "cli":
@@ -121,6 +126,9 @@ export class Instructions {
       case "in":
       case "out":
         return this.#port(vcpu, i);
+      case "ins":
+      case "outs":
+        return stringPort(this.domain, this.#ports, vcpu, i);
       default:
         return vcpu.inKernel ? this.#privileged(vcpu, i) : generalProtection;
     }
@@ -140,7 +148,10 @@ export class Instructions {
 
   #syscall(vcpu: VirtualCpu, length: number): InterceptAnswer {
     const { registers } = vcpu;
-    if (vcpu.inKernel && this.domain.bits === 64) return callFromRegisters(this.domain, vcpu);
+    if (vcpu.inKernel && this.domain.bits === 64) {
+      this.#leaveFlat(vcpu);
+      return callFromRegisters(this.domain, vcpu);
+    }
     const wide = this.domain.bits === 64 && (registers.segment("cs").access & 0x2000) !== 0;
     const callback = wide ? vcpu.callbacks.syscall : vcpu.callbacks.syscall32;
     if (callback === undefined || callback.address === 0n) return undefinedOpcode;
@@ -149,6 +160,13 @@ export class Instructions {
     registers.set("r11", registers.get("rflags"));
     this.#showUserCode(vcpu, wide);
     return this.#enter(vcpu, { target: callback, rip, clearsDirection: true });
+  }
+
+  /** A call is a SYSCALL, so that the guest goes on in the flat segments whichever it came from. */
+  #leaveFlat({ registers }: VirtualCpu): void {
+    const { code, stack } = kernelSegments[64];
+    if (registers.segment("cs").selector !== code.selector) registers.setSegment("cs", code);
+    if (registers.segment("ss").selector !== stack.selector) registers.setSegment("ss", stack);
   }
 
   /** SYSCALL does not keep selectors: the frame shows the flat ones. */
@@ -188,6 +206,10 @@ export class Instructions {
     const wanted = [...FORCED_EMULATION_PREFIX, ...CPUID_INSTRUCTION];
     const code = this.domain.copy.read(vcpu.id, rip, wanted.length);
     if (code === undefined || !wanted.every((byte, index) => code[index] === byte)) return undefinedOpcode;
+    if (vcpu.cpuidFaults && !vcpu.inKernel) {
+      vcpu.registers.set("rip", rip + BigInt(FORCED_EMULATION_PREFIX.length));
+      return generalProtection;
+    }
     this.#cpuid(vcpu);
     vcpu.registers.set("rip", rip + BigInt(wanted.length));
     return "resume";
@@ -227,11 +249,9 @@ export class Instructions {
         setTaskSwitched(this.domain, vcpu, false);
         return "next";
       case "mov-from-dr":
-        return this.#result(vcpu, i, this.domain.hypervisor.execute(vcpu.id, { instruction: "mov-from-dr", index: i.index ?? 0 }));
+        return this.#readDebug(vcpu, i);
       case "mov-to-dr":
-        return this.#fault(
-          this.domain.hypervisor.execute(vcpu.id, { instruction: "mov-to-dr", index: i.index ?? 0, operand: i.operand ?? 0n }),
-        );
+        return setDebugRegister(this.domain, vcpu, i.index ?? 0, i.operand ?? 0n) === 0 ? "next" : generalProtection;
       case "rdmsr":
         return this.#readMsr(vcpu, i.index ?? 0);
       case "wrmsr":
@@ -246,6 +266,11 @@ export class Instructions {
       default:
         return generalProtection;
     }
+  }
+
+  #readDebug(vcpu: VirtualCpu, i: InterceptedInstruction): InterceptAnswer {
+    const value = debugRegister(vcpu, i.index ?? 0);
+    return this.#result(vcpu, i, typeof value === "number" ? generalProtection : value);
   }
 
   #fault(answer: bigint | undefined | GuestFault): InterceptAnswer {

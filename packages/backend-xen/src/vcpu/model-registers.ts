@@ -12,9 +12,12 @@ const MSR = {
   PLATFORM_ID: 0x17,
   APIC_BASE: 0x1b,
   UCODE_REV: 0x8b,
+  PLATFORM_INFO: 0xce,
+  MISC_FEATURES_ENABLES: 0x140,
   MCG_CAP: 0x179,
   MCG_STATUS: 0x17a,
   MISC_ENABLE: 0x1a0,
+  DEBUGCTL: 0x1d9,
   PAT: 0x277,
   EFER: 0xc000_0080,
   FS_BASE: 0xc000_0100,
@@ -30,6 +33,9 @@ const MC0_CTL = 0x400;
 const isMachineCheckBank = (index: number): boolean => index >= MC0_CTL && index < MC0_CTL + 4 * MC_BANKS;
 const XEN_PAT = 0x0000_0501_0007_0406n;
 const APIC_BASE = 0xfee0_0800n;
+/** CPUID of user code can be made to fault, and does. */
+const CPUID_FAULTING_AVAILABLE = 1n << 31n;
+const CPUID_FAULTING = 1n;
 const BOOT_PROCESSOR = 0x100n;
 
 /** The value, or undefined for #GP. */
@@ -51,6 +57,12 @@ export function readModelRegister(vcpu: VirtualCpu, index: number): bigint | und
       return vcpu.id === 0 ? APIC_BASE | BOOT_PROCESSOR : APIC_BASE;
     case MSR.PAT:
       return XEN_PAT;
+    case MSR.PLATFORM_INFO:
+      return CPUID_FAULTING_AVAILABLE;
+    case MSR.MISC_FEATURES_ENABLES:
+      return vcpu.cpuidFaults ? CPUID_FAULTING : 0n;
+    case MSR.DEBUGCTL:
+      return 0n;
     case MSR.UCODE_REV:
     case MSR.PLATFORM_ID:
     case MSR.MISC_ENABLE:
@@ -84,6 +96,13 @@ export function writeModelRegister(domain: Domain, vcpu: VirtualCpu, index: numb
       return value === registers.get("efer");
     case MSR.PAT:
       return value === XEN_PAT;
+    case MSR.MISC_FEATURES_ENABLES:
+      if ((value & ~CPUID_FAULTING) !== 0n) return false;
+      vcpu.cpuidFaults = value === CPUID_FAULTING;
+      return true;
+    // Neither branch traces nor records of branches are the guest's.
+    case MSR.DEBUGCTL:
+      return value === 0n;
     // What the machine has there is not the guest's to change; kernels write workarounds and go on.
     case MSR.UCODE_REV:
     case MSR.K8_HWCR:

@@ -52,6 +52,8 @@ export class VirtualCpu {
   taskSwitched = false;
   /** The bits of CR4 that the guest has. */
   cr4 = 0n;
+  /** CPUID of user code is #GP: MSR_MISC_FEATURES_ENABLES, bit 0. */
+  cpuidFaults = false;
   /** It runs, or would if it had something to do. */
   online: boolean;
   initialised: boolean;
@@ -85,6 +87,11 @@ export class VirtualCpu {
   /** The guest's kernel was running. */
   get inKernel(): boolean {
     return this.bits === 64 ? this.#kernelMode : (this.registers.segment("cs").selector & 3) < 3;
+  }
+
+  /** The processor's own level, by which paging goes: 64-bit kernels share the user's. */
+  get level(): 1 | 3 {
+    return this.bits === 32 && this.inKernel ? 1 : 3;
   }
 
   /** 64 bit: notes the change; address space and GS base are the caller's affair. */

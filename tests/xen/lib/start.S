@@ -1,0 +1,209 @@
+/* Where a PV guest starts, is entered and goes to user code: notes, entry points for traps and callbacks, the way back by the iret call. */
+#ifdef __x86_64__
+#define WORD .quad
+#define SP %rsp
+#else
+#define WORD .long
+#define SP %esp
+#endif
+
+.macro note type, kind:vararg
+  .pushsection .note.xen, "a", @note
+  .balign 4
+  .long 4, 9f - 8f, \type
+  .asciz "Xen"
+8:
+  \kind
+9:
+  .balign 4
+  .popsection
+.endm
+
+note 6, .asciz "paravane test"
+note 5, .asciz "xen-3.0"
+note 8, .asciz "generic"
+note 9, .asciz "yes"
+note 10, .asciz "!writable_page_tables|pae_pgdir_above_4gb"
+note 2, WORD hypercall_page
+
+  .text
+  .globl start
+start:
+#ifdef __x86_64__
+  mov %rsi, %rdi
+  lea boot_stack_top, %rsp
+  xor %ebp, %ebp
+  call guest_main
+#else
+  mov $boot_stack_top, %esp
+  xor %ebp, %ebp
+  mov $0xe033, %eax
+  mov %eax, %ds
+  mov %eax, %es
+  mov %eax, %fs
+  mov %eax, %gs
+  push %esi
+  call guest_main
+#endif
+  ud2
+
+  .balign 4096
+  .globl hypercall_page
+hypercall_page:
+  .fill 4096, 1, 0xc3
+
+#define IRET (hypercall_page + 23 * 32)
+
+.macro trap vector, has_code
+  .balign 16
+  .globl trap_\vector
+trap_\vector:
+#ifdef __x86_64__
+  pop %rcx
+  pop %r11
+#endif
+  .if !\has_code
+  push $0
+  .endif
+  push $\vector
+  jmp common
+.endm
+
+.irp vector, 0, 1, 2, 3, 4, 5, 6, 7, 9, 16, 18, 19, 20
+  trap \vector, 0
+.endr
+.irp vector, 8, 10, 11, 12, 13, 14, 17
+  trap \vector, 1
+.endr
+.irp vector, 48, 128, 256, 258, 261
+  trap \vector, 0
+.endr
+
+common:
+#ifdef __x86_64__
+  push %rax; push %rcx; push %rdx; push %rbx; push %rbp; push %rsi; push %rdi
+  push %r8; push %r9; push %r10; push %r11; push %r12; push %r13; push %r14; push %r15
+  mov %rsp, %rdi
+  mov %rsp, %rbx
+  and $-16, %rsp
+  call handle_trap
+  mov %rbx, %rsp
+  pop %r15; pop %r14; pop %r13; pop %r12; pop %r11; pop %r10; pop %r9; pop %r8
+  pop %rdi; pop %rsi; pop %rbp; pop %rbx; pop %rdx; pop %rcx; pop %rax
+  add $16, %rsp
+  push $0
+  jmp IRET
+#else
+  push %eax; push %ecx; push %edx; push %ebx; push %ebp; push %esi; push %edi
+  mov $0xe033, %eax
+  mov %eax, %ds
+  mov %eax, %es
+  push %esp
+  call handle_trap
+  add $4, %esp
+  pop %edi; pop %esi; pop %ebp; pop %ebx; pop %edx; pop %ecx; pop %eax
+  add $8, %esp
+  jmp IRET
+#endif
+
+/* The failsafe callback: the selectors of its frame are kept, and the rest is a trap of a number of its own. */
+  .balign 16
+  .globl failsafe
+failsafe:
+#ifdef __x86_64__
+  pop %rcx
+  pop %r11
+  pop failsafe_selectors
+  pop failsafe_selectors + 8
+  pop failsafe_selectors + 16
+  pop failsafe_selectors + 24
+#else
+  pop failsafe_selectors
+  pop failsafe_selectors + 4
+  pop failsafe_selectors + 8
+  pop failsafe_selectors + 12
+#endif
+  push $0
+  push $257
+  jmp common
+
+/* word attempt_raw(code, argument, context): what `code` returns; a trap goes to `attempt_over` with the context's stack. */
+  .globl attempt_raw
+attempt_raw:
+#ifdef __x86_64__
+  push %rbx; push %rbp; push %r12; push %r13; push %r14; push %r15
+  mov %rsp, (%rdx)
+  mov %rdi, %rax
+  mov %rsi, %rdi
+  sub $8, %rsp
+  call *%rax
+  add $8, %rsp
+  pop %r15; pop %r14; pop %r13; pop %r12; pop %rbp; pop %rbx
+#else
+  push %ebx; push %ebp; push %esi; push %edi
+  mov 28(%esp), %edx
+  mov %esp, (%edx)
+  mov 20(%esp), %eax
+  push 24(%esp)
+  call *%eax
+  add $4, %esp
+  pop %edi; pop %esi; pop %ebp; pop %ebx
+#endif
+  ret
+
+/* Never returns: attempt_raw of this context does, with this value. */
+  .globl attempt_over
+attempt_over:
+#ifdef __x86_64__
+  mov (%rdi), %rsp
+  mov %rsi, %rax
+  pop %r15; pop %r14; pop %r13; pop %r12; pop %rbp; pop %rbx
+#else
+  mov 8(%esp), %eax
+  mov 4(%esp), %edx
+  mov (%edx), %esp
+  pop %edi; pop %esi; pop %ebp; pop %ebx
+#endif
+  ret
+
+/* Goes to user code by the iret call: code, argument. It comes back by INT 0x30. */
+  .globl enter_user
+enter_user:
+#ifdef __x86_64__
+  mov $user_stack_top - 16, %rax
+  lea user_return, %rdx
+  mov %rdx, (%rax)
+  push user_ss
+  push %rax
+  push user_flags
+  push user_cs
+  push %rdi
+  mov %rsi, %rdi
+  push $0
+  jmp IRET
+#else
+  mov 4(%esp), %ecx
+  mov 8(%esp), %edx
+  mov $user_stack_top - 16, %eax
+  movl $user_return, (%eax)
+  mov %edx, 4(%eax)
+  push user_ss
+  push %eax
+  push user_flags
+  push user_cs
+  push %ecx
+  jmp IRET
+#endif
+user_return:
+  int $0x30
+
+  .bss
+  .balign 4096
+  .fill 16384
+boot_stack_top:
+  .fill 8192
+  .globl trap_stack_top
+trap_stack_top:
+  .fill 8192
+  .globl user_stack_top
+user_stack_top:
