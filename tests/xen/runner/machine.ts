@@ -35,7 +35,8 @@ export async function runDomain(kernel: Uint8Array, limitSeconds = 60): Promise<
 export function complaints({ console, end }: Outcome): string[] {
   const lines = console.split("\n").map((line) => line.trim());
   const found = lines.filter((line) => line.startsWith("not ok") || line.startsWith("a trap that nobody waits for"));
-  if (!lines.some((line) => /passed, 0x0 failed$/.test(line)) && found.length === 0) found.push(`no sum; the last line is: ${lines.at(-1)}`);
+  if (!lines.some((line) => /passed, 0x0 failed$/.test(line)) && found.length === 0)
+    found.push(`no sum; the last line is: ${lines.at(-1)}`);
   if (end !== "poweroff") found.push(end);
   return found;
 }

@@ -2,7 +2,13 @@
  * INS and OUTS of a PV guest, which come to the hypervisor like all port accesses. What the core tells of them is the port and its size; where
  * the memory is and whether they repeat is in their prefixes. SDM Vol. 2A "INS", Vol. 2B "OUTS". Long repetitions are done in pieces.
  */
-import { type AccessSize, type GuestFault, generalProtection, type InterceptAnswer, type InterceptedInstruction } from "@paravane/paravirt-ops";
+import {
+  type AccessSize,
+  type GuestFault,
+  generalProtection,
+  type InterceptAnswer,
+  type InterceptedInstruction,
+} from "@paravane/paravirt-ops";
 import { isGuestFault, type SegmentName } from "@paravane/paravirt-ops";
 import type { Domain } from "../domain/domain.js";
 import type { Ports } from "./ports.js";
@@ -14,7 +20,7 @@ const LONG_CODE = 0x2000;
 const WIDE_CODE = 0x4000;
 const ADDRESS_SIZE = 0x67;
 const REPEATS: readonly number[] = [0xf2, 0xf3];
-const OVERRIDES: Readonly<Record<number, SegmentName>> = { 0x26: "es", 0x2e: "cs", 0x36: "ss", 0x3e: "ds", 0x64: "fs", 0x65: "gs" };
+const OVERRIDES: Readonly<Record<number, SegmentName>> = { 38: "es", 46: "cs", 54: "ss", 62: "ds", 100: "fs", 101: "gs" };
 /** Units after which others may run. */
 const UNITS_AT_ONCE = 256;
 
