@@ -327,6 +327,35 @@ describe("the run loop", () => {
     });
   });
 
+  test("a guest that gives up its turns while a disk request is in flight has the answer at the host's next turn", async () => {
+    const hostTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+    const { read, ...others } = { read: hostTurn, write: hostTurn, flush: hostTurn, close: hostTurn };
+    const store: BlockStore = { size: 1024, sectorSize: 512, readOnly: false, read, ...others };
+    let answered = 0;
+    let asked = false;
+    const { machine, board } = await build(
+      (vcpu) => {
+        const { drives, power } = board.environment;
+        vcpu.retire(10);
+        if (!asked) {
+          asked = true;
+          void drives[0]!.store.read(0, new Uint8Array(512)).then(() => {
+            answered++;
+            asked = answered === 100;
+          });
+        }
+        if (answered === 100) power({ kind: "poweroff" });
+        return "yield";
+      },
+      { drives: [{ store }] },
+    );
+    await atClose(machine, async () => {
+      await machine.run();
+      // Each answer takes a few turns of the host's, not a millisecond of empty slices.
+      expect(machine.stats().slices).toBeLessThan(600);
+    });
+  });
+
   test("under icount two runs are equal, alarms come at exact instructions, and idle time is skipped", async () => {
     const runOnce = async () => {
       const trace: string[] = [];

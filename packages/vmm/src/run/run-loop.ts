@@ -103,17 +103,19 @@ export class RunLoop {
           continue;
         }
         const vcpu = this.#suspended ? undefined : this.processors.next();
+        let waits = false;
         if (vcpu === undefined) await this.#idle();
-        else this.#slice(vcpu);
-        const limit = this.inFlight.count > 0 ? YIELD_IN_FLIGHT_MS : YIELD_MS;
-        if (this.#hostMs - this.#yieldedAt >= limit) await this.#yield();
+        else waits = this.#slice(vcpu) === "yield" && this.processors.count === 1;
+        const asked = this.inFlight.count > 0;
+        // A guest that gives up its turn in a loop while requests are in flight waits for one of them: the host has its turn at once.
+        if ((waits && asked) || this.#hostMs - this.#yieldedAt >= (asked ? YIELD_IN_FLIGHT_MS : YIELD_MS)) await this.#yield();
       }
     } finally {
       this.clock.stop();
     }
   }
 
-  #slice(vcpu: Vcpu): void {
+  #slice(vcpu: Vcpu): ExitReason {
     const { clock, processors, counters } = this;
     const started = performance.now();
     const shared = processors.count > 1;
@@ -127,6 +129,7 @@ export class RunLoop {
     if (reason === "shutdown") this.end({ kind: "shutdown", vcpu: vcpu.id, detail: vcpu.fault ?? "triple fault" });
     else if (reason === "unmodelled")
       this.end({ kind: "unmodelled", vcpu: vcpu.id, detail: vcpu.fault ?? "something that is not modelled" });
+    return reason;
   }
 
   async #idle(): Promise<void> {
