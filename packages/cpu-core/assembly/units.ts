@@ -3,7 +3,7 @@
 import {
   COUNT, CTX, DEBUG_PENDING, EFLAGS, EVENT, EXIT, EXIT_ARG, FAULT, FETCH_WATCH, FLAG_KIND, HALTED, H_UNIT, H_UNIT_DELTA, INTERRUPT_WINDOW, INTR,
   JUMP_DELTA, JUMP_TAG, JUMP_UNIT, MODE, NMI, RESTART, RIP, SHADOW, STOP, TLB, TLB_ADDEND, TLB_ENTRIES, TLB_SHIFT, TLB_X, UNIT_GO,
-  UNIT_INSTRUCTIONS_PTR, UNIT_LEAPS, UNIT_LEAPS_MASK, UNIT_LEAPS_START_PTR, UNIT_LOOK, UNIT_LOOKS_PTR, UNIT_MISSES_PTR, UNIT_MODE_SHIFT, UNIT_RUNS_PTR,
+  UNIT_INSTRUCTIONS_PTR, UNIT_LEAPS, UNIT_LEAPS_MASK, UNIT_LEAPS_START_PTR, UNIT_LOOK, UNIT_LOOKS_PTR, UNIT_MISSES_PTR, UNIT_MODES, UNIT_MODE_SHIFT, UNIT_RUNS_PTR,
   UNIT_SHIFT, UNIT_SIDE, UNIT_SIDES_PTR, WATCH,
 } from "../src/layout";
 import { codeFind } from "./code-cache";
@@ -60,6 +60,18 @@ function findUnit(cpu: usize, mode: u32, linear: u64): u32 {
   return unit;
 }
 
+/** Where the next unit is after an instruction that may have changed the mode; as findUnit. */
+// @ts-ignore: decorator
+@inline
+function findUnitInMode(cpu: usize, mode: u32, linear: u64): u32 {
+  const jump = jumpOf(cpu, linear);
+  const unit = load<u32>(jump, JUMP_UNIT);
+  if (load<u64>(jump, JUMP_TAG) != jumpTag(cpu, linear) || load<u32>(UNIT_MODES + <usize>(unit >>> UNIT_MODE_SHIFT << 2)) != mode)
+    return findUnit(cpu, mode, linear);
+  foundDelta = load<i32>(jump, JUMP_DELTA);
+  return unit;
+}
+
 /** Has the run loop nothing to do before the next instruction, and may that be any block's? */
 function undisturbed(cpu: usize): bool {
   if (load<i32>(cpu, FAULT) >= 0) return false;
@@ -92,7 +104,7 @@ export function runUnits(cpu: usize, mode: u32, header: usize): i32 {
       store<u32>(cpu, 0, RESTART);
       mode = load<u32>(cpu, MODE);
       const linear = load<u64>(cpu, RIP);
-      unit = findUnit(cpu, mode, linear);
+      unit = findUnitInMode(cpu, mode, linear);
       base = linear - <u64><i64>foundDelta;
       if (unit) continue;
       left = UNIT_GO;

@@ -31,6 +31,7 @@ export const UNIT_INSTRUCTIONS_PTR = 0x38060; // instructions retired in units
 export const UNIT_LEAPS = 0x39000; // u32 each, by the low bits of a unit's slot: entries from other units until hostGrow is asked
 export const UNIT_LEAPS_MASK = 0xfff;
 export const UNIT_LEAPS_START_PTR = 0x38068; // u32: what they start with, 0 for never
+export const UNIT_MODES = 0x38400; // 256 x u32, by number: mode keys in which something is translated
 export const STORE_LOG_PTR = 0x38f00; // u32: where verification's next note of a store goes (verify.ts)
 export const FRAMES_END_PTR = 0x38080; // u32: end of the physical space that has frames: RAM and, behind it, the hypervisor's pool
 export const WINDOWS_PTR = 0x38084; // u32: linear windows in force

@@ -35,15 +35,33 @@ import { interceptMode } from "../hypervisor/level";
 import { tlbSelect } from "../memory/tlb";
 import { ACC_CODE, ACC_CONFORMING, ACC_DB, ACC_L, ACC_P, ACC_RW, CR0_EM, CR0_PE, CR0_PG, CR0_TS, CR4_OSFXSR, EFER_LMA } from "./bits";
 
-/** Base 0, limit 4 GiB, and of a kind that never faults on what the fast path does with it. */
-function flat(cpu: usize, seg: u32, protectedMode: bool): bool {
+/** Base 0, limit 4 GiB, and of a kind that never faults on what the fast path does with it; in real-address and virtual-8086 mode. */
+function flatReal(cpu: usize, seg: u32): bool {
   const segment = cpu + SEG + seg * SEG_SIZE;
   if (load<u64>(segment, SEG_BASE) || load<u32>(segment, SEG_LIMIT) != 0xffffffff) return false;
   const access = load<u32>(segment, SEG_ACCESS);
-  if (!(access & ACC_CODE) && access & ACC_CONFORMING) return false;
-  if (!protectedMode) return true;
-  if ((access & (ACC_P | ACC_RW)) != (ACC_P | ACC_RW)) return false;
-  return seg == CS || !(access & ACC_CODE);
+  return (access & (ACC_CODE | ACC_CONFORMING)) != ACC_CONFORMING;
+}
+
+/** In what a data segment's limit and access, read as one value, differ from those of a flat one in protected mode. */
+// @ts-ignore: decorator
+@inline
+function unlikeFlat(cpu: usize, seg: u32): u64 {
+  const segment = cpu + SEG + seg * SEG_SIZE;
+  const mask = 0xffffffff | (<u64>(ACC_P | ACC_RW | ACC_CODE | ACC_CONFORMING) << 32);
+  const flat = 0xffffffff | (<u64>(ACC_P | ACC_RW) << 32);
+  return load<u64>(segment, SEG_BASE) | ((load<u64>(segment, SEG_LIMIT) & mask) ^ flat);
+}
+
+/** The same of CS, DS, ES and SS in protected mode. */
+// @ts-ignore: decorator
+@inline
+function flatProtected(cpu: usize): bool {
+  const segment = cpu + SEG + CS * SEG_SIZE;
+  const access = load<u32>(segment, SEG_ACCESS);
+  if (load<u64>(segment, SEG_BASE) || load<u32>(segment, SEG_LIMIT) != 0xffffffff || (access & (ACC_P | ACC_RW)) != (ACC_P | ACC_RW)) return false;
+  if ((access & (ACC_CODE | ACC_CONFORMING)) == ACC_CONFORMING) return false;
+  return !(unlikeFlat(cpu, DS) | unlikeFlat(cpu, ES) | unlikeFlat(cpu, SS));
 }
 
 /** Recomputes MODE, LIN_MASK, the CPL of modes that fix it, and the TLB in use. RESTART is set when the key changed. */
@@ -67,10 +85,10 @@ export function updateMode(cpu: usize): void {
     }
   }
   if (!(mode & MODE_64)) {
-    const pe = (mode & MODE_PE) != 0;
     if (cs & ACC_DB) mode |= MODE_CS32;
     if (load<u32>(cpu + SS * SEG_SIZE, SEG + SEG_ACCESS) & ACC_DB) mode |= MODE_SS32;
-    if (flat(cpu, CS, pe) && flat(cpu, DS, pe) && flat(cpu, ES, pe) && flat(cpu, SS, pe)) mode |= MODE_FLAT;
+    const flat = mode & MODE_PE ? flatProtected(cpu) : flatReal(cpu, CS) && flatReal(cpu, DS) && flatReal(cpu, ES) && flatReal(cpu, SS);
+    if (flat) mode |= MODE_FLAT;
   }
   const cpl = load<u32>(cpu, CPL);
   if (cpl == 0) mode |= MODE_CPL0;

@@ -2,6 +2,8 @@
 import {
   CPL,
   CS,
+  FS,
+  GS,
   LDTR,
   MODE,
   MODE_64,
@@ -81,15 +83,22 @@ export function loadDataSegment(cpu: usize, seg: u32, selector: u32, vector: i32
   return true;
 }
 
-/** Loads a data or stack segment register with all checks of the current mode. False: a fault is pending, nothing has changed. */
+/**
+ * Loads a data or stack segment register with all checks of the current mode. False: a fault is pending, nothing has changed. The mode key
+ * depends on ES, SS and DS alone, and outside 64-bit mode; a kernel that is entered mostly loads what is there already.
+ */
 export function loadSegment(cpu: usize, seg: u32, selector: u32): bool {
   const mode = load<u32>(cpu, MODE);
+  const segment = segmentAt(cpu, seg);
+  const base = load<u64>(segment, SEG_BASE);
+  const form = load<u64>(segment, SEG_LIMIT); // with SEG_ACCESS
   selector &= 0xffff;
   if (!(mode & MODE_PE)) {
     if (mode & MODE_V86) setV86Segment(cpu, seg, selector);
     else setRealSegment(cpu, seg, selector);
   } else if (!(seg == SS ? loadStackSegment(cpu, selector) : loadDataSegment(cpu, seg, selector, GP))) return false;
-  updateMode(cpu);
+  if (mode & MODE_64 || seg == FS || seg == GS) return true;
+  if (load<u64>(segment, SEG_BASE) != base || load<u64>(segment, SEG_LIMIT) != form) updateMode(cpu);
   return true;
 }
 

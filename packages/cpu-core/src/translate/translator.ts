@@ -199,6 +199,7 @@ export class Translator {
     const modeNumber = this.#modes.get(mode) ?? this.#modes.size + 1;
     if (modeNumber > MAX_MODES) return;
     this.#modes.set(mode, modeNumber);
+    this.#view.setUint32(L.UNIT_MODES + 4 * modeNumber, mode, true);
     const region = formRegion(this.#source(cpu, replaces.length > 0), roots, mode, base, this.#leastRuns, limits);
     const slot = region.blocks.length === 0 ? undefined : this.#takeSlot();
     if (slot === undefined) return;
