@@ -30,6 +30,7 @@ describe.skipIf(!hasTool("apt-get"))("as a 64-bit Xen PV domain", () => {
       for (let vcpu = 0; vcpu < vcpus; vcpu++) expect(interrupts).toMatch(new RegExp(`xen-percpu +-ipi +callfuncsingle${vcpu}`));
       const log = await guest.command("dmesg");
       expect(log).toMatch(/Booting (paravirtualized )?kernel on Xen/);
+      expect(log).toContain("xen:events: Using FIFO-based ABI");
       expect(log.split("\n").filter((line) => COMPLAINTS.test(line))).toEqual([]);
       // It ran where it could: the machine's account of waiting is what the guest calls stolen.
       const [, , , , , , , , stolen = "0"] = (await guest.command("head -1 /proc/stat")).split(/ +/);

@@ -22,6 +22,23 @@ export const eventChannelCommands = {
 /** State of a port, as EVTCHNOP_status tells it. */
 export const channelStates = { closed: 0, unbound: 1, interdomain: 2, pirq: 3, virq: 4, ipi: 5 } as const;
 
+/** FIFO events: bits of a port's word, and places in a vCPU's control block. */
+export const fifo = {
+  PENDING: 0x8000_0000 | 0,
+  MASKED: 0x4000_0000,
+  LINKED: 0x2000_0000,
+  BUSY: 0x1000_0000,
+  LINK_BITS: 17,
+  LINK_MASK: 0x1_ffff,
+  NR_CHANNELS: 0x2_0000,
+  PRIORITY_MAX: 0,
+  PRIORITY_DEFAULT: 7,
+  PRIORITY_MIN: 15,
+  READY: 0,
+  HEADS: 8,
+  CONTROL_BLOCK_BYTES: 72,
+} as const;
+
 /** public/sched.h */
 export const schedCommands = {
   yield: 0,

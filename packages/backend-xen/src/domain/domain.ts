@@ -2,10 +2,11 @@
 import type { BackendEnvironment, HypervisorHandle, Mfn, ShutdownReason } from "@paravane/paravirt-ops";
 import type { GuestBits } from "../abi/struct.js";
 import { virqs, vmAssists } from "../abi/xen.js";
+import { Fifo } from "../events/fifo.js";
 import { EventPorts } from "../events/ports.js";
 import { type EventTarget, TwoLevel } from "../events/two-level.js";
 import { DirectPaging } from "../mmu/direct-paging.js";
-import { FrameTable } from "../mmu/frame-table.js";
+import { FrameTable, frameTypes } from "../mmu/frame-table.js";
 import { grantedFrames } from "../mmu/granted-frames.js";
 import { TableValidation } from "../mmu/table-validation.js";
 import { AddressSpace } from "../vcpu/address-space.js";
@@ -58,6 +59,7 @@ export class Domain {
   readonly devices: { close(): void }[] = [];
   /** Pages that it has. */
   pages = 0;
+  readonly #eventTargets: readonly EventTarget[];
   #ended = false;
 
   constructor(
@@ -88,15 +90,8 @@ export class Domain {
       const space = new AddressSpace(core.id, hypervisor, this.paging);
       return new VirtualCpu(core, bits, info, new DescriptorTables(core.id, bits, parts), space);
     });
-    this.events = new EventPorts(
-      this.vcpus.length,
-      new TwoLevel(
-        this.shared,
-        bits,
-        this.vcpus.map((vcpu) => this.#eventTarget(vcpu)),
-      ),
-      (port) => this.#wakePollers(port),
-    );
+    this.#eventTargets = this.vcpus.map((vcpu) => this.#eventTarget(vcpu));
+    this.events = new EventPorts(DOMAIN_ID, this.vcpus.length, this.#twoLevel(), (port) => this.#wakePollers(port));
     this.grants = new GrantTable(hypervisor, this.frames, this.machToPhys);
     this.activeGrants = new ActiveGrants(this.grants, grantedFrames(this.frames));
     this.timers = this.vcpus.map((vcpu) => this.#timersOf(vcpu));
@@ -202,6 +197,34 @@ export class Domain {
       write: (address, bytes) => void (vcpu.initialised && this.copy.write(vcpu.id, address, bytes)),
       marksUpdates: () => this.assists.has(vmAssists.runstate_update_flag),
     });
+  }
+
+  /** EVTCHNOP_init_control: FIFO events from the first vCPU on that has a control block. */
+  initFifo(vcpu: number, frame: number, offset: number): number {
+    const { delivery } = this.events;
+    if (delivery instanceof Fifo) return delivery.addControlBlock(vcpu, frame, offset);
+    const { frames, hypervisor } = this;
+    const fifo = new Fifo(
+      {
+        take: (wanted) => (frames.get(wanted, frameTypes.writable) === 0 ? wanted : undefined),
+        release: (taken) => frames.put(taken),
+        bytes: (taken) => hypervisor.frames.bytes(taken),
+      },
+      this.#eventTargets,
+    );
+    const error = fifo.addControlBlock(vcpu, frame, offset);
+    if (error === 0) this.events.show(fifo);
+    return error;
+  }
+
+  /** EVTCHNOP_reset: no port is open, and the guest begins with the two-level bitmaps again. */
+  resetEvents(): void {
+    this.events.reset();
+    this.events.show(this.#twoLevel());
+  }
+
+  #twoLevel(): TwoLevel {
+    return new TwoLevel(this.shared, this.bits, this.#eventTargets);
   }
 
   #eventTarget(vcpu: VirtualCpu): EventTarget {

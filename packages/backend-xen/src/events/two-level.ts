@@ -1,4 +1,5 @@
 /** Pending and masked ports as two bitmaps in shared_info, with a word of selectors in each vcpu_info: public/event_channel.h "2-level". */
+import { errno } from "../abi/errno.js";
 import type { GuestBits } from "../abi/struct.js";
 import { shared_info } from "../abi/xen.js";
 import type { SharedInfo, VcpuInfo } from "../domain/shared-info.js";
@@ -14,6 +15,7 @@ export interface EventTarget {
 /** The two-level delivery. */
 export class TwoLevel implements EventDelivery {
   readonly limit: number;
+  readonly hasPriorities = false;
 
   constructor(
     private readonly shared: SharedInfo,
@@ -40,6 +42,18 @@ export class TwoLevel implements EventDelivery {
   clear(port: number): void {
     this.#clear(this.#pendingAt(port), port);
   }
+
+  isBusy(): boolean {
+    return false;
+  }
+
+  opened(): void {}
+
+  setPriority(): number {
+    return -errno.ENOSYS;
+  }
+
+  close(): void {}
 
   #select({ info, notify }: EventTarget, port: number): void {
     const word = 1n << BigInt(Math.floor(port / this.bits));

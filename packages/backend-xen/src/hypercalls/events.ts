@@ -1,11 +1,12 @@
 /** Calls about events and about waiting for them: event_channel_op, sched_op. public/event_channel.h, public/sched.h. */
 import { errno } from "../abi/errno.js";
-import { eventChannelCommands, schedCommands, shutdownReasons } from "../abi/services.js";
+import { channelStates, eventChannelCommands, fifo, schedCommands, shutdownReasons } from "../abi/services.js";
 import { domids } from "../abi/xen.js";
-import { DOMAIN_ID } from "../domain/domain.js";
-import { type Call, type CallResult, u32 } from "./call.js";
+import { DOMAIN_ID, type Domain } from "../domain/domain.js";
+import { Fifo } from "../events/fifo.js";
+import { type Channel, ownDomain } from "../events/ports.js";
+import { type Call, type CallResult, frameNumber, u32 } from "./call.js";
 
-const DOM0 = 0;
 const MAX_POLLED_PORTS = 128;
 
 /** event_channel_op(command, argument) */
@@ -35,8 +36,8 @@ export function eventChannelOp({ domain, vcpu, args }: Call): CallResult {
     case eventChannelCommands.alloc_unbound: {
       const view = words(2);
       if (view === undefined) return -errno.EFAULT;
-      const owner = view.getUint16(0, true);
-      if (owner !== domids.SELF && owner !== DOMAIN_ID) return owner === DOM0 ? -errno.EPERM : -errno.ESRCH;
+      const foreign = ownDomain(view.getUint16(0, true), DOMAIN_ID);
+      if (foreign !== 0) return foreign;
       const remote = view.getUint16(2, true);
       return giveBack(view, 4, events.allocUnbound(remote === domids.SELF ? DOMAIN_ID : remote));
     }
@@ -59,21 +60,69 @@ export function eventChannelOp({ domain, vcpu, args }: Call): CallResult {
     case eventChannelCommands.status: {
       const view = words(6);
       if (view === undefined) return -errno.EFAULT;
-      const owner = view.getUint16(0, true);
-      if (owner !== domids.SELF && owner !== DOMAIN_ID) return -errno.ESRCH;
+      const foreign = ownDomain(view.getUint16(0, true), DOMAIN_ID);
+      if (foreign !== 0) return foreign;
       const channel = events.channel(view.getUint32(4, true));
       if (channel === undefined) return -errno.EINVAL;
-      view.setUint32(8, channel.state, true);
-      view.setUint32(12, channel.vcpu, true);
-      view.setUint32(16, channel.virq, true);
+      tellStatus(view, channel);
       return copy.write(vcpu.id, address, new Uint8Array(view.buffer)) ? 0 : -errno.EFAULT;
     }
-    case eventChannelCommands.reset:
-      events.reset();
-      return 0;
+    case eventChannelCommands.reset: {
+      const owner = copy.read(vcpu.id, address, 2);
+      if (owner === undefined) return -errno.EFAULT;
+      const foreign = ownDomain(new DataView(owner.buffer).getUint16(0, true), DOMAIN_ID);
+      if (foreign === 0) domain.resetEvents();
+      return foreign;
+    }
+    case eventChannelCommands.bind_interdomain: {
+      const view = words(3);
+      if (view === undefined) return -errno.EFAULT;
+      const remote = view.getUint16(0, true);
+      return giveBack(view, 8, events.bindInterdomain(remote === domids.SELF ? DOMAIN_ID : remote, view.getUint32(4, true)));
+    }
+    case eventChannelCommands.bind_pirq: {
+      const view = words(3);
+      return view === undefined ? -errno.EFAULT : events.bindPirq(view.getUint32(0, true));
+    }
+    case eventChannelCommands.init_control: {
+      const view = words(6);
+      if (view === undefined) return -errno.EFAULT;
+      const error = initControl(domain, view);
+      if (error !== 0) return error;
+      return copy.write(vcpu.id, address, new Uint8Array(view.buffer)) ? 0 : -errno.EFAULT;
+    }
+    case eventChannelCommands.expand_array: {
+      const view = words(2);
+      if (view === undefined) return -errno.EFAULT;
+      const { delivery } = events;
+      return delivery instanceof Fifo ? delivery.addPage(frameNumber(view.getBigUint64(0, true))) : -errno.EOPNOTSUPP;
+    }
+    case eventChannelCommands.set_priority: {
+      const view = words(2);
+      return view === undefined ? -errno.EFAULT : events.setPriority(view.getUint32(0, true), view.getUint32(4, true));
+    }
     default:
       return -errno.ENOSYS;
   }
+}
+
+/** What a port is, in the words of EVTCHNOP_status from the third on. */
+function tellStatus(view: DataView, { state, vcpu, virq, remoteDomain, remotePort }: Channel): void {
+  view.setUint32(8, state, true);
+  view.setUint32(12, vcpu, true);
+  if (state === channelStates.virq) view.setUint32(16, virq, true);
+  else if (state === channelStates.unbound || state === channelStates.interdomain) view.setUint16(16, remoteDomain, true);
+  if (state === channelStates.interdomain) view.setUint32(20, remotePort, true);
+}
+
+/** EVTCHNOP_init_control: the control block of a vCPU; the width of links is told. */
+function initControl(domain: Domain, view: DataView): number {
+  const offset = view.getUint32(8, true);
+  const vcpu = view.getUint32(12, true);
+  if (domain.vcpus[vcpu] === undefined) return -errno.ENOENT;
+  if (offset > 4096 - fifo.CONTROL_BLOCK_BYTES || offset % 8 !== 0) return -errno.EINVAL;
+  view.setUint8(16, fifo.LINK_BITS);
+  return domain.initFifo(vcpu, frameNumber(view.getBigUint64(0, true)), offset);
 }
 
 const REASONS = new Map<number, "poweroff" | "reboot" | "suspend" | "crash">([
