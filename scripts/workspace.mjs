@@ -77,6 +77,7 @@ export function isStale() {
     "packages/vmm",
     "packages/backend-native",
     "packages/backend-xen",
+    "packages/backend-vmi",
     "apps/cli",
   ].some((dir) => newer(join(root, dir, "src")));
 }

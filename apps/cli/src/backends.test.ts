@@ -22,6 +22,14 @@ describe("--backend", () => {
     }
   });
 
+  test("vmi stands on native, with the settings that were given", async () => {
+    const { backends } = await withBackends(installedParts("interp"), ["vmi"], { cpl: 1 });
+    expect(backends.map(({ name, config }) => [name, (config as { cpl?: number }).cpl])).toEqual([
+      ["native", undefined],
+      ["vmi", 1],
+    ]);
+  });
+
   test("a guest on Xen alone has its console on hvc0", () => {
     expect(withConsole("console=ttyS0 panic=-1", ["xen"])).toBe("console=hvc0 panic=-1");
     for (const names of [[], ["native"], ["native", "xen"], ["auto"]]) expect(withConsole("console=ttyS0", names)).toBe("console=ttyS0");

@@ -1,9 +1,10 @@
 // Which hypervisors a machine carries: `--backend NAME`, given again for several. Each is loaded when it is asked for.
+import type { VmiConfig } from "@paravane/backend-vmi";
 import type { BackendDefinition } from "@paravane/paravirt-ops";
 import type { Parts } from "./parts.js";
 
 /** Names that `--backend` knows beside "auto". */
-export const BACKEND_NAMES = ["native", "xen"] as const;
+export const BACKEND_NAMES = ["native", "xen", "vmi"] as const;
 
 /** A layer that other backends stand on and that starts no guest itself. */
 function layerOnly(definition: BackendDefinition): BackendDefinition {
@@ -17,10 +18,11 @@ export function withConsole(commandLine: string, names: readonly string[]): stri
 }
 
 /** The parts with the backends that were named; native is a layer when it was not. "auto": everything that is there. */
-export async function withBackends(parts: Parts, names: readonly string[]): Promise<Parts> {
+export async function withBackends(parts: Parts, names: readonly string[], vmi: Partial<VmiConfig> = {}): Promise<Parts> {
   const wanted = names.includes("auto") ? BACKEND_NAMES : names.length === 0 ? (["native"] as const) : names;
   const [native] = parts.backends;
   const backends: BackendDefinition[] = [wanted.includes("native") ? native! : layerOnly(native!)];
   if (wanted.includes("xen")) backends.push((await import("@paravane/backend-xen")).xen as BackendDefinition);
+  if (wanted.includes("vmi")) backends.push((await import("@paravane/backend-vmi")).vmi.with(vmi) as BackendDefinition);
   return { ...parts, backends };
 }

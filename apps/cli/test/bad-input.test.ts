@@ -92,7 +92,7 @@ describe("mistakes in the arguments end with status 2", () => {
     ["more memory than a machine can have", ["run", "hello", "-m", "64G"], /memory/],
     ["an unknown engine", ["run", "hello", "--engine", "turbo"], /--engine.*turbo/],
     ["more vCPUs than a machine can have", ["run", "hello", "--smp", "9"], /--smp 9/],
-    ["a backend that is not there yet", ["run", "hello", "--backend", "vmi"], /--backend.*vmi/],
+    ["a backend that is not there yet", ["run", "hello", "--backend", "kvm"], /--backend.*kvm/],
     ["a missing value", ["run", "--kernel"], /--kernel needs a value/],
     ["an unknown tap", ["run", "hello", "--trace", "everything"], /unknown tap/],
     ["two guests", ["run", "hello", "--kernel", "x"], /not both/],

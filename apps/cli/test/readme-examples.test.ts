@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import * as native from "@paravane/backend-native";
+import * as vmi from "@paravane/backend-vmi";
 import * as core from "@paravane/cpu-core";
 import * as board from "@paravane/devices/board";
 import * as contract from "@paravane/paravirt-ops";
@@ -12,6 +13,7 @@ import { expect, test } from "vitest";
 
 const modules: Record<string, unknown> = {
   "@paravane/backend-native": native,
+  "@paravane/backend-vmi": vmi,
   "@paravane/cpu-core": core,
   "@paravane/devices/board": board,
   "@paravane/paravirt-ops": contract,
@@ -44,7 +46,7 @@ async function runExample(text: string): Promise<unknown[][]> {
   return printed;
 }
 
-test.each(["paravirt-ops", "backend-native", "vmm"])("the example in the README of %s runs", async (name) => {
+test.each(["paravirt-ops", "backend-native", "backend-vmi", "vmm"])("the example in the README of %s runs", async (name) => {
   const readme = readFileSync(join(import.meta.dirname, "../../../packages", name, "README.md"), "utf8");
   const example = /```ts\n([\s\S]*?)```/.exec(readme)![1]!;
   expect(example.trimEnd().split("\n").length).toBeLessThanOrEqual(17);
@@ -52,5 +54,6 @@ test.each(["paravirt-ops", "backend-native", "vmm"])("the example in the README 
   const last = printed.at(-1)!;
   if (name === "paravirt-ops") expect(last[1]).toBe("nop");
   if (name === "backend-native") expect(last).toMatchObject(["h", { kind: "shutdown" }]);
+  if (name === "backend-vmi") expect(last).toEqual(["vmi", "shutdown"]);
   if (name === "vmm") expect(last).toMatchObject(["multiboot kernel", "shutdown", expect.any(Number)]);
 });

@@ -43,7 +43,7 @@ export interface BackendEnvironment {
   /** The core's services; undefined when the core offers the bare machine only. */
   readonly hypervisor: HypervisorHandle | undefined;
   /** The board's wires, message-signalled interrupts and local interrupt controllers. */
-  readonly board: Pick<Board, "line" | "msi" | "localInterrupts" | "msrs">;
+  readonly board: Pick<Board, "line" | "timerLine" | "localTimerLine" | "msi" | "localInterrupts" | "msrs">;
   /** CPUID as the core's model has it; all zero for a core that does not tell. */
   cpuid(leaf: number, subleaf: number): CpuidResult;
   /** The guest's console. */
@@ -79,6 +79,11 @@ export interface InstalledBackend {
   readonly intercept?: InterceptHandler;
   /** Absent: no frame is protected. */
   readonly store?: StoreHandler;
+  /**
+   * A STARTUP has come for a vCPU that waits for one: true when the backend has given it its registers, with which it then runs, false for a
+   * start in real-address mode at `vector` << 12. Absent: always false.
+   */
+  readonly startup?: (vcpu: number, vector: number) => boolean;
   /** Places the image and sets the first vCPU, for `placement: "backend"`. @throws HvError "image/…" */
   load?(image: GuestImage): Promise<void>;
   /** What it remembers about its guest. */

@@ -78,6 +78,13 @@ export interface Board {
   connect(parts: { vcpus: readonly Vcpu[]; memory: GuestMemory }): void;
   /** The wire of a global system interrupt. */
   line(gsi: Gsi): IrqLine;
+  /**
+   * ISA interrupt 0 for a timer that stands in for the interval timer: each rise is an edge at the interrupt controllers, whatever level the
+   * interval timer holds the wire at.
+   */
+  timerLine(): IrqLine;
+  /** Timer input of one vCPU's local interrupt controller: a rise is delivered as its entry says at that moment, vector and mask. */
+  localTimerLine(vcpu: number): IrqLine;
   /** Message-signalled interrupts. */
   readonly msi: MsiSink;
   /** Writes firmware tables (ACPI) into guest memory; returns what a boot protocol must pass on. */

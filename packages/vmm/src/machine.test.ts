@@ -50,6 +50,32 @@ describe("composition", () => {
     expect(await refused([upper("a", "no", [])])).toMatch(/image\/no-backend/);
   });
 
+  test("a backend may start a vCPU that waits for STARTUP in its own way", async () => {
+    const asked: number[][] = [];
+    const backend = plainBackend({
+      install: () => ({
+        ops: plainOps(),
+        startup: (vcpu, vector) => {
+          asked.push([vcpu, vector]);
+          return vector === 0x10;
+        },
+      }),
+    });
+    const { machine, core, board } = await build(spin, { backends: [backend], vcpus: 2 });
+    await atClose(machine, async () => {
+      const second = board.parts!.vcpus[1]!;
+      second.startup(0x10);
+      expect([core.hypervisor.log.at(-1), core.vcpus[1]!.startupVector]).toEqual(["wake 1", undefined]);
+      second.startup(0x20);
+      expect(core.vcpus[1]!.startupVector).toBe(0x20);
+      board.parts!.vcpus[0]!.startup(0x30);
+      expect(asked).toEqual([
+        [1, 0x10],
+        [1, 0x20],
+      ]);
+    });
+  });
+
   test("each layer gets the operations of the one beneath, and only the top one's are bound", async () => {
     const seen: unknown[] = [];
     const ops = plainOps();

@@ -143,7 +143,12 @@ export async function createMachine(options: MachineOptions): Promise<Machine> {
     const signalled = (vcpu: Core["vcpus"][number]): void => {
       if (processors.signalled(vcpu)) host.wake();
     };
-    board.connect({ vcpus: core.vcpus.map((vcpu) => new WakingVcpu(vcpu, signalled)), memory: core.guestMemory });
+    const start = ({ id }: Vcpu, vector: number): boolean => {
+      if (backends?.backend.startup?.(id, vector) !== true) return false;
+      core?.hypervisor?.wake(id);
+      return true;
+    };
+    board.connect({ vcpus: core.vcpus.map((vcpu) => new WakingVcpu(vcpu, signalled, start)), memory: core.guestMemory });
     const { cpuid, hypervisor, guestMemory, vcpus: processorList } = core;
     backends = installBackends(
       composition,

@@ -85,8 +85,20 @@ describe("settings", () => {
     expect(() => understand({ engine: "fast" })).toThrow(/--engine fast: unknown; known: auto, interp, jit, verify, verify:sampled/);
   });
 
+  test("VMI's options are understood, and refused where nothing is to have them", () => {
+    expect(understand({ backend: ["vmi"], vmiCpl: "1", vmiHole: "64M", vmiCalls: "RDTSC=native" }).vmi).toEqual({
+      cpl: 1,
+      hole: 64 << 20,
+      calls: "RDTSC=native",
+    });
+    expect(understand({ backend: ["vmi"], vmiHole: "none" }).vmi).toEqual({ hole: 0 });
+    expect(() => understand({ vmiCpl: "1" })).toThrow(/--vmi-cpl is about VMI/);
+    expect(() => understand({ backend: ["vmi"], vmiCpl: "2" })).toThrow(/--vmi-cpl 2/);
+    expect(() => understand({ backend: ["vmi"], vmiHole: "much" })).toThrow(/--vmi-hole much/);
+  });
+
   test("what is not there yet is named", () => {
-    expect(() => understand({ backend: ["native", "vmi"] })).toThrow(/--backend vmi: this backend is not there yet/);
+    expect(() => understand({ backend: ["native", "kvm"] })).toThrow(/--backend kvm: this backend is not there yet/);
     expect(() => understand({ clock: "sun" })).toThrow(/--clock sun: unknown; known: host, icount/);
     expect(() => understand({ serial: "tty" })).toThrow(/--serial tty/);
   });

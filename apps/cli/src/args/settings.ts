@@ -1,5 +1,6 @@
 // What a machine is to be: the options of run and boot, the file given by --config beneath them, checked and with defaults filled in.
 import { readFileSync } from "node:fs";
+import type { VmiConfig } from "@paravane/backend-vmi";
 import { BACKEND_NAMES } from "../backends.js";
 import { fileError, usageError } from "../errors.js";
 import { type DriveOption, parseDrive } from "../host/drive.js";
@@ -22,6 +23,9 @@ export interface RawSettings {
   clock?: string;
   engine?: string;
   backend?: string[];
+  vmiCpl?: string;
+  vmiHole?: string;
+  vmiCalls?: string;
   exitPort?: string;
   testDevice?: boolean;
   timeout?: string;
@@ -50,6 +54,8 @@ export interface Settings {
   readonly engine: Engine;
   /** Names of hypervisors that the machine carries; none named means native. */
   readonly backends: readonly string[];
+  /** What was said of VMI; what was not is the backend's to choose. */
+  readonly vmi: Partial<VmiConfig>;
   readonly exitPort: number | undefined;
   readonly testDevice: boolean;
   readonly timeoutMs: number | undefined;
@@ -77,6 +83,9 @@ const TEXTS = [
   "serial",
   "clock",
   "engine",
+  "vmiCpl",
+  "vmiHole",
+  "vmiCalls",
   "exitPort",
   "timeout",
   "trace",
@@ -114,6 +123,17 @@ export function readConfig(path: string): RawSettings {
   return config as RawSettings;
 }
 
+/** The options of VMI, which are about nothing when no machine carries it. */
+function understandVmi({ backend = [], vmiCpl, vmiHole, vmiCalls }: RawSettings): Partial<VmiConfig> {
+  for (const [option, value] of Object.entries({ "--vmi-cpl": vmiCpl, "--vmi-hole": vmiHole, "--vmi-calls": vmiCalls }))
+    if (value !== undefined && !backend.includes("vmi")) throw usageError(`${option} is about VMI; give --backend vmi too`);
+  return {
+    ...(vmiCpl === undefined ? {} : { cpl: parseWord("--vmi-cpl", vmiCpl, ["0", "1"]) === "1" ? 1 : 0 }),
+    ...(vmiHole === undefined ? {} : { hole: vmiHole === "none" ? 0 : parseMemory(vmiHole, "--vmi-hole") }),
+    ...(vmiCalls === undefined ? {} : { calls: vmiCalls }),
+  };
+}
+
 /** Checks the words; the first mistake is a usage error. */
 export function understand(raw: RawSettings): Settings {
   for (const [option, value] of Object.entries({ "--symbols": raw.symbols, "--profile-from": raw.profileFrom }))
@@ -138,6 +158,7 @@ export function understand(raw: RawSettings): Settings {
     clock: parseWord("--clock", raw.clock ?? "host", ["host", "icount"]),
     engine: parseWord("--engine", raw.engine ?? "auto", ["auto", "interp", "jit", "verify", "verify:sampled"]),
     backends: raw.backend ?? [],
+    vmi: understandVmi(raw),
     exitPort: raw.exitPort === undefined ? undefined : parsePort(raw.exitPort),
     testDevice: raw.testDevice ?? false,
     timeoutMs: raw.timeout === undefined ? undefined : parseTimeout(raw.timeout),

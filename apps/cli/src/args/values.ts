@@ -4,11 +4,11 @@ import { usageError } from "../errors.js";
 const SIZE_UNITS: Record<string, number> = { "": 1 << 20, k: 1 << 10, m: 1 << 20, g: 2 ** 30 };
 
 /** `256M`, `1G`, or a bare number of MiB; in bytes, whole MiB. */
-export function parseMemory(value: string): number {
+export function parseMemory(value: string, option = "-m"): number {
   const match = /^(?:size=)?(\d+(?:\.\d+)?)([kmg]?)(?:i?b)?$/i.exec(value);
   const bytes = match ? Number(match[1]) * SIZE_UNITS[match[2]!.toLowerCase()]! : Number.NaN;
-  if (!(bytes > 0)) throw usageError(`-m ${value}: not an amount of memory; write 256M or 1G`);
-  if (bytes % (1 << 20) !== 0) throw usageError(`-m ${value}: memory comes in whole MiB`);
+  if (!(bytes > 0)) throw usageError(`${option} ${value}: not an amount of memory; write 256M or 1G`);
+  if (bytes % (1 << 20) !== 0) throw usageError(`${option} ${value}: memory comes in whole MiB`);
   return bytes;
 }
 

@@ -50,9 +50,20 @@ async function session(guest: string | undefined, flags: MachineFlags, how: Sess
     context.io.stdout.write(`${JSON.stringify(raw, null, 2)}\n`);
     return;
   }
+  if (raw.vmiCalls === "list") {
+    const { describePolicy, parsePolicy } = await import("@paravane/backend-vmi");
+    context.io.stdout.write(`${describePolicy(parsePolicy(""))}\n`);
+    return;
+  }
   const settings = understand(raw);
   context.done(
-    await runSession(settings, how, await withBackends(installedParts(settings.engine), settings.backends), context.io, messages),
+    await runSession(
+      settings,
+      how,
+      await withBackends(installedParts(settings.engine), settings.backends, settings.vmi),
+      context.io,
+      messages,
+    ),
   );
 }
 
@@ -67,7 +78,10 @@ function machineOptions(command: Command): Command {
       .option("--serial <where>", "console: stdio, file:F or none")
       .option("--clock <kind>", "guest time: host, or icount (deterministic)")
       .option("--engine <tier>", "execution: auto, interp, jit, verify or verify:sampled")
-      .option("--backend <name>", "hypervisor: native, xen or auto; may be given again", collect)
+      .option("--backend <name>", "hypervisor: native, xen, vmi or auto; may be given again", collect)
+      .option("--vmi-cpl <level>", "VMI: the kernel's privilege level, 0 or 1")
+      .option("--vmi-hole <size>", "VMI: what the guest leaves free below 4 GiB, or none")
+      .option("--vmi-calls <policy>", "VMI: NAME=call|jump|nop|native,... over the usual answers; list shows them")
       .option("--exit-port <port>", "port whose writes end the run with status (v << 1) | 1")
       .option("--test-device", "the device of kernel test suites")
       .option("--no-reboot", "end when the guest resets")

@@ -23,6 +23,20 @@ class SharedWire {
     drive(false);
   }
 
+  /** A connection whose rises are edges even while another device asserts the wire. */
+  connectEdge(): IrqLine {
+    let mine = false;
+    return {
+      set: (level) => {
+        if (level === mine) return;
+        mine = level;
+        if (level && this.#count > 0) this.#drive(false);
+        this.#count += level ? 1 : -1;
+        if (level || this.#count === 0) this.#drive(level);
+      },
+    };
+  }
+
   /** A further device's connection. */
   connect(): IrqLine {
     let mine = false;
@@ -62,6 +76,11 @@ export class InterruptWires {
   /** A new connection to the wire of an ISA interrupt, 0-15. */
   connectIsa(irq: number): IrqLine {
     return this.connect(irq === TIMER_IRQ ? TIMER_GSI : irq);
+  }
+
+  /** IRQ 0 for a timer in the interval timer's place: each rise is an edge. */
+  connectTimer(): IrqLine {
+    return this.#wires[TIMER_GSI]!.connectEdge();
   }
 
   /** Connections for one party that asks for a wire by number and more than once: the same number is the same connection. */

@@ -134,6 +134,35 @@ describe("interrupt routing", () => {
     expect(take()).toBe(0x30);
   });
 
+  test("a timer in the interval timer's place makes edges whatever that one holds IRQ 0 at", () => {
+    const { board, pio, ioapicWrite, take } = pcRig();
+    ioapicWrite(0x14, 0x30);
+    pio.write(0x43, 1, 0x3a);
+    take();
+    for (let round = 0; round < 2; round++) {
+      board.timerLine().set(true);
+      board.timerLine().set(false);
+      expect([take(), take()]).toEqual([0x30, -1]);
+    }
+  });
+
+  test("a rise at a local timer input has the vector that the entry has then, and none while it is masked", () => {
+    const { board, mmio, take } = pcRig();
+    const line = board.localTimerLine(0);
+    const rise = (): number => {
+      line.set(true);
+      line.set(false);
+      return take();
+    };
+    expect(rise()).toBe(-1);
+    mmio.write(0xfee00320, 4, 0x41);
+    expect(rise()).toBe(0x41);
+    mmio.write(0xfee000b0, 4, 0);
+    mmio.write(0xfee00320, 4, 0x20042);
+    expect(rise()).toBe(0x42);
+    expect(() => board.localTimerLine(9)).toThrowError(expect.objectContaining({ code: "board/no-such-line" }));
+  });
+
   test("a message-signalled interrupt needs no wire", () => {
     const { board, take, as, mmio } = pcRig({ vcpus: 2 });
     as(1);

@@ -82,6 +82,7 @@ export class PcBoard implements Board {
   readonly #wires: InterruptWires;
   /** The wires as the contract lends them to whoever has the board. */
   readonly #lines: (gsi: number) => IrqLine;
+  readonly #timerLine: IrqLine;
   readonly #xapic: XapicWindow;
   readonly #acpi: AcpiBoard;
   readonly #virtio: VirtioPci[] = [];
@@ -123,6 +124,7 @@ export class PcBoard implements Board {
     });
     this.#wires = new InterruptWires(this.pic, this.ioapic);
     this.#lines = this.#wires.party();
+    this.#timerLine = this.#wires.connectTimer();
     extInt = this.#wires.connect(0);
     this.#xapic = new XapicWindow(mmio, this.apics.apics, () => environment.currentVcpu());
     const apicMsrs = new ApicMsrs(this.apics.apics, PHYSICAL_BITS, () => this.#xapic.follow());
@@ -219,6 +221,17 @@ export class PcBoard implements Board {
 
   line(gsi: number): IrqLine {
     return this.#lines(gsi);
+  }
+
+  timerLine(): IrqLine {
+    return this.#timerLine;
+  }
+
+  /** @throws HvError "board/no-such-line" */
+  localTimerLine(vcpu: number): IrqLine {
+    const apic = this.apics.apics[vcpu];
+    if (!apic) throw new HvError("board/no-such-line", `there is no vCPU ${vcpu}`);
+    return { set: (level) => apic.setTimerInput(level) };
   }
 
   /** Writes the ACPI tables and the BIOS data area. @throws HvError "board/not-connected" before `connect` */

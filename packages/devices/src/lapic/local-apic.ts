@@ -74,6 +74,8 @@ export class LocalApic {
   /** An ExtINT message came over the bus and was not acknowledged yet. */
   #extInt = false;
   #intr = false;
+  /** Level of the timer entry's input from outside. */
+  #timerInput = false;
 
   constructor(id: number, messages: ApicMessages, clock: Clock, tscHz: number) {
     this.id = id;
@@ -228,6 +230,13 @@ export class LocalApic {
   /** Drives the LINT1 pin: the board's NMI. */
   setLint1(level: boolean): void {
     this.#lvt.setPin(R.LVT_LINT1, level, this.#enabled);
+  }
+
+  /** A timer other than the APIC's own drives the timer entry: a rise is delivered unless the entry is masked. */
+  setTimerInput(level: boolean): void {
+    if (level === this.#timerInput) return;
+    this.#timerInput = level;
+    if (level && this.#enabled && this.#lvt.unmaskedVector(R.LVT_TIMER) >= 0) this.#raiseTimer();
   }
 
   /** Completes the highest interrupt in service. */

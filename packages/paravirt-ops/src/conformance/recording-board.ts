@@ -113,6 +113,14 @@ class Recorder implements RecordingBoard {
     return { set: (level) => void this.log.push(`gsi ${gsi} ${level}`) };
   }
 
+  timerLine(): IrqLine {
+    return { set: (level) => void this.log.push(`timer ${level}`) };
+  }
+
+  localTimerLine(vcpu: number): IrqLine {
+    return { set: (level) => void this.log.push(`timer of ${vcpu} ${level}`) };
+  }
+
   installTables(): ReturnType<Board["installTables"]> {
     return { rsdp: 0x9fc00, reserved: [{ base: 0x9fc00, length: 0x400, kind: "reserved" }] };
   }

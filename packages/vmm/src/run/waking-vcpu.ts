@@ -12,6 +12,8 @@ export class WakingVcpu implements Vcpu {
   constructor(
     private readonly vcpu: Vcpu,
     private readonly signalled: (vcpu: Vcpu) => void,
+    /** Starts a vCPU that waits for STARTUP in its own way; false when it has none. */
+    private readonly start: (vcpu: Vcpu, vector: number) => boolean = () => false,
   ) {
     this.id = vcpu.id;
     this.registers = vcpu.registers;
@@ -53,7 +55,7 @@ export class WakingVcpu implements Vcpu {
   }
 
   startup(vector: number): void {
-    this.vcpu.startup(vector);
+    if (!this.vcpu.halted || !this.start(this.vcpu, vector)) this.vcpu.startup(vector);
     this.signalled(this.vcpu);
   }
 
