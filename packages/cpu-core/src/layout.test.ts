@@ -17,7 +17,7 @@ const FIELDS: [string, number, number][] = [
   ["FCW..FPU_UOP", L.FCW, L.FPU_UOP + 4],
   ["FPR", L.FPR, L.FPR + 128],
   ["XMM", L.XMM, L.XMM + 256],
-  ["STEP_TF..PCID_USED", L.STEP_TF, L.PCID_USED + 4],
+  ["STEP_TF..CTX_SUPER", L.STEP_TF, L.CTX_SUPER + 8],
   ["CPUID", L.CPUID_COUNT, L.CPUID_TABLE + L.CPUID_MAX * 24],
   ["MC_BANKS", L.MC_BANKS, L.MC_BANKS + L.MC_BANK_MAX * 32],
   ["STAGE", L.STAGE, L.STAGE + 576],
@@ -28,6 +28,8 @@ const FIELDS: [string, number, number][] = [
   ["PCID_CONTEXT", L.PCID_CONTEXT, L.PCID_CONTEXT + 8192],
   ["TLBs", L.TLB_OFFSET, L.TLB_OFFSET + 3 * L.TLB_BYTES],
   ["jump cache", L.JUMP_OFFSET, L.JUMP_OFFSET + L.JUMP_BYTES],
+  ["JUMP_PAGES", L.JUMP_PAGES, L.JUMP_PAGES + L.JUMP_PAGES_BYTES],
+  ["SUPER_LIST", L.SUPER_LIST, L.SUPER_LIST + L.SUPER_LIST_MAX * 4],
 ];
 
 describe("the vCPU block", () => {

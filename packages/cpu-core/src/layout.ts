@@ -75,6 +75,15 @@ export const JUMP_MASK = 0x1fff0;
 export const JUMP_GROUP_MASK = 0x1e000; // of linear << 1: offset of the page's group
 export const JUMP_GROUP_BYTES = 0x2000;
 
+// Which pages it may know something of: one bit each by hash, a group's together.
+export const JUMP_PAGES = 0x54000; // within a vCPU block
+export const JUMP_PAGES_BYTES = 0x800;
+export const JUMP_PAGES_GROUP = 0x80; // bytes of a group
+
+// -- supervisor entries of the TLB that do not outlive the address space (assembly/memory/supervisor.ts) ---------------------------------------
+export const SUPER_LIST = 0x54800; // within a vCPU block: addresses, u32 each
+export const SUPER_LIST_MAX = 512;
+
 // -- general state --------------------------------------------------------------------------------------------------------------
 export const GPR = 0x000; // 16 x u64: rax rcx rdx rbx rsp rbp rsi rdi r8-r15
 export const ZERO = 0x080; // u64, always 0: the slot of an absent base or index
@@ -201,6 +210,11 @@ export const DEBUG_PENDING = 0x6c4; // u32: DR6 bits of debug traps to be delive
 export const WATCH = 0x6c8; // u32: data breakpoints enabled in DR7, one bit each
 export const FETCH_WATCH = 0x6cc; // u32: instruction breakpoints enabled in DR7, one bit each
 export const PCID_USED = 0x6d0; // u32: 1 when PCID_CONTEXT holds anything but entry 0
+export const SUPER_CTX = 0x6d4; // u32: context of supervisor accesses under any CR3, 0: that of the PCID (assembly/memory/supervisor.ts)
+export const SUPER_FLAW = 0x6d8; // u32: what becomes of it when the address space is left
+export const SUPER_NOTED = 0x6dc; // u32: entries of SUPER_LIST
+export const CTX_USER = 0x6e0; // u64: what CTX is, or would be, for accesses with the rights of CPL 3
+export const CTX_SUPER = 0x6e8; // u64: and for those of supervisors
 export const LARGE_MAP = 0x1800; // 512 x u16, by hash of a 4 MiB region: which of its 16 parts may have pieces of large pages in the TLB
 export const HUGE_MAP = 0x1c00; // 64 bytes: one bit by hash of a 1 GiB region that may have pieces of 1 GiB pages
 export const PCID_CONTEXT = 0x2000; // 4096 x u16: context number of each PCID, 0 for none

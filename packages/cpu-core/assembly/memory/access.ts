@@ -4,6 +4,8 @@
 import {
   CONTEXT_NONE,
   CTX,
+  CTX_SUPER,
+  CTX_USER,
   DEBUG_PENDING,
   DR,
   LIN_MASK,
@@ -60,6 +62,13 @@ function entryAt(table: usize, linear: u64): usize {
 function tagOf(cpu: usize, linear: u64, size: u32): u64 {
   // of the last byte: an access that crosses into the next page cannot match the entry of the first page
   return ((linear + <u64>(size - 1)) & ~0xfff) ^ load<u64>(cpu, CTX);
+}
+
+/** The same for an array that need not be the one in use. */
+// @ts-ignore: decorator
+@inline
+function tagAs(cpu: usize, linear: u64, size: u32, array: u32): u64 {
+  return ((linear + <u64>(size - 1)) & ~0xfff) ^ load<u64>(cpu + (array ? CTX_SUPER : CTX_USER));
 }
 
 /** Linear address of the second page's first byte: explicit accesses wrap with the code's address size, implicit ones with the mode's. */
@@ -245,7 +254,7 @@ export function sysProbeWrite(cpu: usize, linear: u64, size: u32): bool {
 /** Reads 2, 4 or 8 bytes with the rights of array `array` (a stack of another privilege). */
 export function readAs(cpu: usize, linear: u64, size: u32, array: u32): u64 {
   const entry = entryAt(cpu + TLB_OFFSET + array * TLB_BYTES, linear);
-  const hit = load<u64>(entry, TLB_R) == tagOf(cpu, linear, size);
+  const hit = load<u64>(entry, TLB_R) == tagAs(cpu, linear, size, array);
   const at: usize = hit ? load<u32>(entry, TLB_ADDEND) + <u32>linear : read(cpu, linear, size, array, STACK);
   if (!at) return 0;
   return size == 8 ? load<u64>(at) : size == 4 ? <u64>load<u32>(at) : <u64>load<u16>(at);
@@ -254,7 +263,7 @@ export function readAs(cpu: usize, linear: u64, size: u32, array: u32): u64 {
 /** Writes 2, 4 or 8 bytes with the rights of array `array`. */
 export function writeAs(cpu: usize, linear: u64, value: u64, size: u32, array: u32): void {
   const entry = entryAt(cpu + TLB_OFFSET + array * TLB_BYTES, linear);
-  const hit = load<u64>(entry, TLB_W) == tagOf(cpu, linear, size);
+  const hit = load<u64>(entry, TLB_W) == tagAs(cpu, linear, size, array);
   const at: usize = hit ? load<u32>(entry, TLB_ADDEND) + <u32>linear : prepareWrite(cpu, linear, size, array, STACK);
   if (!at) return;
   if (size == 8) store<u64>(at, value);
@@ -284,7 +293,7 @@ export function wr8(cpu: usize, linear: u64, value: u32): void {
 
 export function sysRd8(cpu: usize, linear: u64): u32 {
   const entry = entryAt(cpu + TLB_OFFSET + SUPERVISOR * TLB_BYTES, linear);
-  if (load<u64>(entry, TLB_R) == tagOf(cpu, linear, 1)) return <u32>load<u8>(load<u32>(entry, TLB_ADDEND) + <u32>linear);
+  if (load<u64>(entry, TLB_R) == tagAs(cpu, linear, 1, SUPERVISOR)) return <u32>load<u8>(load<u32>(entry, TLB_ADDEND) + <u32>linear);
   const at = read(cpu, linear, 1, SUPERVISOR, IMPLICIT);
   return at ? <u32>load<u8>(at) : 0;
 }
@@ -317,7 +326,7 @@ export function wr16(cpu: usize, linear: u64, value: u32): void {
 
 export function sysRd16(cpu: usize, linear: u64): u32 {
   const entry = entryAt(cpu + TLB_OFFSET + SUPERVISOR * TLB_BYTES, linear);
-  if (load<u64>(entry, TLB_R) == tagOf(cpu, linear, 2)) return <u32>load<u16>(load<u32>(entry, TLB_ADDEND) + <u32>linear);
+  if (load<u64>(entry, TLB_R) == tagAs(cpu, linear, 2, SUPERVISOR)) return <u32>load<u16>(load<u32>(entry, TLB_ADDEND) + <u32>linear);
   const at = read(cpu, linear, 2, SUPERVISOR, IMPLICIT);
   return at ? <u32>load<u16>(at) : 0;
 }
@@ -350,7 +359,7 @@ export function wr32(cpu: usize, linear: u64, value: u32): void {
 
 export function sysRd32(cpu: usize, linear: u64): u32 {
   const entry = entryAt(cpu + TLB_OFFSET + SUPERVISOR * TLB_BYTES, linear);
-  if (load<u64>(entry, TLB_R) == tagOf(cpu, linear, 4)) return load<u32>(load<u32>(entry, TLB_ADDEND) + <u32>linear);
+  if (load<u64>(entry, TLB_R) == tagAs(cpu, linear, 4, SUPERVISOR)) return load<u32>(load<u32>(entry, TLB_ADDEND) + <u32>linear);
   const at = read(cpu, linear, 4, SUPERVISOR, IMPLICIT);
   return at ? load<u32>(at) : 0;
 }
@@ -383,7 +392,7 @@ export function wr64(cpu: usize, linear: u64, value: u64): void {
 
 export function sysRd64(cpu: usize, linear: u64): u64 {
   const entry = entryAt(cpu + TLB_OFFSET + SUPERVISOR * TLB_BYTES, linear);
-  if (load<u64>(entry, TLB_R) == tagOf(cpu, linear, 8)) return load<u64>(load<u32>(entry, TLB_ADDEND) + <u32>linear);
+  if (load<u64>(entry, TLB_R) == tagAs(cpu, linear, 8, SUPERVISOR)) return load<u64>(load<u32>(entry, TLB_ADDEND) + <u32>linear);
   const at = read(cpu, linear, 8, SUPERVISOR, IMPLICIT);
   return at ? load<u64>(at) : 0;
 }

@@ -2,8 +2,8 @@
 //
 // A tag is (linear page) ^ (context number); comparing it with (linear page of the access) ^ CTX checks page, address space and
 // freshness at once. Dropping all non-global translations means taking a new context number (SDM Vol. 3A §4.10.4); each PCID keeps
-// its own. A global entry stays behind under the old number; the slow path finds it there and tags it anew. When the numbers are
-// used up everything is wiped. INVLPG of a large page drops all its pieces: LARGE_MAP and HUGE_MAP remember, by hash, where they are;
+// its own, and where kernels have global pages supervisor accesses have one for all (memory/supervisor). Any other global entry stays behind
+// under the old number; the slow path finds it there and tags it anew. When the numbers are used up everything is wiped. INVLPG of a large page drops all its pieces: LARGE_MAP and HUGE_MAP remember, by hash, where they are;
 // regions that share a hash are dropped together, so that the mark can go with them.
 import {
   CONTEXT_NONE,
@@ -12,6 +12,8 @@ import {
   CR3,
   CR4,
   CTX,
+  CTX_SUPER,
+  CTX_USER,
   EFER,
   EFLAGS,
   FRAME_CODE,
@@ -33,6 +35,7 @@ import {
   ROOT_CONTEXTS,
   ROOT_CONTEXT_MAX,
   ROOT_NEXT,
+  SUPER_CTX,
   A20_MASK_PTR,
   TLB,
   TLB_ADDEND,
@@ -53,6 +56,7 @@ import {
 import { GP, raiseError } from "../fault";
 import { jumpDropPage, jumpWipe } from "../jumps";
 import { frameInfoAt, ramAt } from "./physical";
+import { ABSENT, dropEntry, supervisorFill, supervisorLeave, supervisorRenew } from "./supervisor";
 import {
   ACCESS_AC,
   ACCESS_ANY,
@@ -75,7 +79,6 @@ import {
   walkRights,
 } from "./walk";
 
-const ABSENT: u64 = -1;
 const CR0_AM: u32 = 0x40000;
 const CR0_PG: u32 = 0x80000000;
 const CR4_PAE: u32 = 0x20;
@@ -113,6 +116,7 @@ export function tlbWipe(cpu: usize): void {
   store<u32>(cpu, 1, NEXT_CTX);
   store<u32>(cpu, 1, GLOBAL_GEN);
   store<u32>(cpu, 0, PCID_USED);
+  supervisorRenew(cpu);
   freshContext(cpu, currentPcid(cpu));
 }
 
@@ -126,6 +130,7 @@ function takeContext(cpu: usize, pcid: u32): void {
 
 function freshContext(cpu: usize, pcid: u32): void {
   if (load<u32>(cpu, ROOT_NEXT)) forgetRoots(cpu);
+  supervisorLeave(cpu);
   if (load<u32>(cpu, NEXT_CTX) >= <u32>CONTEXT_NONE) {
     tlbWipe(cpu); // comes back here with numbers to spare
     if (pcid == currentPcid(cpu)) return;
@@ -169,6 +174,7 @@ export function switchRoot(cpu: usize, root: u64): void {
     store<u64>(place, old);
   }
   store<u32>(place, context, 8);
+  supervisorLeave(cpu);
   store<u64>(cpu, root, CR3);
   const paeOnly = load<u32>(cpu, CR0) & CR0_PG && load<u32>(cpu, CR4) & CR4_PAE && !(load<u32>(cpu, EFER) & EFER_LMA);
   if (paeOnly) loadPdptes(cpu, root);
@@ -189,12 +195,17 @@ export function pagingChanged(cpu: usize): void {
 /** Recomputes TLB and CTX; after every change of CPL, CR0.AM, CR4.SMAP, CR4.PCIDE, the PCID or EFLAGS.AC. */
 export function tlbSelect(cpu: usize): void {
   const flags = load<u32>(cpu, EFLAGS);
+  const own = <u32>load<u16>(cpu + (<usize>currentPcid(cpu) << 1), PCID_CONTEXT);
+  const shared = load<u32>(cpu, SUPER_CTX);
+  const supervisor = shared ? shared : own;
   let array: u32 = 0;
-  let context = <u32>load<u16>(cpu + (<usize>currentPcid(cpu) << 1), PCID_CONTEXT);
+  let user = own;
   if (load<u32>(cpu, CPL) < 3) array = flags & FLAG_AC && load<u32>(cpu, CR4) & CR4_SMAP ? 2 : 1;
-  else if (flags & FLAG_AC && load<u32>(cpu, CR0) & CR0_AM) context = CONTEXT_NONE; // every access is checked for alignment
+  else if (flags & FLAG_AC && load<u32>(cpu, CR0) & CR0_AM) user = CONTEXT_NONE; // every access is checked for alignment
   store<u32>(cpu, <u32>cpu + TLB_OFFSET + array * TLB_BYTES, TLB);
-  store<u64>(cpu, context, CTX);
+  store<u64>(cpu, user, CTX_USER);
+  store<u64>(cpu, supervisor, CTX_SUPER);
+  store<u64>(cpu, array ? supervisor : user, CTX);
 }
 
 /** Drops the non-global translations of the current PCID. */
@@ -225,18 +236,10 @@ export function tlbFlushAll(cpu: usize): void {
     return;
   }
   store<u32>(cpu, generation, GLOBAL_GEN);
+  supervisorRenew(cpu);
   memory.fill(cpu + LARGE_MAP, 0, 1024);
   memory.fill(cpu + HUGE_MAP, 0, 64);
   tlbFlushAllPcids(cpu);
-}
-
-// @ts-ignore: decorator
-@inline
-function dropEntry(entry: usize): void {
-  store<u64>(entry, ABSENT, TLB_R);
-  store<u64>(entry, ABSENT, TLB_W);
-  store<u64>(entry, ABSENT, TLB_X);
-  store<u32>(entry, 0, TLB_INFO);
 }
 
 /** The linear page an entry is for, or -1 (no page) when it is empty. */
@@ -313,17 +316,11 @@ export function setCr3(cpu: usize, value: u64): bool {
   store<u64>(cpu, value, CR3);
   const pcid = currentPcid(cpu);
   if (keep && load<u16>(cpu + (<usize>pcid << 1), PCID_CONTEXT)) {
+    supervisorLeave(cpu);
     tlbSelect(cpu);
     store<u32>(cpu, 1, RESTART);
   } else freshContext(cpu, pcid);
   return true;
-}
-
-/** After CR3 or CR4.PCIDE was changed by other means: gives the current PCID a context if it has none, and selects it. */
-export function tlbRefresh(cpu: usize): void {
-  const pcid = currentPcid(cpu);
-  if (load<u16>(cpu + (<usize>pcid << 1), PCID_CONTEXT)) tlbSelect(cpu);
-  else freshContext(cpu, pcid);
 }
 
 /** A20: false makes bit 20 of every physical address zero. */
@@ -398,7 +395,7 @@ function found(entry: usize, linear: u64): bool {
 export function translate(cpu: usize, linear: u64, access: u32, array: u32): bool {
   const page = linear & ~0xfff;
   const entry = entryOf(cpu, array, linear);
-  const context = load<u32>(cpu, CTX);
+  const context = <u32>load<u64>(cpu + (array ? CTX_SUPER : CTX_USER));
   const wanted: usize = access & ACCESS_W ? TLB_W : access & ACCESS_I ? TLB_X : TLB_R;
   if (load<u64>(entry + wanted) == (page ^ <u64>context)) return found(entry, linear);
   const info = load<u32>(entry, TLB_INFO);
@@ -441,7 +438,8 @@ export function translate(cpu: usize, linear: u64, access: u32, array: u32): boo
   }
   store<u64>(entry, allowed & ALLOW_R ? tag : ABSENT, TLB_R);
   store<u64>(entry, writable ? tag : ABSENT, TLB_W);
-  store<u64>(entry, allowed & ALLOW_X ? tag : ABSENT, TLB_X);
+  const fetches = (array == 0 || supervisorFill(cpu, entry, rights, access)) && allowed & ALLOW_X;
+  store<u64>(entry, fetches ? tag : ABSENT, TLB_X);
   store<u32>(entry, <u32>host - <u32>page, TLB_ADDEND);
   const global: u32 = rights & RIGHT_GLOBAL ? 1 | (load<u32>(cpu, GLOBAL_GEN) << 8) : 0;
   store<u32>(entry, global | (context << 20), TLB_INFO);

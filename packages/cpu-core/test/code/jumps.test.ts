@@ -1,6 +1,6 @@
 /** Calls and returns through the jump cache: what it remembers of a page ends with the page's translation, however that ends. */
 import { describe, expect, it } from "vitest";
-import { Bench, CODE, FRAMES, PAGES, WINDOW } from "../system/bench.js";
+import { Bench, CODE, FRAMES, PAGES, ROOT, WINDOW } from "../system/bench.js";
 
 const ROUNDS = 4000;
 const EAGER = { engine: "jit", translation: { heat: 2, leastRuns: 1, leaps: 3, synchronous: true } } as const;
@@ -23,8 +23,13 @@ describe("a page with a function that is called all the time", () => {
       ["INVLPG", `0f 01 3d ${le32(WINDOW)}`],
       ["a load of CR3", "0f 20 d8 0f 22 d8 90"],
     ] as const)
-      it(`is another one after ${name} (${engine.engine})`, async () => {
+      it.each([
+        ["pages of a kernel that has none that are global", 0x83],
+        ["a user page that a kernel of global pages executes", 0x183],
+      ])(`is another one after ${name} (${engine.engine}): %s`, async (_, own) => {
         const bench = (await Bench.create(undefined, engine)).start("paged32");
+        bench.poke32(ROOT, own);
+        bench.set("cr4", bench.get("cr4") | 0x80);
         bench.code(FRAMES, `b8 ${le32(1)} c3`);
         bench.code(FRAMES + 0x1000, `b8 ${le32(2)} c3`);
         bench.setPage(0, BigInt(FRAMES | 7));
