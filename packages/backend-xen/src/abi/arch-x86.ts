@@ -127,6 +127,32 @@ export const cpu_user_regs = struct("cpu_user_regs", [200, 68], {
   gs: ["u16", 0xc0, 0x40],
 });
 
+/** A vCPU's state for VCPUOP_initialise of guests with a physical address space of their own: public/hvm/hvm_vcpu.h. */
+export const vcpu_hvm_context = struct("vcpu_hvm_context", [120, 120], { mode: ["u32", 0], cpu_regs: [112, 8] });
+/** Its registers in 32-bit mode; segments in the order CS, DS, SS, ES, TR. */
+export const vcpu_hvm_x86_32 = struct("vcpu_hvm_x86_32", [112, 112], {
+  general: [32, 0],
+  eip: ["u32", 32],
+  eflags: ["u32", 36],
+  cr0: ["u32", 40],
+  cr3: ["u32", 44],
+  cr4: ["u32", 48],
+  efer: ["u64", 56],
+  bases: [20, 64],
+  limits: [20, 84],
+  access: [10, 104],
+});
+/** Its registers in 64-bit mode. */
+export const vcpu_hvm_x86_64 = struct("vcpu_hvm_x86_64", [112, 112], {
+  general: [64, 0],
+  rip: ["u64", 64],
+  rflags: ["u64", 72],
+  cr0: ["u64", 80],
+  cr3: ["u64", 88],
+  cr4: ["u64", 96],
+  efer: ["u64", 104],
+});
+
 /** CPUID leaves of Xen, and the MSR through which a hypercall page is asked for. */
 export const XEN_CPUID_BASE = 0x4000_0000;
 export const XEN_CPUID_MAX = 0x4000_0005;

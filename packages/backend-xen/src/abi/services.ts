@@ -117,6 +117,37 @@ export const physdevCommands = {
   pirq_eoi_gmfn_v2: 28,
 } as const;
 
+/** public/hvm/hvm_op.h */
+export const hvmCommands = {
+  set_param: 0,
+  get_param: 1,
+  flush_tlbs: 5,
+  pagetable_dying: 9,
+  get_time: 10,
+  get_mem_type: 15,
+  set_evtchn_upcall_vector: 23,
+} as const;
+
+/** public/hvm/params.h: those that a guest may look at. */
+export const hvmParams = { CALLBACK_IRQ: 0, STORE_PFN: 1, STORE_EVTCHN: 2, CONSOLE_PFN: 17, CONSOLE_EVTCHN: 18 } as const;
+/** Parameters that there are. */
+export const HVM_NR_PARAMS = 39;
+/** Argument of HVMOP_set_param and HVMOP_get_param. */
+export const hvm_param = struct("xen_hvm_param", [16, 16], { domid: ["u16", 0], index: ["u32", 4], value: ["u64", 8] });
+
+/** Argument of XENMEM_add_to_physmap. */
+export const add_to_physmap = struct("xen_add_to_physmap", [24, 16], {
+  domid: ["u16", 0],
+  size: ["u16", 2],
+  space: ["u32", 4],
+  idx: ["ulong", 8],
+  gpfn: ["ulong", 16, 12],
+});
+/** What XENMEM_add_to_physmap maps: public/memory.h XENMAPSPACE_*. */
+export const mapSpaces = { shared_info: 0, grant_table: 1, gmfn: 2 } as const;
+/** Of a grant table's index: a page of status words. */
+export const XENMAPIDX_grant_table_status = 0x8000_0000;
+
 /** public/grant_table.h */
 export const grantCommands = {
   map_grant_ref: 0,

@@ -1,9 +1,10 @@
-/** A PV domain at work: its memory, its vCPUs, its events, in one place for the calls that act on them. */
+/** A domain at work: its memory, its vCPUs, its events, in one place for the calls that act on them. */
 import type { BackendEnvironment, HypervisorHandle, Mfn, ShutdownReason } from "@paravane/paravirt-ops";
 import type { GuestBits } from "../abi/struct.js";
 import { virqs, vmAssists } from "../abi/xen.js";
 import { Fifo } from "../events/fifo.js";
 import { EventPorts } from "../events/ports.js";
+import { HvmUpcalls } from "../events/hvm-upcalls.js";
 import { type EventTarget, TwoLevel } from "../events/two-level.js";
 import { DirectPaging } from "../mmu/direct-paging.js";
 import { FrameTable, frameTypes } from "../mmu/frame-table.js";
@@ -47,6 +48,8 @@ export class Domain {
   readonly entry: KernelEntry;
   readonly vcpus: readonly VirtualCpu[];
   readonly events: EventPorts;
+  /** How a guest with an interrupt controller is told of events. */
+  readonly upcalls: HvmUpcalls | undefined;
   readonly grants: GrantTable;
   /** Which of them are in use. */
   readonly activeGrants: ActiveGrants;
@@ -63,11 +66,13 @@ export class Domain {
   #ended = false;
 
   constructor(
-    readonly bits: GuestBits,
+    /** Width of the guest; of a PVH guest, whose mode is its own affair, that of the code that calls. */
+    public bits: GuestBits,
     readonly environment: BackendEnvironment,
     readonly hypervisor: HypervisorHandle,
     readonly config: XenConfig,
     holeStart: bigint | undefined,
+    readonly kind: "pv" | "pvh" = "pv",
   ) {
     const { memory } = environment;
     this.frames = new FrameTable(memory.size / 4096, {
@@ -77,19 +82,13 @@ export class Domain {
     const validation = new TableValidation(this.frames, memory, bits, bits === 32 ? holeStart : undefined);
     this.frames.connect(validation);
     this.paging = new DirectPaging(this.frames, validation, memory);
-    this.machToPhys = new MachToPhys(hypervisor, bits, memory.size / 4096);
+    this.machToPhys = new MachToPhys(hypervisor, bits, memory.size / 4096, kind === "pv");
     this.shared = new SharedInfo(hypervisor, bits);
     this.frames.share(this.shared.frame);
-    this.copy = new GuestCopy(hypervisor, bits);
+    this.copy = new GuestCopy(hypervisor, bits, kind === "pv");
     this.entry = new KernelEntry(hypervisor, this.copy, () => this.assists.has(vmAssists.architectural_iopl));
-    const reserved = reservedDescriptors(hypervisor, bits);
-    const empty = hypervisor.frames.allocate(1);
-    this.vcpus = environment.vcpus.map((core) => {
-      const parts = { hypervisor, frames: this.frames, registers: core.registers, reserved, empty };
-      const info = new VcpuInfo(hypervisor, core.id, this.shared);
-      const space = new AddressSpace(core.id, hypervisor, this.paging);
-      return new VirtualCpu(core, bits, info, new DescriptorTables(core.id, bits, parts), space);
-    });
+    this.vcpus = kind === "pv" ? this.#pvVcpus() : this.#pvhVcpus();
+    this.upcalls = kind === "pv" ? undefined : new HvmUpcalls(this);
     this.#eventTargets = this.vcpus.map((vcpu) => this.#eventTarget(vcpu));
     this.events = new EventPorts(DOMAIN_ID, this.vcpus.length, this.#twoLevel(), (port) => this.#wakePollers(port));
     this.grants = new GrantTable(hypervisor, this.frames, this.machToPhys);
@@ -113,7 +112,8 @@ export class Domain {
 
   /** Events are looked for on the way back to the guest: a plain store may have unmasked them. */
   recheckEvents(vcpu: VirtualCpu): void {
-    if (vcpu.online && vcpu.info.pending && vcpu.info.mask === 0) this.hypervisor.setPending(vcpu.id, true);
+    if (this.upcalls !== undefined) this.upcalls.recheck(vcpu);
+    else if (vcpu.online && vcpu.info.pending && vcpu.info.mask === 0) this.hypervisor.setPending(vcpu.id, true);
   }
 
   /** SCHEDOP_block, and SCHEDOP_poll when there are `ports`: it sleeps until `wake`. */
@@ -180,6 +180,23 @@ export class Domain {
     this.end("crash", `domain crash on vCPU ${vcpu.id} (${mode}): ${why}; ${values}, cr2 ${vcpu.info.cr2(this.bits).toString(16)}`);
   }
 
+  #pvVcpus(): VirtualCpu[] {
+    const { hypervisor, bits, frames, environment } = this;
+    const reserved = reservedDescriptors(hypervisor, bits);
+    const empty = hypervisor.frames.allocate(1);
+    return environment.vcpus.map((core) => {
+      const parts = { hypervisor, frames, registers: core.registers, reserved, empty };
+      const info = new VcpuInfo(hypervisor, core.id, this.shared);
+      const space = new AddressSpace(core.id, hypervisor, this.paging);
+      return new VirtualCpu(core, bits, info, { tables: new DescriptorTables(core.id, bits, parts), space });
+    });
+  }
+
+  #pvhVcpus(): VirtualCpu[] {
+    const { hypervisor, bits, environment } = this;
+    return environment.vcpus.map((core) => new VirtualCpu(core, bits, new VcpuInfo(hypervisor, core.id, this.shared, false), undefined));
+  }
+
   #timersOf(vcpu: VirtualCpu): VcpuTimers {
     const timers = new VcpuTimers(vcpu.id, this.environment.time, {
       tick: () => this.events.raiseVirq(virqs.TIMER, vcpu.id),
@@ -191,7 +208,7 @@ export class Domain {
 
   #runstateOf(vcpu: VirtualCpu): RunState {
     return new RunState(vcpu.online, {
-      bits: this.bits,
+      bits: this.shared.bits,
       now: () => this.now,
       stolen: () => this.environment.time.clocksource.stolenNs(vcpu.id),
       write: (address, bytes) => void (vcpu.initialised && this.copy.write(vcpu.id, address, bytes)),
@@ -231,7 +248,8 @@ export class Domain {
     return {
       info: vcpu.info,
       notify: () => {
-        if (vcpu.online) this.hypervisor.setPending(vcpu.id, true);
+        if (this.upcalls !== undefined) this.upcalls.raise(vcpu);
+        else if (vcpu.online) this.hypervisor.setPending(vcpu.id, true);
         this.wake(vcpu);
       },
     };

@@ -12,12 +12,15 @@ const TOP = 1n << 64n;
 export class GuestCopy {
   constructor(
     private readonly hypervisor: HypervisorHandle,
-    readonly bits: GuestBits,
+    public bits: GuestBits,
+    /** The hypervisor has a part of the guest's linear memory. */
+    private readonly hasHole = true,
   ) {}
 
   /** True when the range is the guest's to name: outside the hypervisor's hole. */
   mayName(address: bigint, length: number): boolean {
     const end = address + BigInt(length);
+    if (!this.hasHole) return end <= (this.bits === 32 ? 1n << 32n : TOP);
     if (this.bits === 32) return end <= hypervisorHole[32].start;
     return end <= LOWER_HALF || (address > hypervisorHole[64].end && end <= TOP);
   }

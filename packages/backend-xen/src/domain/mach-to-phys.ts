@@ -15,9 +15,15 @@ export class MachToPhys {
     readonly bits: GuestBits,
     /** Machine frames that the table tells about: 0 up to this. */
     readonly frames: number,
+    /** A guest with a physical address space of its own knows no machine frames: there is no table then. */
+    private readonly shown = true,
   ) {
     this.#entryBytes = machToPhys[bits].entryBytes;
     this.#pages = Math.ceil((frames * this.#entryBytes) / 4096);
+    if (!shown) {
+      this.#first = 0;
+      return;
+    }
     this.#first = hypervisor.frames.allocate(this.#pages);
     for (let page = 0; page < this.#pages; page++) hypervisor.frames.bytes(this.#first + page).fill(0xff);
     hypervisor.openWindow({
@@ -33,7 +39,7 @@ export class MachToPhys {
   /** Frame `frame` is the domain's `pfn`. Frames beyond the table are let pass. */
   set(frame: Mfn, pfn: bigint): void {
     const at = frame * this.#entryBytes;
-    if (frame < 0 || frame >= this.frames) return;
+    if (!this.shown || frame < 0 || frame >= this.frames) return;
     const bytes = this.hypervisor.frames.bytes(this.#first + Math.floor(at / 4096));
     const view = new DataView(bytes.buffer, bytes.byteOffset);
     if (this.#entryBytes === 8) view.setBigUint64(at % 4096, BigInt.asUintN(64, pfn), true);

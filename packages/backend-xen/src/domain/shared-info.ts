@@ -10,15 +10,26 @@ const RECORD = "vcpu_info";
 
 /** shared_info in a frame of the hypervisor's own. */
 export class SharedInfo {
-  readonly frame: Mfn;
+  #frame: Mfn;
 
   constructor(
     private readonly hypervisor: HypervisorHandle,
     readonly bits: GuestBits,
   ) {
-    this.frame = hypervisor.frames.allocate(1);
+    this.#frame = hypervisor.frames.allocate(1);
     const bytes = this.bytes;
     for (let vcpu = 0; vcpu < LEGACY_MAX_VCPUS; vcpu++) bytes[vcpu * 64 + MASK] = 1;
+  }
+
+  get frame(): Mfn {
+    return this.#frame;
+  }
+
+  /** It is that page from now on, contents and all. */
+  move(frame: Mfn): void {
+    const before = this.bytes.slice();
+    this.#frame = frame;
+    this.bytes.set(before);
   }
 
   /** The live page. */
@@ -48,45 +59,51 @@ export class SharedInfo {
 
 /** One vCPU's vcpu_info, wherever it lies. */
 export class VcpuInfo {
-  #frame: Mfn;
+  /** Of a place of its own. */
+  #frame: Mfn | undefined;
   #offset: number;
-  #moved = false;
 
   constructor(
     private readonly hypervisor: HypervisorHandle,
     private readonly vcpu: number,
-    shared: SharedInfo,
+    private readonly shared: SharedInfo,
+    /** A PV guest takes events as its mask says; others as the processor's interrupt flag does. */
+    private readonly masks = true,
   ) {
-    this.#frame = shared.frame;
     this.#offset = vcpu * 64;
     this.#announce();
   }
 
+  /** Frame that it lies in. */
+  get frame(): Mfn {
+    return this.#frame ?? this.shared.frame;
+  }
+
   /** It has been moved, which happens once. */
   get moved(): boolean {
-    return this.#moved;
+    return this.#frame !== undefined;
   }
 
   /** The live 64 bytes. */
   get bytes(): Uint8Array {
-    return this.hypervisor.frames.bytes(this.#frame).subarray(this.#offset, this.#offset + 64);
+    return this.hypervisor.frames.bytes(this.frame).subarray(this.#offset, this.#offset + 64);
   }
 
   get pending(): boolean {
-    return this.hypervisor.frames.bytes(this.#frame)[this.#offset + PENDING] !== 0;
+    return this.hypervisor.frames.bytes(this.frame)[this.#offset + PENDING] !== 0;
   }
 
   set pending(on: boolean) {
-    this.hypervisor.frames.bytes(this.#frame)[this.#offset + PENDING] = on ? 1 : 0;
+    this.hypervisor.frames.bytes(this.frame)[this.#offset + PENDING] = on ? 1 : 0;
   }
 
   /** Events are held back. */
   get mask(): number {
-    return this.hypervisor.frames.bytes(this.#frame)[this.#offset + MASK]!;
+    return this.hypervisor.frames.bytes(this.frame)[this.#offset + MASK]!;
   }
 
   set mask(value: number) {
-    this.hypervisor.frames.bytes(this.#frame)[this.#offset + MASK] = value;
+    this.hypervisor.frames.bytes(this.frame)[this.#offset + MASK] = value;
   }
 
   /** Which words of the pending bitmap have something. */
@@ -125,7 +142,6 @@ export class VcpuInfo {
     const before = this.bytes.slice();
     this.#frame = frame;
     this.#offset = offset;
-    this.#moved = true;
     this.bytes.set(before);
     this.setSelector(bits, -1n);
     this.pending = true;
@@ -133,7 +149,8 @@ export class VcpuInfo {
   }
 
   #announce(): void {
-    this.hypervisor.frames.record(RECORD, this.vcpu, this.#frame, this.#offset, 64);
+    if (!this.masks) return;
+    this.hypervisor.frames.record(RECORD, this.vcpu, this.frame, this.#offset, 64);
     this.hypervisor.setEventMask(this.vcpu, { field: { record: RECORD, offset: MASK, bits: 8 }, takesWhile: "zero" });
   }
 }

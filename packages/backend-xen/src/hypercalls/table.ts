@@ -10,6 +10,8 @@ import { consoleIo, denied, nmiOp, physdevOp } from "./devices.js";
 import { eventChannelOp, schedOp, schedOpCompat } from "./events.js";
 import { grantTableOp } from "./grants.js";
 import { memoryOp, xenVersion } from "./information.js";
+import { hvmMemoryOp, hvmOp } from "./hvm.js";
+import { hvmVcpuOp } from "./hvm-context.js";
 import { mmuExtOp, mmuUpdate, updateVaMapping, updateVaMappingOtherdomain } from "./page-tables.js";
 import {
   callbackOp,
@@ -28,9 +30,10 @@ import {
 import { setTimerOp, vcpuOp } from "./vcpu-op.js";
 
 const notSupported: CallHandler = () => -errno.EOPNOTSUPP;
+type Handlers = Partial<Record<HypercallName, CallHandler>>;
 
 /** What PV guests can call. */
-const handlers: Partial<Record<HypercallName, CallHandler>> = {
+const pvHandlers: Handlers = {
   set_trap_table: setTrapTable,
   mmu_update: mmuUpdate,
   set_gdt: setGdt,
@@ -65,6 +68,27 @@ const handlers: Partial<Record<HypercallName, CallHandler>> = {
   xenpmu_op: notSupported,
 };
 
+/** What guests with a physical address space of their own can call. */
+const hvmHandlers: Handlers = {
+  sched_op_compat: schedOpCompat,
+  platform_op: denied,
+  memory_op: hvmMemoryOp,
+  multicall,
+  set_timer_op: setTimerOp,
+  xen_version: xenVersion,
+  console_io: consoleIo,
+  grant_table_op: grantTableOp,
+  vm_assist: vmAssist,
+  vcpu_op: hvmVcpuOp,
+  sched_op: schedOp,
+  event_channel_op: eventChannelOp,
+  hvm_op: hvmOp,
+  sysctl: denied,
+  domctl: denied,
+  xenpmu_op: notSupported,
+};
+const handlersOf = { pv: pvHandlers, pvh: hvmHandlers } as const;
+
 /** Commands by call, for names. */
 const COMMANDS: Partial<Record<HypercallName, Readonly<Record<string, number>>>> = {
   memory_op: services.memoryCommands,
@@ -77,6 +101,7 @@ const COMMANDS: Partial<Record<HypercallName, Readonly<Record<string, number>>>>
   callback_op: services.callbackCommands,
   event_channel_op: services.eventChannelCommands,
   physdev_op: services.physdevCommands,
+  hvm_op: services.hvmCommands,
 };
 const COMMAND_NAMES = new Map(
   Object.entries(COMMANDS).map(([call, table]) => [
@@ -96,7 +121,7 @@ export function callName(number: number, args: readonly bigint[]): string {
 /** Makes a call for the guest, and shows it to whoever watches. */
 export function dispatch(domain: Domain, vcpu: VirtualCpu, number: number, args: readonly bigint[]): CallResult {
   const name = hypercallName(number);
-  const handler = name === undefined ? undefined : handlers[name];
+  const handler = name === undefined ? undefined : handlersOf[domain.kind][name];
   const result = handler === undefined ? -errno.ENOSYS : handler({ domain, vcpu, args });
   const { taps, clock } = domain.environment;
   if (taps.hypercall !== undefined && !isAgain(result)) {

@@ -53,7 +53,24 @@ export function pvCpuid(leaf: number, subleaf: number, state: CpuidState): Cpuid
   }
 }
 
-function xenLeaf(index: number, subleaf: number, { tscKhz }: CpuidState): CpuidResult {
+/** Flags of leaf 4: grants may be mapped for devices; the vCPU's and the domain's numbers are given; upcalls have a vector for each vCPU. */
+const HVM_FLAGS = bits(2, 3, 4, 6);
+
+/** Xen's leaves as a guest with a physical address space of its own gets them; undefined for the processor's. public/arch-x86/cpuid.h */
+export function hvmCpuid(
+  leaf: number,
+  subleaf: number,
+  { vcpu, domain, tscKhz }: { readonly vcpu: number; readonly domain: number; readonly tscKhz: number },
+): CpuidResult | undefined {
+  const index = leaf - XEN_CPUID_BASE;
+  if (index < 0 || index >= 0x100) return undefined;
+  const none = { eax: 0, ebx: 0, ecx: 0, edx: 0 };
+  if (index === 2) return { ...none, eax: 1, ebx: XEN_HYPERCALL_MSR };
+  if (index === 4) return subleaf === 0 ? { ...none, eax: HVM_FLAGS, ebx: vcpu, ecx: domain } : none;
+  return index < 4 ? xenLeaf(index, subleaf, { tscKhz }) : none;
+}
+
+function xenLeaf(index: number, subleaf: number, { tscKhz }: Pick<CpuidState, "tscKhz">): CpuidResult {
   const none = { eax: 0, ebx: 0, ecx: 0, edx: 0 };
   switch (index) {
     case 0: {

@@ -70,10 +70,20 @@ export class VirtualCpu {
     readonly core: Vcpu,
     readonly bits: GuestBits,
     readonly info: VcpuInfo,
-    readonly tables: DescriptorTables,
-    readonly space: AddressSpace,
+    /** What only a PV guest has of the hypervisor. */
+    private readonly lent: { readonly tables: DescriptorTables; readonly space: AddressSpace } | undefined,
   ) {
     this.online = this.initialised = core.id === 0;
+  }
+
+  /** Descriptor tables of a PV guest; no call of another guest comes to them. */
+  get tables(): DescriptorTables {
+    return this.lent!.tables;
+  }
+
+  /** Roots of a PV guest; no call of another guest comes to them. */
+  get space(): AddressSpace {
+    return this.lent!.space;
   }
 
   get id(): number {
