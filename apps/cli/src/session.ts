@@ -1,6 +1,6 @@
 // One run of the command line: composes the machine, connects it to this terminal, waits for how it ends, and says so by an exit status.
 import { writeFileSync } from "node:fs";
-import type { BlockStore, Core } from "@paravane/paravirt-ops";
+import type { BlockStore, Core, Taps } from "@paravane/paravirt-ops";
 import { createMachine, type Machine, type MachineStats, type RunResult } from "@paravane/vmm";
 import type { Settings } from "./args/settings.js";
 import { withConsole } from "./backends.js";
@@ -19,6 +19,7 @@ import { type KernelFiles, kernelFiles } from "./kernel-files.js";
 import type { Messages } from "./messages.js";
 import type { Parts } from "./parts.js";
 import { Profiler } from "./profile/profile.js";
+import { allTaps, RequestCounts, requestTrace } from "./requests.js";
 import { readSymbols, type SymbolTable } from "./profile/symbols.js";
 import { writeProfile } from "./profile/write-profile.js";
 import { cpuTimes, type StatsStart, statsReport, statsStart } from "./stats.js";
@@ -70,6 +71,8 @@ class Session {
   readonly #panic = new PanicWatch();
   readonly #cleanUp: (() => void)[] = [];
   readonly #profiler: Profiler | undefined;
+  readonly #requests = new RequestCounts();
+  readonly #watchers: Taps[] = [];
   /** Waits for where the profile begins. */
   readonly #profileFrom: ExpectSession | undefined;
   #terminal: Terminal = { isRaw: false, restore: () => {} };
@@ -93,6 +96,8 @@ class Session {
     const sink = serial === "stdio" ? streamSink(io.stdout) : serial === "none" ? nullSink : fileSink(serial.file);
     this.#serial = new HostSerial(sink, (bytes) => this.#watch(bytes));
     this.#profiler = settings.profile.length === 0 ? undefined : new Profiler();
+    if (this.#profiler !== undefined) this.#watchers.push(this.#profiler.exits.taps);
+    if (settings.stats !== undefined) this.#watchers.push(this.#requests.taps);
     const from = settings.profileFrom;
     this.#profileFrom =
       from === undefined
@@ -113,6 +118,7 @@ class Session {
     const started = statsStart();
     try {
       const captured = this.#capturing(this.parts);
+      if (taps !== undefined) this.#watchers.push(requestTrace(taps, (line) => this.#note(`${line}\n`)));
       const parts = tapped(this.#profiler?.wrap(captured) ?? captured, taps, (line) => this.#note(`${line}\n`));
       this.#connectHost();
       for (let boot = 1; ; boot++) {
@@ -162,7 +168,7 @@ class Session {
       testDevice: settings.testDevice,
       ...(settings.cpu === undefined ? {} : { cpu: settings.cpu }),
       ...(settings.exitPort === undefined ? {} : { exitPort: settings.exitPort }),
-      ...(this.#profiler === undefined ? {} : { taps: this.#profiler.exits.taps }),
+      taps: allTaps(...this.#watchers),
       signal: this.#abort.signal,
     });
     this.#machine = machine;
@@ -355,7 +361,8 @@ class Session {
   #writeStats(stats: MachineStats, started: StatsStart): void {
     const path = this.settings.stats;
     if (path === undefined) return;
-    const report = statsReport(stats, this.#core?.guestMemory, this.#machine!.boot.memoryBytes, started);
+    const common = statsReport(stats, this.#core?.guestMemory, this.#machine!.boot.memoryBytes, started);
+    const report = { ...common, requests: this.#requests.report() };
     try {
       writeFileSync(path, `${JSON.stringify(report, null, 2)}\n`);
     } catch (error) {

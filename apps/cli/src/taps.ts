@@ -10,6 +10,9 @@ export interface Taps {
   readonly irq: boolean;
   readonly pio: readonly Range[] | undefined;
   readonly mmio: readonly Range[] | undefined;
+  /** Beginnings of names; empty for all. */
+  readonly hypercall?: readonly string[];
+  readonly op?: readonly string[];
 }
 
 interface Range {
@@ -24,7 +27,10 @@ const hex = (value: number | bigint, digits: number): string => value.toString(1
 /** Reads the option; undefined when nothing is traced. */
 export function parseTaps(value: string | undefined): Taps | undefined {
   if (value === undefined) return undefined;
-  const taps: { insn: boolean; irq: boolean; pio?: Range[]; mmio?: Range[] } = { insn: false, irq: false };
+  const taps: { insn: boolean; irq: boolean; pio?: Range[]; mmio?: Range[]; hypercall?: string[]; op?: string[] } = {
+    insn: false,
+    irq: false,
+  };
   for (const word of value.split(",")) {
     const [kind = "", range] = word.split(":");
     if (kind === "insn" || kind === "irq") taps[kind] = true;
@@ -32,11 +38,14 @@ export function parseTaps(value: string | undefined): Taps | undefined {
       const ranges = taps[kind] ?? [];
       taps[kind] = ranges;
       ranges.push(range === undefined ? { first: 0, last: Number.MAX_SAFE_INTEGER } : parseRange(word, range));
-    } else if (kind === "op" || kind === "hypercall")
-      throw usageError(`--trace ${word}: this tap is not there yet; known: insn, irq, pio[:PORTS], mmio[:ADDRESSES]`);
-    else throw usageError(`--trace ${word}: unknown tap; known: insn, irq, pio[:PORTS], mmio[:ADDRESSES]`);
+    } else if (kind === "op" || kind === "hypercall") {
+      const names = taps[kind] ?? [];
+      taps[kind] = names;
+      if (range !== undefined) names.push(range);
+    } else throw usageError(`--trace ${word}: unknown tap; known: insn, irq, pio[:PORTS], mmio[:ADDRESSES], hypercall[:NAME], op[:NAME]`);
   }
-  return { insn: taps.insn, irq: taps.irq, pio: taps.pio, mmio: taps.mmio };
+  const { insn, irq, pio, mmio, hypercall, op } = taps;
+  return { insn, irq, pio, mmio, ...(hypercall === undefined ? {} : { hypercall }), ...(op === undefined ? {} : { op }) };
 }
 
 function parseRange(word: string, range: string): Range {

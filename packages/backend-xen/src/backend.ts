@@ -1,9 +1,19 @@
 /** Xen as a backend: what it accepts, and what it puts to work in one machine. */
-import { type BackendEnvironment, defineBackend, type GuestImage, HvError, requireHypervisor, requireUnder } from "@paravane/paravirt-ops";
+import {
+  type BackendEnvironment,
+  type DeliveryHandler,
+  defineBackend,
+  type GuestImage,
+  HvError,
+  type InterceptHandler,
+  requireHypervisor,
+  requireUnder,
+} from "@paravane/paravirt-ops";
 import { vmAssists } from "./abi/xen.js";
 import { manifest } from "./abi/manifest.js";
 import type { Domain, XenConfig } from "./domain/domain.js";
-import { isPvKernel, readNotes } from "./domain/notes.js";
+import { isPvKernel, readNotes, type XenNotes } from "./domain/notes.js";
+import { startPvhDomain } from "./domain/start-pvh.js";
 import { startPvDomain } from "./domain/start-pv.js";
 import { storeToTable } from "./mmu/writable-tables.js";
 import { cpuOps } from "./ops/cpu.js";
@@ -12,6 +22,7 @@ import { mmuOps } from "./ops/mmu.js";
 import { smpOps } from "./ops/smp.js";
 import { timeOps } from "./ops/time.js";
 import { Deliveries } from "./vcpu/exceptions.js";
+import { PvhExits } from "./vcpu/pvh-exits.js";
 import { Instructions } from "./vcpu/instructions.js";
 
 const defaults: XenConfig = { mode: "auto", frames: "scrambled", seed: 1, hypervisorConsole: false };
@@ -34,7 +45,24 @@ function refuseWhatIsMissing({ ports }: BackendEnvironment): void {
   if (ports.length > 0) throw new HvError("xen/not-modelled", "a Xen domain has no network yet");
 }
 
-/** Xen 4.17 for PV guests. */
+/** PV unless told otherwise or the kernel has a PVH entry only. @throws HvError "image/no-boot-protocol" for a kernel that has not got what was asked for */
+function startsAsPvh(mode: XenConfig["mode"], notes: XenNotes): boolean {
+  const wanted = mode === "auto" ? (notes.pv ? "pv" : "pvh") : mode;
+  const has = wanted === "pv" ? notes.pv : notes.phys32Entry !== undefined;
+  if (has) return wanted === "pvh";
+  throw new HvError("image/no-boot-protocol", `the kernel's notes have no entry for a ${wanted.toUpperCase()} guest`, {
+    hint: mode === "auto" ? "it is not made for Xen" : `start it without --xen-mode ${mode}`,
+  });
+}
+
+/** A domain at work, and who answers for it. */
+interface Guest {
+  readonly domain: Domain;
+  readonly intercept: InterceptHandler;
+  readonly deliver: DeliveryHandler;
+}
+
+/** Xen 4.17 for PV and PVH guests. */
 export const xen = defineBackend<XenConfig>({
   name: "xen",
   abi: "4.17",
@@ -45,7 +73,7 @@ export const xen = defineBackend<XenConfig>({
   defaults,
   install: (beneath, environment, config) => {
     const under = requireUnder(beneath, "xen");
-    let guest: { domain: Domain; instructions: Instructions; deliveries: Deliveries } | undefined;
+    let guest: Guest | undefined;
     return {
       ops: {
         cpu: cpuOps(under.cpu),
@@ -54,10 +82,10 @@ export const xen = defineBackend<XenConfig>({
         time: timeOps(under.time),
         smp: smpOps(under.smp),
       },
-      intercept: (vcpu, intercepted) => guest?.instructions.handle(vcpu, intercepted) ?? "architectural",
-      delivery: (vcpu, event) => guest?.deliveries.handle(vcpu, event) ?? "architectural",
+      intercept: (vcpu, intercepted) => guest?.intercept(vcpu, intercepted) ?? "architectural",
+      delivery: (vcpu, event) => guest?.deliver(vcpu, event) ?? "architectural",
       store: (vcpu, store) => {
-        if (guest === undefined) return "store";
+        if (guest === undefined || guest.domain.kind === "pvh") return "store";
         const { domain } = guest;
         return storeToTable(domain.paging, store, domain.vcpus[vcpu]!.inKernel, domain.assists.has(vmAssists.writable_pagetables));
       },
@@ -70,11 +98,25 @@ export const xen = defineBackend<XenConfig>({
         if (image.elf === undefined || notes === undefined) {
           throw new HvError("image/no-boot-protocol", `the kernel is not made for Xen: ${image.description}`);
         }
-        if (config.mode === "pvh" || !notes.pv) {
-          throw new HvError("xen/not-modelled", "PVH guests are not started yet", { hint: "a PV kernel is; or use the native backend" });
+        const source = { image, elf: image.elf, notes };
+        if (startsAsPvh(config.mode, notes)) {
+          const domain = await startPvhDomain(source, environment, hypervisor, config);
+          const exits = new PvhExits(domain);
+          guest = {
+            domain,
+            intercept: (vcpu, intercepted) => exits.handle(vcpu, intercepted),
+            deliver: (vcpu, event) => exits.deliver(vcpu, event),
+          };
+        } else {
+          const domain = await startPvDomain(source, environment, hypervisor, config);
+          const instructions = new Instructions(domain, under);
+          const deliveries = new Deliveries(domain);
+          guest = {
+            domain,
+            intercept: (vcpu, intercepted) => instructions.handle(vcpu, intercepted),
+            deliver: (vcpu, event) => deliveries.handle(vcpu, event),
+          };
         }
-        const domain = await startPvDomain({ image, elf: image.elf, notes }, environment, hypervisor, config);
-        guest = { domain, instructions: new Instructions(domain, under), deliveries: new Deliveries(domain) };
       },
     };
   },

@@ -26,6 +26,8 @@ export interface RawSettings {
   vmiCpl?: string;
   vmiHole?: string;
   vmiCalls?: string;
+  xenMode?: string;
+  xenIdentityFrames?: boolean;
   exitPort?: string;
   testDevice?: boolean;
   timeout?: string;
@@ -36,6 +38,13 @@ export interface RawSettings {
   symbols?: string[];
   reboot?: boolean;
   snapshot?: boolean;
+}
+
+/** How a Xen guest is started: the names are the backend's own. */
+export interface XenSettings {
+  /** PV unless the kernel has a PVH entry only, or one of them. */
+  readonly mode: "auto" | "pv" | "pvh";
+  readonly frames: "scrambled" | "identity";
 }
 
 /** The same, understood. */
@@ -56,6 +65,7 @@ export interface Settings {
   readonly backends: readonly string[];
   /** What was said of VMI; what was not is the backend's to choose. */
   readonly vmi: Partial<VmiConfig>;
+  readonly xen: XenSettings;
   readonly exitPort: number | undefined;
   readonly testDevice: boolean;
   readonly timeoutMs: number | undefined;
@@ -71,7 +81,7 @@ export interface Settings {
 }
 
 const LISTS = ["drive", "backend", "profile", "symbols"] as const;
-const SWITCHES = ["testDevice", "reboot", "snapshot"] as const;
+const SWITCHES = ["testDevice", "reboot", "snapshot", "xenIdentityFrames"] as const;
 const TEXTS = [
   "guest",
   "kernel",
@@ -86,6 +96,7 @@ const TEXTS = [
   "vmiCpl",
   "vmiHole",
   "vmiCalls",
+  "xenMode",
   "exitPort",
   "timeout",
   "trace",
@@ -159,6 +170,10 @@ export function understand(raw: RawSettings): Settings {
     engine: parseWord("--engine", raw.engine ?? "auto", ["auto", "interp", "jit", "verify", "verify:sampled"]),
     backends: raw.backend ?? [],
     vmi: understandVmi(raw),
+    xen: {
+      mode: raw.xenMode === undefined ? "auto" : parseWord("--xen-mode", raw.xenMode, ["pv", "pvh"]),
+      frames: raw.xenIdentityFrames ? "identity" : "scrambled",
+    },
     exitPort: raw.exitPort === undefined ? undefined : parsePort(raw.exitPort),
     testDevice: raw.testDevice ?? false,
     timeoutMs: raw.timeout === undefined ? undefined : parseTimeout(raw.timeout),

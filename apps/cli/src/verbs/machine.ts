@@ -8,7 +8,7 @@ import { withBackends } from "../backends.js";
 import { runSession, type SessionOptions } from "../session.js";
 import { collect, type CommonOptions, commonOptions, guestOptions, laterOption, type Verb, type VerbContext } from "./verb.js";
 
-const LATER_OPTIONS = ["--net", "--share", "--pcap", "--xen-mode"];
+const LATER_OPTIONS = ["--net", "--share", "--pcap"];
 
 interface MachineFlags extends RawSettings, CommonOptions {
   config?: string;
@@ -16,7 +16,6 @@ interface MachineFlags extends RawSettings, CommonOptions {
   net?: string;
   share?: string;
   pcap?: string;
-  xenMode?: string;
 }
 
 /** `paravane run` */
@@ -60,7 +59,7 @@ async function session(guest: string | undefined, flags: MachineFlags, how: Sess
     await runSession(
       settings,
       how,
-      await withBackends(installedParts(settings.engine), settings.backends, settings.vmi),
+      await withBackends(installedParts(settings.engine), settings.backends, settings),
       context.io,
       messages,
     ),
@@ -82,11 +81,13 @@ function machineOptions(command: Command): Command {
       .option("--vmi-cpl <level>", "VMI: the kernel's privilege level, 0 or 1")
       .option("--vmi-hole <size>", "VMI: what the guest leaves free below 4 GiB, or none")
       .option("--vmi-calls <policy>", "VMI: NAME=call|jump|nop|native,... over the usual answers; list shows them")
+      .option("--xen-mode <mode>", "Xen guests: pv or pvh (default pv, or pvh for a kernel that has that entry only)")
+      .option("--xen-identity-frames", "Xen PV guests get machine frames in order: for debugging")
       .option("--exit-port <port>", "port whose writes end the run with status (v << 1) | 1")
       .option("--test-device", "the device of kernel test suites")
       .option("--no-reboot", "end when the guest resets")
       .option("--timeout <time>", "end with status 124 after this time")
-      .option("--trace <taps>", "to stderr: insn, irq, pio[:PORTS], mmio[:ADDRESSES]")
+      .option("--trace <taps>", "to stderr: insn, irq, pio[:PORTS], mmio[:ADDRESSES], hypercall[:NAME], op[:NAME]")
       .option("--stats <file>", "write counters as JSON")
       .option("--profile <file>", "where guest time goes: text, .cpuprofile for DevTools, .folded; may be given again", collect)
       .option("--profile-from <regex>", "the profile begins when the console shows this")
@@ -101,7 +102,7 @@ function machineOptions(command: Command): Command {
 /** The flags over the configuration file. */
 function rawSettings(guest: string | undefined, flags: MachineFlags): RawSettings {
   for (const later of LATER_OPTIONS) {
-    const key = later.slice(2).replace(/-(.)/g, (_, letter: string) => letter.toUpperCase()) as "net" | "share" | "pcap" | "xenMode";
+    const key = later.slice(2).replace(/-(.)/g, (_, letter: string) => letter.toUpperCase()) as "net" | "share" | "pcap";
     if (flags[key] !== undefined && !(key === "net" && flags[key] === "none")) throw usageError(`${later} is not there yet`);
   }
   const base = flags.config === undefined ? {} : readConfig(flags.config);
@@ -114,7 +115,6 @@ function rawSettings(guest: string | undefined, flags: MachineFlags): RawSetting
     net: _net,
     share: _share,
     pcap: _pcap,
-    xenMode: _mode,
     ...rest
   } = flags;
   const given = { ...rest, ...(guest === undefined ? {} : { guest }) } as RawSettings;

@@ -8,8 +8,15 @@ import { type Layout, StructView } from "../abi/struct.js";
 import type { XenNotes } from "./notes.js";
 import { latin1 } from "./start-info.js";
 
-const E820_RAM = 1;
+/** RAM, as memory maps say it. */
+export const E820_RAM = 1;
 const E820_RESERVED = 2;
+const E820_ACPI = 3;
+/** Pages at the end of RAM that are not the kernel's: ACPI's tables, xenstore, console. */
+const TABLE_PAGES = 6;
+const SPECIAL_PAGES = TABLE_PAGES + 2;
+/** What lies behind RAM and is not the guest's to use for anything else. */
+const HYPERVISOR_BYTES = 32 * 0x100000;
 const pageUp = (address: number): number => Math.ceil(address / 4096) * 4096;
 
 /** A range of the memory map. */
@@ -26,8 +33,8 @@ export interface PvhSource {
   /** Unpacked. */
   readonly ramdisk: Uint8Array | undefined;
   readonly commandLine: string;
-  /** Physical address of ACPI's root pointer, 0 without tables. */
-  readonly rsdp: number;
+  /** ACPI's tables for their place; the root pointer comes first. */
+  tables(base: number): Uint8Array;
 }
 
 /** A domain that lies in memory. */
@@ -35,23 +42,30 @@ export interface PvhDomainImage {
   readonly entry: number;
   readonly startInfo: number;
   readonly memoryMap: readonly MemoryRange[];
+  /** Frames of the rings. */
+  readonly console: number;
+  readonly xenstore: number;
 }
 
-/** RAM of a PVH domain: the gap below 1 MiB is not RAM, and says so. */
+/** RAM of a PVH domain: the gap below 1 MiB and the last pages are not for the kernel, and the map says so. */
 export function pvhMemoryMap(bytes: number): readonly MemoryRange[] {
   const { lowEnd, highStart } = MEMORY_LAYOUT;
+  const special = bytes - SPECIAL_PAGES * 4096;
   return [
     { base: 0, length: Math.min(lowEnd, bytes), type: E820_RAM },
     { base: lowEnd, length: highStart - lowEnd, type: E820_RESERVED },
-    { base: highStart, length: Math.max(0, bytes - highStart), type: E820_RAM },
+    { base: highStart, length: special - highStart, type: E820_RAM },
+    { base: special, length: TABLE_PAGES * 4096, type: E820_ACPI },
+    { base: special + TABLE_PAGES * 4096, length: (SPECIAL_PAGES - TABLE_PAGES) * 4096 + HYPERVISOR_BYTES, type: E820_RESERVED },
   ].filter(({ length }) => length > 0);
 }
 
 /** Builds it. @throws HvError "image/outside-memory", "image/no-boot-protocol" */
-export function buildPvh({ elf, notes, ramdisk, commandLine, rsdp }: PvhSource, memory: GuestMemory): PvhDomainImage {
+export function buildPvh({ elf, notes, ramdisk, commandLine, tables }: PvhSource, memory: GuestMemory): PvhDomainImage {
   if (notes.phys32Entry === undefined) throw new HvError("image/no-boot-protocol", "the kernel has no PVH entry note");
+  const special = memory.size - SPECIAL_PAGES * 4096;
   const put = (address: number, bytes: Uint8Array, length: number, what: string): void => {
-    if (!memory.contains(address, length)) {
+    if (!memory.contains(address, length) || address + length > special) {
       throw new HvError("image/outside-memory", `the ${what} at 0x${address.toString(16)} does not fit into the domain's memory`);
     }
     memory.fill(address, length, 0);
@@ -73,7 +87,7 @@ export function buildPvh({ elf, notes, ramdisk, commandLine, rsdp }: PvhSource, 
   info.set("magic", HVM_START_MAGIC);
   info.set("version", 1);
   info.set("cmdline_paddr", commandAt);
-  info.set("rsdp_paddr", rsdp);
+  info.set("rsdp_paddr", special);
   info.set("memmap_paddr", mapAt);
   info.set("memmap_entries", map.length);
   block.set(text, commandAt - start);
@@ -93,5 +107,8 @@ export function buildPvh({ elf, notes, ramdisk, commandLine, rsdp }: PvhSource, 
     module.set("size", ramdisk.byteLength);
   }
   put(start, block, block.byteLength, "start info");
-  return { entry: notes.phys32Entry, startInfo: start, memoryMap: map };
+  memory.fill(special, SPECIAL_PAGES * 4096, 0);
+  memory.write(special, tables(special));
+  const xenstore = special / 4096 + TABLE_PAGES;
+  return { entry: notes.phys32Entry, startInfo: start, memoryMap: map, xenstore, console: xenstore + 1 };
 }

@@ -18,7 +18,9 @@ import { runStates, VirtualCpu } from "../vcpu/virtual-cpu.js";
 import { ActiveGrants } from "./active-grants.js";
 import { GrantTable } from "./grant-table.js";
 import { GuestCopy } from "./guest-copy.js";
+import type { MemoryRange } from "./build-pvh.js";
 import { MachToPhys } from "./mach-to-phys.js";
+import { Physmap } from "./physmap.js";
 import { RunState } from "./runstate.js";
 import { SharedInfo, VcpuInfo } from "./shared-info.js";
 import { VcpuTimers } from "./timers.js";
@@ -60,6 +62,10 @@ export class Domain {
   readonly assists = new Set<number>();
   /** Backends of its devices. */
   readonly devices: { close(): void }[] = [];
+  /** Of guests with a physical address space of their own: HVM parameters, what their memory is, and pages of ours in it. */
+  readonly parameters = new Map<number, bigint>();
+  memoryMap: readonly MemoryRange[] = [];
+  readonly physmap: Physmap;
   /** Pages that it has. */
   pages = 0;
   readonly #eventTargets: readonly EventTarget[];
@@ -89,6 +95,7 @@ export class Domain {
     this.entry = new KernelEntry(hypervisor, this.copy, () => this.assists.has(vmAssists.architectural_iopl));
     this.vcpus = kind === "pv" ? this.#pvVcpus() : this.#pvhVcpus();
     this.upcalls = kind === "pv" ? undefined : new HvmUpcalls(this);
+    this.physmap = new Physmap(this);
     this.#eventTargets = this.vcpus.map((vcpu) => this.#eventTarget(vcpu));
     this.events = new EventPorts(DOMAIN_ID, this.vcpus.length, this.#twoLevel(), (port) => this.#wakePollers(port));
     this.grants = new GrantTable(hypervisor, this.frames, this.machToPhys);

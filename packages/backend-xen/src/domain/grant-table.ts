@@ -85,6 +85,14 @@ export class GrantTable {
     return true;
   }
 
+  /** A page of the table is that frame of the guest's from now on, contents and all. */
+  move(index: number, frame: Mfn): void {
+    const before = this.#frames[index]!;
+    if (before === frame) return;
+    this.#bytes(frame).set(this.#bytes(before));
+    this.#frames[index] = frame;
+  }
+
   /** Grants a frame to a domain, as the toolstack does for the rings. */
   permit(reference: number, domain: number, frame: Mfn): void {
     this.#put(reference, grantTypes.permit_access, domain, BigInt(frame));

@@ -59,7 +59,8 @@ export async function startPvDomain(
   return domain;
 }
 
-function connectRings(domain: Domain, consoleFrame: number, storeFrame: number): void {
+/** Console, xenstore and disks of a new domain, as the toolstack makes them. */
+export function connectRings(domain: Domain, consoleFrame: number, storeFrame: number): void {
   const { events, grants, hypervisor, environment } = domain;
   grants.permit(CONSOLE_GRANT, DOM0, consoleFrame);
   grants.permit(STORE_GRANT, DOM0, storeFrame);

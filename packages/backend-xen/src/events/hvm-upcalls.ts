@@ -50,7 +50,7 @@ export class HvmUpcalls {
     const { id } = vcpu;
     this.runs(vcpu);
     const vector = this.#own[id] || this.#common;
-    if (vector !== 0) this.domain.environment.board.msi.send(MSI_ADDRESS | (id << 12), vector);
+    if (vector !== 0) this.domain.environment.board.msi.send(MSI_ADDRESS + id * 0x1000, vector);
   }
 
   /** A vCPU that comes by and has not seen its events is told once more: its controller may have been off when they came. */

@@ -66,7 +66,12 @@ function enter32(target: VirtualCpu, bytes: Uint8Array): number {
   };
   const segments = SEGMENTS.map((_, index): SegmentCache => {
     const access = accessOf(view("access").getUint16(index * 2, true));
-    return { selector: 0, base: BigInt(view("bases").getUint32(index * 4, true)), limit: view("limits").getUint32(index * 4, true), access };
+    return {
+      selector: 0,
+      base: BigInt(view("bases").getUint32(index * 4, true)),
+      limit: view("limits").getUint32(index * 4, true),
+      access,
+    };
   });
   const efer = state.wide("efer");
   const cr0 = state.wide("cr0");

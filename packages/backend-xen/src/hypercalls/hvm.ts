@@ -33,7 +33,7 @@ export function hvmOp(call: Call): CallResult {
       return parameter(call, u32(args[0]) === hvmCommands.set_param);
     case hvmCommands.flush_tlbs:
       if (address !== 0n) return -errno.EINVAL;
-      for (const { core } of domain.vcpus) domain.operations.mmu.flushTlbUser.run(core);
+      for (const { core } of domain.vcpus) domain.hypervisor.forgetAddress(core.id, undefined);
       return 0;
     // Xen with nested paging has no use for the hint, and says so.
     case hvmCommands.pagetable_dying:
@@ -115,8 +115,8 @@ export function hvmMemoryOp(call: Call): CallResult {
 function addToPhysmap({ domain }: Call, space: number, index: number, gfn: number): CallResult {
   if (space === mapSpaces.shared_info) {
     if (index !== 0) return -errno.EINVAL;
-    return domain.physmap!.placeSharedInfo(gfn);
+    return domain.physmap.placeSharedInfo(gfn);
   }
   if (space !== mapSpaces.grant_table || index >= XENMAPIDX_grant_table_status) return -errno.EINVAL;
-  return domain.physmap!.placeGrantFrame(index, gfn);
+  return domain.physmap.placeGrantFrame(index, gfn);
 }

@@ -20,6 +20,14 @@ const PV_FEATURES =
   bit("gnttab_map_avail_bits") +
   bit("memory_op_vnode_supported") +
   bit("direct_mapped");
+/** And a guest with a physical address space of its own. */
+const HVM_FEATURES =
+  bit("writable_page_tables") +
+  bit("auto_translated_physmap") +
+  bit("hvm_callback_vector") +
+  bit("hvm_safe_pvclock") +
+  bit("memory_op_vnode_supported") +
+  bit("not_direct_mapped");
 
 function text(length: number, value: string): Uint8Array {
   const bytes = new Uint8Array(length);
@@ -48,6 +56,7 @@ export function xenVersion({ domain, vcpu, args }: Call): CallResult {
       const index = domain.copy.readNumber(vcpu.id, address, 4);
       if (index === undefined) return -errno.EFAULT;
       if (index !== 0n) return -errno.EINVAL;
+      if (domain.kind === "pvh") return domain.copy.writeNumber(vcpu.id, address + 4n, 4, HVM_FEATURES) ? 0 : -errno.EFAULT;
       const above = domain.assists.has(vmAssists.pae_extended_cr3) ? bit("pae_pgdir_above_4gb") : 0;
       return domain.copy.writeNumber(vcpu.id, address + 4n, 4, PV_FEATURES + above) ? 0 : -errno.EFAULT;
     }
