@@ -23,7 +23,7 @@ describe("--backend", () => {
   });
 
   test("vmi stands on native, with the settings that were given", async () => {
-    const { backends } = await withBackends(installedParts("interp"), ["vmi"], { cpl: 1 });
+    const { backends } = await withBackends(installedParts("interp"), ["vmi"], { vmi: { cpl: 1 } });
     expect(backends.map(({ name, config }) => [name, (config as { cpl?: number }).cpl])).toEqual([
       ["native", undefined],
       ["vmi", 1],

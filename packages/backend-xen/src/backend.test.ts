@@ -25,8 +25,10 @@ test("it is the only one that can start a kernel with PV notes alone, and cannot
   expect(xen.boot.accepts(packed)).toBe("allows");
 });
 
-test("a machine with what no Xen domain gets yet is refused by name", async () => {
-  await expect(TestGuest.start(64, { mode: "pvh" })).rejects.toMatchObject({ code: "xen/not-modelled" });
+test("a kernel with a PVH entry only is allowed too, and one without the entry that was asked for is refused", async () => {
+  const pvh = elfKernel({ notes: xenNotes({ PHYS32_ENTRY: 0x100000 }) });
+  expect(xen.boot.accepts(image(pvh, { protocols: ["pvh"] }))).toBe("allows");
+  await expect(TestGuest.start(64, { mode: "pvh" })).rejects.toMatchObject({ code: "image/no-boot-protocol" });
 });
 
 describe.each([64, 32] as const)("a %i-bit guest", (bits) => {

@@ -4,11 +4,13 @@ import {
   type DeliveryHandler,
   defineBackend,
   type GuestImage,
+  type GuestNote,
   HvError,
   type InterceptHandler,
   requireHypervisor,
   requireUnder,
 } from "@paravane/paravirt-ops";
+import { elfNotes, NOTE_OWNER } from "./abi/elfnote.js";
 import { vmAssists } from "./abi/xen.js";
 import { manifest } from "./abi/manifest.js";
 import type { Domain, XenConfig } from "./domain/domain.js";
@@ -30,9 +32,11 @@ const defaults: XenConfig = { mode: "auto", frames: "scrambled", seed: 1, hyperv
 /** A bzImage shows its notes only when it is unpacked, so it is believed until then. */
 function accepts(image: GuestImage): "requires" | "allows" | "no" {
   if (image.elf === undefined) return image.payload === undefined ? "no" : "allows";
-  if (!isPvKernel(image.elf)) return "no";
+  if (!isPvKernel(image.elf)) return image.elf.notes.some(isPvhEntry) ? "allows" : "no";
   return image.protocols.length === 0 ? "requires" : "allows";
 }
+
+const isPvhEntry = ({ owner, type }: GuestNote): boolean => owner === NOTE_OWNER && type === elfNotes.PHYS32_ENTRY;
 
 /** The image with the notes: the kernel inside, for a bzImage. */
 async function unpacked(image: GuestImage): Promise<GuestImage> {

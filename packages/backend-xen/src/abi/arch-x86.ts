@@ -128,9 +128,9 @@ export const cpu_user_regs = struct("cpu_user_regs", [200, 68], {
 });
 
 /** A vCPU's state for VCPUOP_initialise of guests with a physical address space of their own: public/hvm/hvm_vcpu.h. */
-export const vcpu_hvm_context = struct("vcpu_hvm_context", [120, 120], { mode: ["u32", 0], cpu_regs: [112, 8] });
-/** Its registers in 32-bit mode; segments in the order CS, DS, SS, ES, TR. */
-export const vcpu_hvm_x86_32 = struct("vcpu_hvm_x86_32", [112, 112], {
+export const vcpu_hvm_context = struct("vcpu_hvm_context", [128, 128], { mode: ["u32", 0], cpu_regs: [120, 8] });
+/** Its registers in 32-bit mode. */
+export const vcpu_hvm_x86_32 = struct("vcpu_hvm_x86_32", [120, 120], {
   general: [32, 0],
   eip: ["u32", 32],
   eflags: ["u32", 36],
@@ -138,9 +138,21 @@ export const vcpu_hvm_x86_32 = struct("vcpu_hvm_x86_32", [112, 112], {
   cr3: ["u32", 44],
   cr4: ["u32", 48],
   efer: ["u64", 56],
-  bases: [20, 64],
-  limits: [20, 84],
-  access: [10, 104],
+  cs_base: ["u32", 64],
+  ds_base: ["u32", 68],
+  ss_base: ["u32", 72],
+  es_base: ["u32", 76],
+  tr_base: ["u32", 80],
+  cs_limit: ["u32", 84],
+  ds_limit: ["u32", 88],
+  ss_limit: ["u32", 92],
+  es_limit: ["u32", 96],
+  tr_limit: ["u32", 100],
+  cs_ar: ["u16", 104],
+  ds_ar: ["u16", 106],
+  ss_ar: ["u16", 108],
+  es_ar: ["u16", 110],
+  tr_ar: ["u16", 112],
 });
 /** Its registers in 64-bit mode. */
 export const vcpu_hvm_x86_64 = struct("vcpu_hvm_x86_64", [112, 112], {

@@ -1,5 +1,5 @@
 /** vcpu_op of guests with a physical address space of their own: a vCPU starts in a mode of its choice, or by its local APIC. public/hvm/hvm_vcpu.h. */
-import { generalRegisters, type SegmentCache, type SegmentName } from "@paravane/paravirt-ops";
+import { generalRegisters, type SegmentCache } from "@paravane/paravirt-ops";
 import { vcpu_hvm_context, vcpu_hvm_x86_32, vcpu_hvm_x86_64 } from "../abi/arch-x86.js";
 import { errno } from "../abi/errno.js";
 import { vcpuCommands } from "../abi/services.js";
@@ -17,7 +17,7 @@ const EFER_LMA = 1n << 10n;
 const EFER_KNOWN = 0xd01n;
 /** RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI: the order of the structure, and of encodings. */
 const GENERAL = generalRegisters.slice(0, 8);
-const SEGMENTS: readonly SegmentName[] = ["cs", "ds", "ss", "es", "tr"];
+const SEGMENTS = ["cs", "ds", "ss", "es", "tr"] as const;
 const CODE64: SegmentCache = { selector: 0, base: 0n, limit: 0xffff_ffff, access: 0xa09b };
 const DATA64: SegmentCache = { selector: 0, base: 0n, limit: 0xffff_ffff, access: 0xc093 };
 const TASK: SegmentCache = { selector: 0, base: 0n, limit: 0x67, access: 0x8b };
@@ -60,19 +60,12 @@ const accessOf = (packed: number): number => (packed & 0xff) | ((packed & 0xf00)
 
 function enter32(target: VirtualCpu, bytes: Uint8Array): number {
   const state = new StructView(vcpu_hvm_x86_32[64], bytes);
-  const view = (name: "general" | "bases" | "limits" | "access"): DataView => {
-    const field = state.field(name);
-    return new DataView(field.buffer, field.byteOffset, field.byteLength);
-  };
-  const segments = SEGMENTS.map((_, index): SegmentCache => {
-    const access = accessOf(view("access").getUint16(index * 2, true));
-    return {
-      selector: 0,
-      base: BigInt(view("bases").getUint32(index * 4, true)),
-      limit: view("limits").getUint32(index * 4, true),
-      access,
-    };
+  const segments = SEGMENTS.map((name): SegmentCache => {
+    const access = accessOf(state.get(`${name}_ar`));
+    return { selector: 0, base: state.wide(`${name}_base`), limit: state.get(`${name}_limit`), access };
   });
+  const general = state.field("general");
+  const view = new DataView(general.buffer, general.byteOffset, general.byteLength);
   const efer = state.wide("efer");
   const cr0 = state.wide("cr0");
   if ((segments[0]!.access & PRESENT) === 0 || (efer & ~EFER_KNOWN) !== 0n || ((efer & EFER_LME) !== 0n && (cr0 & CR0_PG) !== 0n)) {
@@ -80,7 +73,7 @@ function enter32(target: VirtualCpu, bytes: Uint8Array): number {
   }
   const { registers } = target;
   reset(target, efer, cr0 | CR0_PE_ET, state.wide("cr4"), state.wide("cr3"));
-  for (const [index, name] of GENERAL.entries()) registers.set(name, BigInt(view("general").getUint32(index * 4, true)));
+  for (const [index, name] of GENERAL.entries()) registers.set(name, BigInt(view.getUint32(index * 4, true)));
   registers.set("rip", state.wide("eip"));
   registers.set("rflags", state.wide("eflags") | 2n);
   for (const [index, name] of SEGMENTS.entries()) registers.setSegment(name, segments[index]!);
