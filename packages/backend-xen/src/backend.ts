@@ -66,6 +66,9 @@ interface Guest {
   readonly deliver: DeliveryHandler;
 }
 
+/** The domain of a machine, for tests that look at what no guest sees. */
+export const domains = new WeakMap<BackendEnvironment, Domain>();
+
 /** Xen 4.17 for PV and PVH guests. */
 export const xen = defineBackend<XenConfig>({
   name: "xen",
@@ -121,6 +124,7 @@ export const xen = defineBackend<XenConfig>({
             deliver: (vcpu, event) => deliveries.handle(vcpu, event),
           };
         }
+        domains.set(environment, guest.domain);
       },
     };
   },

@@ -208,11 +208,15 @@ static void set_callback(int type, void *address) {
   call2(callback_op, 0, &callback);
 }
 
-static void set_entries(void) {
+/** Traps, callbacks and the stack that they come to. */
+void set_entries(void) {
   u8 *handlers[] = {trap_0, trap_1, trap_2, trap_3, trap_4, trap_5, trap_6, trap_7, trap_8, 0, trap_10, trap_11, trap_12, trap_13, trap_14, 0, trap_16, trap_17, trap_18, trap_19};
+  static struct trap_info traps[24];
+  int count = 0;
   for (int vector = 0; vector < 20; vector++)
-    if (handlers[vector]) set_trap(vector, vector == BP || vector == OF ? 7 : 4, handlers[vector]);
-  set_trap(USER_DONE, 7, trap_48);
+    if (handlers[vector]) traps[count++] = (struct trap_info){vector, vector == BP || vector == OF ? 7 : 4, KERNEL_CS, (word)handlers[vector]};
+  traps[count] = (struct trap_info){USER_DONE, 7, KERNEL_CS, (word)trap_48};
+  call1(set_trap_table, traps);
   set_callback(0, trap_256);
   set_callback(1, failsafe);
   set_callback(2, trap_258);

@@ -95,6 +95,7 @@ void expect(const char *name, long got, long wanted);
 void expect_fault(const char *name, struct outcome got, int vector, word error);
 void set_trap(int vector, int flags, void *address);
 void test_main(void);
+void set_entries(void);
 __attribute__((noreturn)) void power_off(void);
 /** An exclusive-or generator: `state` must not be 0. */
 u32 random_below(u32 below);

@@ -80,6 +80,7 @@ trap_\vector:
 .endr
 
 common:
+  cld
 #ifdef __x86_64__
   push %rax; push %rcx; push %rdx; push %rbx; push %rbp; push %rsi; push %rdi
   push %r8; push %r9; push %r10; push %r11; push %r12; push %r13; push %r14; push %r15

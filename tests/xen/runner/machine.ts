@@ -1,6 +1,9 @@
 // A PV kernel on a machine of ours, in this process.
 import { installedParts } from "../../../apps/cli/src/parts.js";
+import { domains } from "../../../packages/backend-xen/src/backend.js";
+import type { Domain } from "../../../packages/backend-xen/src/domain/domain.js";
 import { xen } from "../../../packages/backend-xen/src/index.js";
+import type { BackendDefinition, BackendEnvironment } from "../../../packages/paravirt-ops/src/index.js";
 import { createMachine } from "../../../packages/vmm/src/index.js";
 
 /** What came of a run. */
@@ -11,11 +14,42 @@ export interface Outcome {
   readonly end: string;
 }
 
+/** How a domain is watched while it runs. */
+export interface Watch {
+  readonly limitSeconds?: number;
+  /** Time by the guest's instructions, so that two runs are alike. */
+  readonly clock?: "host" | "icount";
+  /** Sees the domain after each so many calls of its guest. */
+  readonly look?: { readonly every: number; readonly at: (domain: Domain, calls: number) => void };
+}
+
+/** Xen, and a way to the environment that it was put to work in. */
+function watchedXen(): { readonly backend: BackendDefinition; readonly domain: () => Domain | undefined } {
+  const definition = xen as BackendDefinition;
+  let environment: BackendEnvironment | undefined;
+  const install: BackendDefinition["install"] = (...args) => {
+    environment = args[1];
+    return definition.install(...args);
+  };
+  return { backend: { ...definition, install }, domain: () => environment && domains.get(environment) };
+}
+
 /** Boots the kernel as a PV domain of 32 MiB and waits for its end. */
-export async function runDomain(kernel: Uint8Array, limitSeconds = 60): Promise<Outcome> {
+export async function runDomain(kernel: Uint8Array, { limitSeconds = 60, clock = "host", look }: Watch = {}): Promise<Outcome> {
   const signal = AbortSignal.timeout(limitSeconds * 1000);
   const parts = installedParts("auto");
-  const machine = await createMachine({ ...parts, backends: [...parts.backends, xen], guest: { kernel }, memory: "32M", signal });
+  const { backend, domain } = watchedXen();
+  let calls = 0;
+  const taps = look && { hypercall: () => void (++calls % look.every === 0 && look.at(domain()!, calls)) };
+  const machine = await createMachine({
+    ...parts,
+    backends: [...parts.backends, backend],
+    guest: { kernel },
+    memory: "32M",
+    clock,
+    signal,
+    ...(taps && { taps }),
+  });
   const text = machine.serial!.readable.pipeThrough(new TextDecoderStream("latin1") as ReadableWritablePair<string, Uint8Array>);
   let console = "";
   const reading = (async () => {

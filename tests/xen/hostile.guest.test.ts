@@ -1,0 +1,44 @@
+// A million calls of the hostile kernel, in each width: no exception of the host, right books all along, and memory that does not grow.
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+import { describe, expect, test } from "vitest";
+import { type Bits, buildGuest, canBuild, INSTALL } from "./runner/build.js";
+import { brokenInvariants } from "./runner/invariants.js";
+import { complaints, runDomain } from "./runner/machine.js";
+
+const CALLS = 1_000_000;
+const LOOK_EVERY = 250_000;
+const GROWTH_BYTES = 16 << 20;
+
+setFlagsFromString("--expose-gc");
+const collect = runInNewContext("gc") as () => void;
+const heap = (): number => {
+  collect();
+  const { heapUsed, external } = process.memoryUsage();
+  return heapUsed + external;
+};
+
+describe.each([64, 32] as const)("a million random calls of a %i-bit PV guest", (bits: Bits) => {
+  if (!canBuild(bits)) {
+    test.skip(`needs a compiler: ${INSTALL}`, () => {});
+    return;
+  }
+  test.each([1, 2])("seed %i", { timeout: 1_800_000 }, async (seed) => {
+    const broken: string[] = [];
+    const sizes: number[] = [];
+    const outcome = await runDomain(await buildGuest("hostile", bits, { SEED: seed, CALLS }), {
+      limitSeconds: 1_700,
+      look: {
+        every: LOOK_EVERY,
+        at: (domain) => {
+          broken.push(...brokenInvariants(domain));
+          sizes.push(heap());
+        },
+      },
+    });
+    expect([...complaints(outcome), ...broken.slice(0, 20)]).toEqual([]);
+    expect(outcome.console).toContain("calls 0xf4240 ");
+    expect(sizes.length).toBeGreaterThan(4);
+    expect(sizes.at(-1)! - sizes[1]!).toBeLessThan(GROWTH_BYTES);
+  });
+});
