@@ -13,7 +13,10 @@
 #define FIRST_PAGE 0x3a0
 #define LAST_PAGE 0x3fe
 #define SCRATCH ((u8 *)0x3ff000)
-#define UNMAPPED 0x400000
+/** Behind the first mapping: there may be pages by tables that we built. */
+#define BEYOND 0x400000
+/** Xen's, so that no list of requests is ever found there. */
+#define NOWHERE (LONG ? (word)0xffff820000000000ull : 0xfff00000)
 #define PLAY(n) ((void *)((word)(FIRST_PAGE + (n)) << 12))
 
 static u64 frames[LAST_PAGE - FIRST_PAGE + 1];
@@ -39,7 +42,7 @@ static u64 some_frame(void) {
 static word pointer(void) {
   switch (random_below(10)) {
     case 0: return 0;
-    case 1: return UNMAPPED + random_below(1 << 20);
+    case 1: return BEYOND + random_below(1 << 20);
     case 2: return LONG ? (word)0xffff800000000000ull + random_below(1 << 24) : 0xf5800000 + random_below(1 << 20);
     case 3: return (word)table_at(1 + random_below(LONG ? 4 : 3), 0x100000) + random_below(4096);
     case 4: return (word)0 - random_below(8192);
@@ -144,13 +147,13 @@ static void make_request(struct request *r, int depth) {
   any_arguments(r);
   switch (r->number) {
     case mmu_update:
-      if (chance(10)) r->args[0] = UNMAPPED;
+      if (chance(10)) r->args[0] = NOWHERE;
       else r->args[0] = update_requests(&count), r->args[1] = count;
       r->args[2] = chance(3) ? pointer() : 0;
       r->args[3] = chance(8) ? (word)value() : DOMID_SELF;
       break;
     case mmuext_op:
-      if (chance(10)) r->args[0] = UNMAPPED;
+      if (chance(10)) r->args[0] = NOWHERE;
       else r->args[0] = extended_requests(&count), r->args[1] = count;
       r->args[2] = chance(3) ? pointer() : 0;
       r->args[3] = chance(8) ? (word)value() : DOMID_SELF;
@@ -158,7 +161,7 @@ static void make_request(struct request *r, int depth) {
     case update_va_mapping:
     case update_va_mapping_otherdomain: {
       u64 leaf = entry();
-      r->args[0] = chance(6) ? UNMAPPED + random_below(~0u >> 2) : play_page();
+      r->args[0] = chance(6) ? BEYOND + random_below(~0u >> 2) : play_page();
       r->args[1] = leaf;
 #if LONG
       r->args[2] = random_below(8);
@@ -180,9 +183,9 @@ static void make_request(struct request *r, int depth) {
         list[8 * n] = inner.number;
         for (int a = 0; a < 5; a++) list[8 * n + 2 + a] = inner.args[a];
       }
-      r->args[0] = chance(12) ? UNMAPPED : (word)list;
+      r->args[0] = chance(12) ? NOWHERE : (word)list;
       r->args[1] = chance(12) ? (word)-1 : count;
-      if (r->args[1] != count) r->args[0] = UNMAPPED;
+      if (r->args[1] != count) r->args[0] = NOWHERE;
       break;
     }
     case update_descriptor:
@@ -201,7 +204,7 @@ static void make_request(struct request *r, int depth) {
     case sched_op:
       r->args[0] = random_below(10);
       if (r->args[0] == 1 || r->args[0] == 2 || r->args[0] == 5) r->args[0] = 0;
-      if (r->args[0] == 2 || r->args[0] == 6) r->args[1] = UNMAPPED;
+      if (r->args[0] == 2 || r->args[0] == 6) r->args[1] = NOWHERE;
       if (r->args[0] == 3) {
         word *poll = (word *)SCRATCH;
         r->args[1] = (word)poll;
@@ -227,7 +230,7 @@ static void make_request(struct request *r, int depth) {
       break;
     case event_channel_op:
       r->args[0] = random_below(15);
-      if (r->args[0] == 10) r->args[1] = UNMAPPED;
+      if (r->args[0] == 10) r->args[1] = NOWHERE;
       r->args[1] = (word)SCRATCH + 1024;
       for (int n = 0; n < 6; n++) ((u32 *)(SCRATCH + 1024))[n] = chance(3) ? (u32)value() : random_below(40);
       if (r->args[0] == 10) ((u32 *)(SCRATCH + 1024))[0] = 77;
