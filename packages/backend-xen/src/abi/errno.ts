@@ -16,6 +16,7 @@ export const errno = {
   ENODEV: 19,
   EINVAL: 22,
   ENOSPC: 28,
+  ERANGE: 34,
   ENOSYS: 38,
   ETIME: 62,
   EOPNOTSUPP: 95,

@@ -1,7 +1,7 @@
 /** All guest-visible numbers of this backend as the contract's manifest, gathered from the tables beside it. */
 import type { AbiEntry, AbiManifest } from "@paravane/paravirt-ops";
 import { blockOperations, vbdInfo, xenbusStates } from "./blkif.js";
-import { grantCopyFlags, grantFlags, grantMapFlags, grantTypes } from "./grant-table.js";
+import * as grants from "./grant-table.js";
 import * as arch from "./arch-x86.js";
 import { elfNotes, features } from "./elfnote.js";
 import { errno } from "./errno.js";
@@ -43,17 +43,17 @@ const COMMANDS: readonly (readonly [string, Readonly<Record<string, number>>])[]
   ["XenbusState", xenbusStates],
   ["BLKIF_OP_", blockOperations],
   ["VDISK_", vbdInfo],
-  ["GTF_", grantTypes],
-  ["GTF_", grantFlags],
-  ["GNTMAP_", grantMapFlags],
-  ["GNTCOPY_", grantCopyFlags],
+  ["GTF_", grants.grantTypes],
+  ["GTF_", grants.grantFlags],
+  ["GNTMAP_", grants.grantMapFlags],
+  ["GNTCOPY_", grants.grantCopyFlags],
 ];
 
 function isStruct(value: unknown): value is Struct {
   return typeof value === "object" && value !== null && 64 in value && "fields" in (value[64] as object);
 }
 
-const structs: readonly Struct[] = [xen, arch, services].flatMap((header) => Object.values(header).filter(isStruct));
+const structs: readonly Struct[] = [xen, arch, services, grants].flatMap((header) => Object.values(header).filter(isStruct));
 
 function fieldsOf(struct: Struct): AbiEntry[] {
   return ([64, 32] as const).flatMap((bits) => {

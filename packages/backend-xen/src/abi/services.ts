@@ -196,6 +196,40 @@ export const machphys_mapping = struct("xen_machphys_mapping", [24, 12], {
 /** Argument of XENMEM_memory_map. */
 export const memory_map = struct("xen_memory_map", [16, 8], { nr_entries: ["u32", 0], buffer: ["ulong", 8, 4] });
 
+/** Argument of XENMEM_increase_reservation, decrease_reservation and populate_physmap. */
+export const memory_reservation = struct("xen_memory_reservation", [32, 20], {
+  extent_start: ["ulong", 0],
+  nr_extents: ["ulong", 8, 4],
+  extent_order: ["u32", 16, 8],
+  mem_flags: ["u32", 20, 12],
+  domid: ["u16", 24, 16],
+});
+
+/** Argument of XENMEM_exchange. */
+export const memory_exchange = struct("xen_memory_exchange", [72, 44], {
+  "in.extent_start": ["ulong", 0],
+  "in.nr_extents": ["ulong", 8, 4],
+  "in.extent_order": ["u32", 16, 8],
+  "in.mem_flags": ["u32", 20, 12],
+  "in.domid": ["u16", 24, 16],
+  "out.extent_start": ["ulong", 32, 20],
+  "out.nr_extents": ["ulong", 40, 24],
+  "out.extent_order": ["u32", 48, 28],
+  "out.mem_flags": ["u32", 52, 32],
+  "out.domid": ["u16", 56, 36],
+  nr_exchanged: ["ulong", 64, 40],
+});
+
+/** Argument of XENMEM_machphys_mfn_list. */
+export const machphys_mfn_list = struct("xen_machphys_mfn_list", [24, 12], {
+  max_extents: ["u32", 0],
+  extent_start: ["ulong", 8, 4],
+  nr_extents: ["u32", 16, 8],
+});
+
+/** Argument of XENMEM_get_vnumainfo. */
+export const vnuma_topology_info = struct("xen_vnuma_topology_info", [48, 40], { domid: ["u16", 0], pad: ["u16", 2] });
+
 /** hvm_start_info: public/arch-x86/hvm/start_info.h. */
 export const hvm_start_info = struct("hvm_start_info", [56, 56], {
   magic: ["u32", 0],

@@ -51,9 +51,10 @@ export class ActiveGrants {
     readonly frames: GrantedFrames,
   ) {}
 
-  /** True while anything is in use. */
-  get busy(): boolean {
-    return this.#active.size > 0;
+  /** True while anything is in use, from a reference on. */
+  busyFrom(reference: number): boolean {
+    for (const used of this.#active.keys()) if (used >= reference) return true;
+    return false;
   }
 
   /** What is in use under a reference. */
@@ -112,9 +113,8 @@ export class ActiveGrants {
     const part = (flags & grantFlags.sub_page) !== 0;
     if (entry.domain !== domain || type !== grantTypes.permit_access) return grantStatus.general_error;
     if ((part && !copy) || (write && (flags & grantFlags.readonly) !== 0)) return grantStatus.general_error;
-    if (offset + length > 4096) return grantStatus.general_error;
     const frame = this.frames.resolve(entry.frame);
     if (frame === undefined) return grantStatus.bad_page;
-    return { frame, domain, offset, length, copyOnly: part, readers: 0, writers: 0 };
+    return { frame, domain, offset, length, copyOnly: part && this.table.version === 2, readers: 0, writers: 0 };
   }
 }

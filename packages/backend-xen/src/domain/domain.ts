@@ -8,6 +8,7 @@ import { HvmUpcalls } from "../events/hvm-upcalls.js";
 import { type EventTarget, TwoLevel } from "../events/two-level.js";
 import { DirectPaging } from "../mmu/direct-paging.js";
 import { FrameTable, frameTypes } from "../mmu/frame-table.js";
+import { GrantEntries } from "../mmu/grant-entries.js";
 import { grantedFrames } from "../mmu/granted-frames.js";
 import { TableValidation } from "../mmu/table-validation.js";
 import { AddressSpace } from "../vcpu/address-space.js";
@@ -20,7 +21,9 @@ import { GrantTable } from "./grant-table.js";
 import { GuestCopy } from "./guest-copy.js";
 import type { MemoryRange } from "./build-pvh.js";
 import { MachToPhys } from "./mach-to-phys.js";
+import { MapTrack } from "./map-track.js";
 import { Physmap } from "./physmap.js";
+import { Reservation } from "./reservation.js";
 import { RunState } from "./runstate.js";
 import { SharedInfo, VcpuInfo } from "./shared-info.js";
 import { VcpuTimers } from "./timers.js";
@@ -66,8 +69,11 @@ export class Domain {
   readonly parameters = new Map<number, bigint>();
   memoryMap: readonly MemoryRange[] = [];
   readonly physmap: Physmap;
-  /** Pages that it has. */
-  pages = 0;
+  /** Grants that it has mapped itself. */
+  readonly mapTrack = new MapTrack();
+  readonly grantEntries: GrantEntries;
+  /** Frames that it has. */
+  readonly reservation: Reservation;
   readonly #eventTargets: readonly EventTarget[];
   #ended = false;
 
@@ -99,6 +105,8 @@ export class Domain {
     this.#eventTargets = this.vcpus.map((vcpu) => this.#eventTarget(vcpu));
     this.events = new EventPorts(DOMAIN_ID, this.vcpus.length, this.#twoLevel(), (port) => this.#wakePollers(port));
     this.grants = new GrantTable(hypervisor, this.frames, this.machToPhys);
+    this.reservation = new Reservation(this.frames, this.machToPhys, memory);
+    this.grantEntries = new GrantEntries(this.paging);
     this.activeGrants = new ActiveGrants(this.grants, grantedFrames(this.frames));
     this.timers = this.vcpus.map((vcpu) => this.#timersOf(vcpu));
     this.runstates = this.vcpus.map((vcpu) => this.#runstateOf(vcpu));
@@ -112,9 +120,7 @@ export class Domain {
 
   /** Frame for the domain's own number, given out at the start or later. */
   give(frame: Mfn, pfn: number): void {
-    this.frames.give(frame);
-    this.machToPhys.set(frame, BigInt(pfn));
-    this.pages++;
+    this.reservation.build(frame, pfn);
   }
 
   /** Events are looked for on the way back to the guest: a plain store may have unmasked them. */

@@ -4,13 +4,16 @@
  */
 import type { HypervisorHandle, Mfn } from "@paravane/paravirt-ops";
 import { isHvError } from "@paravane/paravirt-ops";
-import { GNTTAB_NR_RESERVED_ENTRIES, grantFlags, grantTypes } from "../abi/grant-table.js";
+import { errno } from "../abi/errno.js";
+import { GNTTAB_NR_RESERVED_ENTRIES, grantFlags, grantTransferFlags, grantTypes } from "../abi/grant-table.js";
 import type { FrameTable } from "../mmu/frame-table.js";
 import type { MachToPhys } from "./mach-to-phys.js";
 
 const PAGE = 4096;
 const ENTRY_BYTES = { 1: 8, 2: 16 } as const;
 const STATUS_BYTES = 2;
+
+const USE = grantFlags.reading | grantFlags.writing;
 
 /** Layout of the entries. */
 export type GrantVersion = 1 | 2;
@@ -33,6 +36,8 @@ export interface GrantEntry {
 export class GrantTable {
   readonly #frames: Mfn[] = [];
   readonly #statusFrames: Mfn[] = [];
+  /** Frames that were taken for status words once, and are the hypervisor's alone now. */
+  readonly #spareStatusFrames: Mfn[] = [];
   #version: GrantVersion = 1;
   /** As Xen 4.17 gives by default. */
   readonly maxFrames = 64;
@@ -70,19 +75,30 @@ export class GrantTable {
   }
 
   /**
-   * Changes the layout; nothing may be in use. The toolstack's entries go over to the new layout, all others are gone. False when the machine
-   * has no frames for the status words.
+   * Changes the layout; nothing but the toolstack's entries may be in use. Those go over to the new layout, all others are gone. 0, or -ENOMEM
+   * when the machine has no frames for the status words, -ERANGE when an entry cannot be said in version 1, -EBUSY while status words are mapped.
    */
-  setVersion(version: GrantVersion): boolean {
-    if (version === this.#version) return true;
-    if (version === 2 && !this.#growStatus()) return false;
+  setVersion(version: GrantVersion): number {
+    if (version === this.#version) return 0;
     const reserved = Array.from({ length: GNTTAB_NR_RESERVED_ENTRIES }, (_, reference) => this.entry(reference)!);
+    if (version === 2) {
+      if (!this.#growStatus()) return -errno.ENOMEM;
+    } else {
+      if (reserved.some(cannotBeVersion1)) return -errno.ERANGE;
+      if (this.#statusFrames.some((frame) => this.table.countOf(frame) > 1)) return -errno.EBUSY;
+    }
     for (const frame of [...this.#frames, ...this.#statusFrames]) this.#bytes(frame).fill(0);
+    if (version === 1) {
+      for (const frame of this.#statusFrames) this.table.unshare(frame);
+      this.#spareStatusFrames.push(...this.#statusFrames.splice(0));
+    }
     this.#version = version;
     for (const [reference, { flags, domain, frame }] of reserved.entries()) {
-      if ((flags & grantTypes.mask) === grantTypes.permit_access) this.#put(reference, flags, domain, frame);
+      if ((flags & grantTypes.mask) !== grantTypes.permit_access) continue;
+      this.#put(reference, flags & ~USE, domain, frame);
+      this.mark(reference, flags & USE);
     }
-    return true;
+    return 0;
   }
 
   /** A page of the table is that frame of the guest's from now on, contents and all. */
@@ -102,8 +118,9 @@ export class GrantTable {
   entry(reference: number): GrantEntry | undefined {
     const view = this.#view(reference);
     if (view === undefined) return undefined;
-    const flags = view.getUint16(0, true);
     const domain = view.getUint16(2, true);
+    const used = this.#version === 1 ? 0 : (this.#marks(reference)?.getUint16(0, true) ?? 0) & USE;
+    const flags = view.getUint16(0, true) | used;
     const via = { domain: 0, reference: 0 };
     if (this.#version === 1) return { flags, domain, frame: BigInt(view.getUint32(4, true)), offset: 0, length: PAGE, via };
     const frame = view.getBigUint64(8, true);
@@ -141,6 +158,24 @@ export class GrantTable {
     const kept = a.slice();
     a.set(b);
     b.set(kept);
+    if (this.#version === 1) return;
+    const status = [one, other].map((reference) => this.#marks(reference)?.getUint16(0, true) ?? 0);
+    this.#marks(one)?.setUint16(0, status[1]!, true);
+    this.#marks(other)?.setUint16(0, status[0]!, true);
+  }
+
+  /**
+   * Gives a frame to an entry that accepts one from `domain`; the number that the guest wants for it, or undefined when the entry does not. The
+   * frame's own number is told in its place.
+   */
+  acceptTransfer(reference: number, domain: number, frame: Mfn): bigint | undefined {
+    const entry = this.entry(reference);
+    const view = this.#view(reference);
+    if (entry === undefined || view === undefined) return undefined;
+    if (view.getUint16(0, true) !== grantTypes.accept_transfer || entry.domain !== domain) return undefined;
+    const flags = grantTypes.accept_transfer | grantTransferFlags.committed | grantTransferFlags.completed;
+    this.#put(reference, flags, domain, BigInt(frame));
+    return entry.frame;
   }
 
   #put(reference: number, flags: number, domain: number, frame: bigint): void {
@@ -185,7 +220,8 @@ export class GrantTable {
   #growTo(list: Mfn[], count: number): boolean {
     try {
       while (list.length < count) {
-        const frame = this.hypervisor.frames.allocate(1);
+        const spare = list === this.#statusFrames ? this.#spareStatusFrames.pop() : undefined;
+        const frame = spare ?? this.hypervisor.frames.allocate(1);
         this.table.share(frame);
         this.machToPhys.setShared(frame);
         list.push(frame);
@@ -196,4 +232,10 @@ export class GrantTable {
       throw error;
     }
   }
+}
+
+/** True for an entry that has no place in the smaller layout. */
+function cannotBeVersion1({ flags, frame }: GrantEntry): boolean {
+  const type = flags & grantTypes.mask;
+  return type === grantTypes.transitive || (type === grantTypes.permit_access && frame > 0xffff_ffffn);
 }

@@ -46,6 +46,20 @@ export class MachToPhys {
     else view.setUint32(at % 4096, Number(BigInt.asUintN(32, pfn)), true);
   }
 
+  /** What the table says of a frame; the invalid entry beyond it. */
+  get(frame: Mfn): bigint {
+    const at = frame * this.#entryBytes;
+    if (frame < 0 || frame >= this.frames) return INVALID_M2P_ENTRY;
+    const bytes = this.hypervisor.frames.bytes(this.#first + Math.floor(at / 4096));
+    const view = new DataView(bytes.buffer, bytes.byteOffset);
+    return this.#entryBytes === 8 ? view.getBigUint64(at % 4096, true) : BigInt(view.getUint32(at % 4096, true));
+  }
+
+  /** Machine frames in which each 2 MiB of the table begin. */
+  get chunks(): readonly Mfn[] {
+    return Array.from({ length: Math.ceil(this.#pages / 512) }, (_, chunk) => this.#first + chunk * 512);
+  }
+
   /** The frame belongs to nobody. */
   clear(frame: Mfn): void {
     this.set(frame, INVALID_M2P_ENTRY);

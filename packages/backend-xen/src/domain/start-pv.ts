@@ -61,15 +61,17 @@ export async function startPvDomain(
 
 /** Console, xenstore and disks of a new domain, as the toolstack makes them. */
 export function connectRings(domain: Domain, consoleFrame: number, storeFrame: number): void {
-  const { events, grants, hypervisor, environment } = domain;
+  const { activeGrants, events, grants, hypervisor, environment } = domain;
   grants.permit(CONSOLE_GRANT, DOM0, consoleFrame);
   grants.permit(STORE_GRANT, DOM0, storeFrame);
+  // Held as their backends hold them: neither page can become a page table, or another page, while they write to it.
+  for (const grant of [CONSOLE_GRANT, STORE_GRANT]) activeGrants.hold(grant, { domain: DOM0, write: true, copy: false });
   const xenstore = new XenStore();
   describeDomain(xenstore, {
     domain: DOMAIN_ID,
     name: "paravane",
     vcpus: domain.vcpus.length,
-    pages: domain.pages,
+    pages: domain.reservation.pages,
     storePort: STORE_PORT,
     storeFrame,
     consolePort: CONSOLE_PORT,

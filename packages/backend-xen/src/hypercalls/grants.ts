@@ -1,59 +1,169 @@
-/** grant_table_op: the table itself, version 1. Mapping other domains' grants is for those who have other domains. public/grant_table.h. */
+/** grant_table_op: the table itself. Mapping and copying are in files of their own. public/grant_table.h; statuses as Xen 4.17 gives them. */
 import { errno } from "../abi/errno.js";
+import {
+  GNTTAB_NR_RESERVED_ENTRIES,
+  gnttab_cache_flush,
+  gnttab_get_status_frames,
+  gnttab_get_version,
+  gnttab_query_size,
+  gnttab_set_version,
+  gnttab_setup_table,
+  gnttab_swap_grant_ref,
+  grantCacheFlags,
+  grantStatus,
+} from "../abi/grant-table.js";
 import { grantCommands } from "../abi/services.js";
-import { domids } from "../abi/xen.js";
-import { DOMAIN_ID } from "../domain/domain.js";
-import { type Call, type CallResult, u32 } from "./call.js";
+import type { Domain } from "../domain/domain.js";
+import { type Call, type CallResult, frameNumber, u32 } from "./call.js";
+import { overGrants, ownTable } from "./grant-batch.js";
+import { copyGrants, transferFrames } from "./grant-copy.js";
+import { mapGrants, unmapAndReplace, unmapGrants } from "./grant-mapping.js";
 
-const STATUS_OKAY = 0;
-const STATUS_GENERAL_ERROR = 0xffff;
-const STATUS_BAD_DOMAIN = 0xfffe;
+const COMMAND_MASK = 0xfff;
+const MAX_COUNT = 0x7fff_ffff;
 
 /** grant_table_op(command, operations, count) */
-export function grantTableOp({ domain, vcpu, args }: Call): CallResult {
-  const { copy, grants } = domain;
-  const address = args[1] ?? 0n;
-  const wide = domain.bits === 64;
-  const isOwn = (id: number): boolean => id === domids.SELF || id === DOMAIN_ID;
-  switch (u32(args[0])) {
-    case grantCommands.query_size: {
-      const bytes = copy.read(vcpu.id, address, 16);
-      if (bytes === undefined) return -errno.EFAULT;
-      const view = new DataView(bytes.buffer);
-      const own = isOwn(view.getUint16(0, true));
-      view.setUint32(4, own ? grants.frames.length : 0, true);
-      view.setUint32(8, own ? grants.maxFrames : 0, true);
-      view.setUint16(12, own ? STATUS_OKAY : STATUS_BAD_DOMAIN, true);
-      return copy.write(vcpu.id, address, bytes) ? 0 : -errno.EFAULT;
-    }
-    case grantCommands.setup_table: {
-      const bytes = copy.read(vcpu.id, address, wide ? 24 : 16);
-      if (bytes === undefined) return -errno.EFAULT;
-      const view = new DataView(bytes.buffer);
-      const count = view.getUint32(4, true);
-      const list = wide ? view.getBigUint64(16, true) : BigInt(view.getUint32(12, true));
-      let status = isOwn(view.getUint16(0, true)) ? STATUS_OKAY : STATUS_BAD_DOMAIN;
-      if (status === STATUS_OKAY && (count > grants.maxFrames || !grants.grow(count))) status = STATUS_GENERAL_ERROR;
-      for (let index = 0; status === STATUS_OKAY && index < count; index++) {
-        const width = wide ? 8 : 4;
-        if (!copy.writeNumber(vcpu.id, list + BigInt(index * width), width, grants.frames[index]!)) return -errno.EFAULT;
-      }
-      view.setUint16(8, status, true);
-      return copy.write(vcpu.id, address, bytes) ? 0 : -errno.EFAULT;
-    }
-    case grantCommands.get_version: {
-      const bytes = copy.read(vcpu.id, address, 8);
-      if (bytes === undefined) return -errno.EFAULT;
-      new DataView(bytes.buffer).setUint32(4, 1, true);
-      return copy.write(vcpu.id, address, bytes) ? 0 : -errno.EFAULT;
-    }
-    case grantCommands.set_version: {
-      const version = copy.readNumber(vcpu.id, address, 4);
-      if (version === undefined) return -errno.EFAULT;
-      if (version === 1n) return 0;
-      return version === 2n ? -errno.ENOSYS : -errno.EINVAL;
-    }
+export function grantTableOp(call: Call): CallResult {
+  const command = u32(call.args[0]);
+  if (u32(call.args[2]) > MAX_COUNT || command > COMMAND_MASK) return -errno.EINVAL;
+  switch (command) {
+    case grantCommands.map_grant_ref:
+      return mapGrants(call);
+    case grantCommands.unmap_grant_ref:
+      return unmapGrants(call);
+    case grantCommands.unmap_and_replace:
+      return unmapAndReplace(call);
+    case grantCommands.setup_table:
+      return setupTable(call);
+    case grantCommands.transfer:
+      return transferFrames(call);
+    case grantCommands.copy:
+      return copyGrants(call);
+    case grantCommands.query_size:
+      return querySize(call);
+    case grantCommands.set_version:
+      return setVersion(call);
+    case grantCommands.get_status_frames:
+      return getStatusFrames(call);
+    case grantCommands.get_version:
+      return getVersion(call);
+    case grantCommands.swap_grant_ref:
+      return swapGrants(call);
+    case grantCommands.cache_flush:
+      return overGrants(call, gnttab_cache_flush, (operation) =>
+        flushCache(call.domain, operation.wide("dev_bus_addr"), {
+          offset: operation.get("offset"),
+          length: operation.get("length"),
+          what: operation.get("op"),
+        }),
+      );
     default:
       return -errno.ENOSYS;
   }
+}
+
+/** setup_table: the table has so many frames at least, and these are they. */
+function setupTable({ domain, vcpu, args }: Call): CallResult {
+  const { copy, grants, bits } = domain;
+  const address = args[1] ?? 0n;
+  if (u32(args[2]) !== 1) return -errno.EINVAL;
+  const operation = copy.readStruct(vcpu.id, address, gnttab_setup_table);
+  if (operation === undefined) return -errno.EFAULT;
+  const count = operation.get("nr_frames");
+  const list = operation.wide("frame_list");
+  const width = bits === 64 ? 8 : 4;
+  if (!copy.mayName(list, count * width)) return -errno.EFAULT;
+  let status = ownTable(operation.get("dom"));
+  if (status === grantStatus.okay && (count > grants.maxFrames || !grants.grow(count))) status = grantStatus.general_error;
+  for (let index = 0; status !== grantStatus.general_error && index < count; index++) {
+    if (status === grantStatus.bad_domain || status === grantStatus.permission_denied) break;
+    if (!copy.writeNumber(vcpu.id, list + BigInt(index * width), width, grants.frames[index]!)) status = grantStatus.bad_virt_addr;
+  }
+  operation.set("status", status);
+  return copy.writeStruct(vcpu.id, address, operation) ? 0 : -errno.EFAULT;
+}
+
+function querySize({ domain, vcpu, args }: Call): CallResult {
+  const { copy, grants } = domain;
+  const address = args[1] ?? 0n;
+  if (u32(args[2]) !== 1) return -errno.EINVAL;
+  const operation = copy.readStruct(vcpu.id, address, gnttab_query_size);
+  if (operation === undefined) return -errno.EFAULT;
+  const status = ownTable(operation.get("dom"));
+  operation.set("status", status);
+  if (status === grantStatus.okay) {
+    operation.set("nr_frames", grants.frames.length);
+    operation.set("max_nr_frames", grants.maxFrames);
+  }
+  return copy.writeStruct(vcpu.id, address, operation) ? 0 : -errno.EFAULT;
+}
+
+/** set_version: the version in force is told in any case. */
+function setVersion({ domain, vcpu, args }: Call): CallResult {
+  const { copy, grants, activeGrants } = domain;
+  const address = args[1] ?? 0n;
+  const operation = copy.readStruct(vcpu.id, address, gnttab_set_version);
+  if (operation === undefined) return -errno.EFAULT;
+  const version = operation.get("version");
+  let result = -errno.EINVAL;
+  if (version === 1 || version === 2) {
+    const busy = version !== grants.version && activeGrants.busyFrom(GNTTAB_NR_RESERVED_ENTRIES);
+    result = busy ? -errno.EBUSY : grants.setVersion(version);
+  }
+  operation.set("version", grants.version);
+  return copy.writeStruct(vcpu.id, address, operation) ? result : -errno.EFAULT;
+}
+
+function getVersion({ domain, vcpu, args }: Call): CallResult {
+  const { copy, grants } = domain;
+  const address = args[1] ?? 0n;
+  const operation = copy.readStruct(vcpu.id, address, gnttab_get_version);
+  if (operation === undefined) return -errno.EFAULT;
+  const status = ownTable(operation.get("dom"));
+  if (status !== grantStatus.okay) return status === grantStatus.bad_domain ? -errno.ESRCH : -errno.EPERM;
+  operation.set("version", grants.version);
+  return copy.writeStruct(vcpu.id, address, operation) ? 0 : -errno.EFAULT;
+}
+
+function getStatusFrames({ domain, vcpu, args }: Call): CallResult {
+  const { copy, grants } = domain;
+  const address = args[1] ?? 0n;
+  if (u32(args[2]) !== 1) return -errno.EINVAL;
+  const operation = copy.readStruct(vcpu.id, address, gnttab_get_status_frames);
+  if (operation === undefined) return -errno.EFAULT;
+  const count = operation.get("nr_frames");
+  const list = operation.wide("frame_list");
+  let status = ownTable(operation.get("dom"));
+  if (status === grantStatus.okay && count > grants.statusFrames.length) status = grantStatus.general_error;
+  for (let index = 0; index < count && (status === grantStatus.okay || status === grantStatus.bad_virt_addr); index++) {
+    if (!copy.writeNumber(vcpu.id, list + BigInt(index * 8), 8, grants.statusFrames[index]!)) status = grantStatus.bad_virt_addr;
+  }
+  operation.set("status", status);
+  return copy.writeStruct(vcpu.id, address, operation) ? 0 : -errno.EFAULT;
+}
+
+function swapGrants(call: Call): CallResult {
+  const { grants, activeGrants } = call.domain;
+  return overGrants(call, gnttab_swap_grant_ref, (operation) => {
+    const [one, other] = [operation.get("ref_a"), operation.get("ref_b")];
+    let status: number = grantStatus.okay;
+    if (one >= grants.entries || other >= grants.entries) status = grantStatus.bad_gntref;
+    else if (one !== other) {
+      if (activeGrants.get(one) !== undefined || activeGrants.get(other) !== undefined) status = grantStatus.eagain;
+      else grants.swap(one, other);
+    }
+    operation.set("status", status);
+    return 0;
+  });
+}
+
+/** Guest memory has no cache that anything could see. What is refused is refused as on a processor that cannot drop lines unwritten. */
+function flushCache(domain: Domain, address: bigint, { offset, length, what }: { offset: number; length: number; what: number }): number {
+  const known = grantCacheFlags.clean | grantCacheFlags.invalidate;
+  if (offset >= 4096 || length > 4096 || offset + length > 4096 || (what & ~known) !== 0) return -errno.EINVAL;
+  if (length === 0 || what === 0) return 0;
+  const frame = frameNumber(address >> 12n);
+  if (frame < 0 || frame >= domain.frames.ramFrames) return -errno.EINVAL;
+  if (!domain.frames.owns(frame)) return -errno.EPERM;
+  return what === grantCacheFlags.invalidate ? -errno.EOPNOTSUPP : 0;
 }

@@ -2,12 +2,13 @@
 import { hypervisorHole, machToPhys } from "../abi/arch-x86.js";
 import { features } from "../abi/elfnote.js";
 import { errno } from "../abi/errno.js";
-import { machphys_mapping, memory_map, memoryCommands, versionCommands } from "../abi/services.js";
+import { machphys_mapping, machphys_mfn_list, memory_map, memoryCommands, versionCommands, vnuma_topology_info } from "../abi/services.js";
 import { StructView } from "../abi/struct.js";
-import { domids, vmAssists } from "../abi/xen.js";
+import { domids, shared_info, vmAssists } from "../abi/xen.js";
 import { DOMAIN_ID } from "../domain/domain.js";
 import { latin1 } from "../domain/start-info.js";
 import { type Call, type CallResult, u32 } from "./call.js";
+import { changeReservation, EXTENT_SHIFT, exchange } from "./memory.js";
 
 const VERSION = (4 << 16) | 17;
 const E820_ENTRY_BYTES = 20;
@@ -77,12 +78,23 @@ export function xenVersion({ domain, vcpu, args }: Call): CallResult {
 }
 
 const COMMAND_MASK = 0x3f;
+const DOM0 = 0;
+
+/** 0 for the caller's own domain. */
+function ownDomain(id: number): number {
+  if (id === domids.SELF || id === DOMAIN_ID) return 0;
+  return id === DOM0 ? -errno.EPERM : -errno.ESRCH;
+}
 
 /** memory_op(command, argument) */
-export function memoryOp({ domain, vcpu, args }: Call): CallResult {
+export function memoryOp(call: Call): CallResult {
+  const { domain, vcpu, args } = call;
+  const command = u32(args[0]) & COMMAND_MASK;
+  /** Extents that are done, of a call that goes on. */
+  const begun = u32(args[0]) >>> EXTENT_SHIFT;
   const address = args[1] ?? 0n;
   const { copy, bits } = domain;
-  switch (u32(args[0]) & COMMAND_MASK) {
+  switch (command) {
     case memoryCommands.machphys_mapping: {
       const mapping = StructView.empty(machphys_mapping[bits]);
       const { start, end } = machToPhys[bits];
@@ -96,25 +108,54 @@ export function memoryOp({ domain, vcpu, args }: Call): CallResult {
       if (map === undefined) return -errno.EFAULT;
       if (map.get("nr_entries") < 1) return -errno.EINVAL;
       const entry = new DataView(new ArrayBuffer(E820_ENTRY_BYTES));
-      entry.setBigUint64(8, BigInt(domain.pages) * 4096n, true);
+      entry.setBigUint64(8, BigInt(domain.reservation.maximum) * 4096n, true);
       entry.setUint32(16, E820_RAM, true);
       map.set("nr_entries", 1);
       const given = copy.write(vcpu.id, map.wide("buffer"), new Uint8Array(entry.buffer)) && copy.writeStruct(vcpu.id, address, map);
       return given ? 0 : -errno.EFAULT;
     }
+    case memoryCommands.increase_reservation:
+    case memoryCommands.decrease_reservation:
+    case memoryCommands.populate_physmap:
+      return changeReservation(call);
+    case memoryCommands.exchange:
+      return begun === 0 ? exchange(call) : -errno.EINVAL;
     case memoryCommands.maximum_ram_page:
-      return domain.machToPhys.frames - 1;
+      return begun === 0 ? domain.machToPhys.frames : -errno.EINVAL;
     case memoryCommands.current_reservation:
-    case memoryCommands.maximum_reservation: {
+    case memoryCommands.maximum_reservation:
+    case memoryCommands.maximum_gpfn: {
+      if (begun !== 0) return -errno.EINVAL;
       const asked = copy.read(vcpu.id, address, 2);
       if (asked === undefined) return -errno.EFAULT;
-      const id = asked[0]! | (asked[1]! << 8);
-      return id === domids.SELF || id === DOMAIN_ID ? domain.pages : -errno.ESRCH;
+      const error = ownDomain(asked[0]! | (asked[1]! << 8));
+      if (error !== 0) return error;
+      if (command === memoryCommands.current_reservation) return domain.reservation.pages;
+      if (command === memoryCommands.maximum_reservation) return domain.reservation.maximum;
+      const maximum = new StructView(shared_info[bits], domain.shared.bytes).wide("arch.max_pfn");
+      return maximum === 0n ? 0 : BigInt.asIntN(bits, maximum - 1n);
     }
-    case memoryCommands.maximum_gpfn:
-      return domain.pages - 1;
-    case memoryCommands.get_vnumainfo:
-      return -errno.EOPNOTSUPP;
+    case memoryCommands.machphys_mfn_list: {
+      const list = copy.readStruct(vcpu.id, address, machphys_mfn_list);
+      if (list === undefined) return -errno.EFAULT;
+      const chunks = domain.machToPhys.chunks.slice(0, list.get("max_extents"));
+      const width = bits === 64 ? 8 : 4;
+      for (const [index, frame] of chunks.entries()) {
+        if (!copy.writeNumber(vcpu.id, list.wide("extent_start") + BigInt(index * width), width, frame)) return -errno.EFAULT;
+      }
+      list.set("nr_extents", chunks.length);
+      return copy.writeStruct(vcpu.id, address, list) ? 0 : -errno.EFAULT;
+    }
+    // Only guests with a physical address space of their own have one to change.
+    case memoryCommands.add_to_physmap:
+      return -errno.EACCES;
+    case memoryCommands.get_vnumainfo: {
+      if (begun !== 0) return -errno.EINVAL;
+      const topology = copy.readStruct(vcpu.id, address, vnuma_topology_info);
+      if (topology === undefined) return -errno.EFAULT;
+      if (topology.get("pad") !== 0) return -errno.EINVAL;
+      return ownDomain(topology.get("domid")) || -errno.EOPNOTSUPP;
+    }
     default:
       return -errno.ENOSYS;
   }

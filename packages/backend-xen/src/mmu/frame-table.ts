@@ -56,6 +56,7 @@ export class FrameTable {
   readonly #flags: Uint8Array;
   readonly #extra = new Map<Mfn, number>();
   #contents: TypeContents | undefined;
+  #freed: (frame: Mfn) => void = () => {};
 
   constructor(
     /** Frames of RAM: 0 up to this. */
@@ -72,6 +73,11 @@ export class FrameTable {
   /** Second step of construction: contents are checked by whoever knows tables. */
   connect(contents: TypeContents): void {
     this.#contents = contents;
+  }
+
+  /** Told of frames that were the domain's and that nobody uses any more. */
+  onFree(listener: (frame: Mfn) => void): void {
+    this.#freed = listener;
   }
 
   /** The frame is the domain's from now on. */
@@ -93,14 +99,33 @@ export class FrameTable {
     this.#type[slot] = frameTypes.writable;
   }
 
+  /** The frame is the hypervisor's alone again; no mapping of it may be left. */
+  unshare(frame: Mfn): void {
+    if (!this.isShared(frame)) return;
+    const slot = this.#slot(frame);
+    this.#flags[slot] = 0;
+    this.#count[slot] = 0;
+    this.#typeCount[slot] = 0;
+    this.#type[slot] = frameTypes.none;
+    this.hooks.forget(frame);
+  }
+
   /** The domain lets go of a frame that nobody uses: true when that was so, and it is nobody's now. */
   take(frame: Mfn): boolean {
     const slot = this.#slot(frame);
-    if (!this.owns(frame) || this.isShared(frame) || this.#count[slot] !== 1 || this.#typeCount[slot] !== 0) return false;
-    this.#setType(frame, slot, frameTypes.none);
-    this.hooks.forget(frame);
+    if (!this.owns(frame) || this.isShared(frame) || (this.#flags[slot]! & DISOWNED) !== 0) return false;
+    if (this.#count[slot] !== 1 || this.#typeCount[slot] !== 0) return false;
     this.#count[slot] = 0;
-    this.#flags[slot] = 0;
+    this.#free(frame, slot);
+    return true;
+  }
+
+  /** The domain's own claim to a frame ends; the frame is free when its last use does. False when the claim had ended before. */
+  disown(frame: Mfn): boolean {
+    const slot = this.#slot(frame);
+    if (!this.owns(frame) || this.isShared(frame) || (this.#flags[slot]! & DISOWNED) !== 0) return false;
+    this.#flags[slot]! |= DISOWNED;
+    this.#putAny(frame, slot);
     return true;
   }
 
@@ -143,7 +168,7 @@ export class FrameTable {
 
   /** Ends a use of whatever kind. */
   putAny(frame: Mfn): void {
-    this.#count[this.#slot(frame)]!--;
+    this.#putAny(frame, this.#slot(frame));
   }
 
   /** A use as `type`. 0, or a negative error: -EINVAL for a frame that is something else, or whose contents will not do. */
@@ -170,7 +195,7 @@ export class FrameTable {
     if (--this.#typeCount[slot]! === 0 && isGuarded(this.#type[slot] as FrameType)) {
       this.#contents?.release(frame, this.#type[slot] as FrameType);
     }
-    this.#count[slot]!--;
+    this.#putAny(frame, slot);
   }
 
   /** The frame stays what it is until it is unpinned. */
@@ -183,6 +208,18 @@ export class FrameTable {
   isPinned(frame: Mfn): boolean {
     const slot = this.#slot(frame);
     return slot >= 0 && (this.#flags[slot]! & PINNED) !== 0;
+  }
+
+  #putAny(frame: Mfn, slot: number): void {
+    if (--this.#count[slot]! === 0) this.#free(frame, slot);
+  }
+
+  /** Nobody may use what he cached of it, nor is it protected for the domain's sake. */
+  #free(frame: Mfn, slot: number): void {
+    this.#setType(frame, slot, frameTypes.none);
+    this.hooks.forget(frame);
+    this.#flags[slot] = 0;
+    this.#freed(frame);
   }
 
   /** While contents are checked the frame counts as in use, so that a table which names itself finds it taken. */
@@ -215,3 +252,4 @@ const OWNED = 1;
 const SHARED = 2;
 const PINNED = 4;
 const CHECKING = 8;
+const DISOWNED = 16;

@@ -225,7 +225,7 @@ describe.each([
     expect(guest.back("state")).toBe("5");
     guest.write("state", 6);
     expect([guest.back("state"), guest.entry(reference).getUint16(0, true)]).toEqual(["6", 1]);
-    expect(guest.domain.activeGrants.busy).toBe(false);
+    expect(guest.domain.activeGrants.busyFrom(8)).toBe(false);
   });
 
   test("closes when the host has let go of what runs, and connects again", async () => {
@@ -253,7 +253,7 @@ describe.each([
   test("a frontend that removes its nodes is let go of", () => {
     guest.connect();
     guest.xenstore.remove("/local/domain/1/device/vbd/51712", 1);
-    expect([guest.back("state"), guest.domain.activeGrants.busy]).toEqual(["6", false]);
+    expect([guest.back("state"), guest.domain.activeGrants.busyFrom(8)]).toEqual(["6", false]);
   });
 
   test("an offer that does not hold is refused, and nothing stays in use", () => {
@@ -267,7 +267,7 @@ describe.each([
     ]) {
       guest.connect(1, { [name!]: value! });
       expect(guest.back("state"), name).toBe("5");
-      expect(guest.domain.activeGrants.busy, name).toBe(false);
+      expect(guest.domain.activeGrants.busyFrom(8), name).toBe(false);
       if (name === "ring-page-order") guest.xenstore.remove("/local/domain/1/device/vbd/51712/ring-page-order", 1);
     }
   });

@@ -3,6 +3,7 @@
  * persistent are held until the end, up to a bound. Every page is the domain's own at that moment, whatever kind of domain it is.
  */
 import type { GuestMemory, HypervisorFrames } from "@paravane/paravirt-ops";
+import { storeToFrame } from "../../domain/frame-store.js";
 import type { ActiveGrant, ActiveGrants } from "../../domain/active-grants.js";
 
 /** Persistent grants that a frontend may have, as in Linux's backend. */
@@ -69,15 +70,10 @@ export class GrantedMemory {
 
   #page({ frame }: ActiveGrant, release: () => void): GrantedPage {
     const { memory, frames } = this.parts;
-    const address = frame * 4096;
-    const ram = memory.contains(address, 4096);
     return {
       read: () => frames.bytes(frame),
       write: (offset, bytes) => {
-        if (this.#abandoned) return;
-        // A disk may bring code: what was decoded from there is dropped.
-        if (ram) memory.write(address + offset, bytes);
-        else frames.bytes(frame).set(bytes, offset);
+        if (!this.#abandoned) storeToFrame({ memory, frames }, frame, offset, bytes);
       },
       release: () => {
         if (!this.#abandoned) release();
