@@ -70,15 +70,15 @@ function interruptFlag(cpu: usize): u32 {
   return 0;
 }
 
-// CLI, CLD, STD and SWAPGS have the signature of operand functions ("vec"), so that a block goes on behind them.
-export function cli(cpu: usize, dst: usize, src: usize, imm: u32): void {
+export function cli(cpu: usize, u: usize): void {
   const flag = interruptFlag(cpu);
   store<u32>(cpu, load<u32>(cpu, EFLAGS) & ~flag, EFLAGS);
 }
 
-/** Will the next instruction run before anything is looked at? Then no shadow is needed. */
-function undisturbed(cpu: usize): bool {
-  return load<i64>(cpu, COUNT) > 0 && !(load<u32>(cpu, INTR) | load<u32>(cpu, NMI) | load<u32>(cpu, STOP) | load<u32>(cpu, EVENT) | load<u32>(cpu, INTERRUPT_WINDOW));
+/** May the next instruction not run before something is looked at? If it may, STI needs no shadow. */
+export function waiting(cpu: usize): bool {
+  const asked = load<u32>(cpu, INTR) | load<u32>(cpu, NMI) | load<u32>(cpu, STOP) | load<u32>(cpu, EVENT) | load<u32>(cpu, INTERRUPT_WINDOW);
+  return asked != 0 || load<i64>(cpu, COUNT) <= 0;
 }
 
 /** Interrupts stay off for one more instruction when IF was clear. */
@@ -89,18 +89,18 @@ export function sti(cpu: usize, u: usize): void {
     refuse(cpu);
     return;
   }
-  if (flag == IF && !(flags & IF) && !undisturbed(cpu)) {
+  if (flag == IF && !(flags & IF) && waiting(cpu)) {
     store<u32>(cpu, load<u32>(cpu, SHADOW) | SHADOW_STI, SHADOW);
     store<u32>(cpu, 1, RESTART);
   }
   store<u32>(cpu, flags | flag, EFLAGS);
 }
 
-export function cld(cpu: usize, dst: usize, src: usize, imm: u32): void {
+export function cld(cpu: usize, u: usize): void {
   store<u32>(cpu, load<u32>(cpu, EFLAGS) & ~DF, EFLAGS);
 }
 
-export function std(cpu: usize, dst: usize, src: usize, imm: u32): void {
+export function std(cpu: usize, u: usize): void {
   store<u32>(cpu, load<u32>(cpu, EFLAGS) | DF, EFLAGS);
 }
 
@@ -229,7 +229,7 @@ export function wrgsbase(cpu: usize, u: usize): void {
   writeBase(cpu, u, GS);
 }
 
-export function swapgs(cpu: usize, dst: usize, src: usize, imm: u32): void {
+export function swapgs(cpu: usize, u: usize): void {
   if (!privileged(cpu)) return;
   const gs = cpu + SEG + GS * SEG_SIZE;
   const base = load<u64>(gs, SEG_BASE);

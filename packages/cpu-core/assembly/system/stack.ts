@@ -1,6 +1,8 @@
 // Stacks: a cursor over the current stack, or over one being switched to, that pushes and pops with limit and canonical checks and
 // moves rSP only when everything has succeeded. Widths: SS.B chooses SP or ESP; 64-bit mode uses RSP.
-import { CPL, GPR, MODE, MODE_64, SEG_ACCESS, SEG_BASE, SEG_LIMIT, SS } from "../../src/layout";
+import {
+  AUX_OP32, AUX_OP64, CPL, GPR, MODE, MODE_64, MODE_FLAT, MODE_SS32, MODE_V86, SEG_ACCESS, SEG_BASE, SEG_LIMIT, SS, U_AUX,
+} from "../../src/layout";
 import { SS_, faulted, raiseError } from "../fault";
 import { readAs, writeAs } from "../memory/access";
 import { canonical, withinLimit } from "../memory/segmentation";
@@ -106,6 +108,14 @@ export function stackCommit(cpu: usize): void {
 /** Makes the cursor the stack pointer after a stack switch: all of rSP was loaded. */
 export function stackCommitSwitch(cpu: usize): void {
   store<u64>(cpu, stackLong ? stackSp : stackSp & 0xffffffff, GPR + RSP);
+}
+
+/** Is the stack flat, outside virtual-8086 mode, and as wide as the operands of `u`? Common cases (isa/system-sem) are about no other. */
+export function plainStack(cpu: usize, u: usize): bool {
+  const mode = load<u32>(cpu, MODE);
+  const aux = load<u32>(u, U_AUX);
+  if (mode & MODE_64) return (aux & AUX_OP64) != 0;
+  return (mode & (MODE_FLAT | MODE_SS32 | MODE_V86)) == (MODE_FLAT | MODE_SS32) && (aux & AUX_OP32) != 0;
 }
 
 /** PUSH of 2, 4 or 8 bytes on any stack. */

@@ -11,6 +11,7 @@ import { type Handler, immediateWidth, slowBranch } from "./handlers.js";
 import { emitVector } from "./emit-vector.js";
 import { type Access, COLD, HandlerText, IMM, LOOP, slotAddress } from "./handler-text.js";
 import { memoryFlags, TextSem } from "./text-sem.js";
+import { commonName, emitCommon } from "./text-system.js";
 
 /** Text of `case id: { … }` for a handler inside the loop or in the cold function. */
 export function emitHandler(handler: Handler): string {
@@ -270,6 +271,11 @@ function outlinedFunction(handler: Handler): string {
   return slowBranch(entry as BranchEntry);
 }
 
+/** Has the common case of a stay handler tried first. */
+function unlessCommon({ entry }: Handler): string {
+  return entry.type === "outlined" && entry.options.common !== undefined ? `if (!${commonName(entry)}(cpu, u)) ` : "";
+}
+
 /** Names that the generated text uses from the hand-written engine, beside the operand helpers. */
 function importedFunctions(handlers: readonly Handler[]): string[] {
   const names = handlers.flatMap((h) =>
@@ -298,7 +304,11 @@ export function emitInterpreter(handlers: readonly Handler[], sourceOf: (name: s
   const sys = of("sys");
   const firstStay = stay[0]?.id ?? 0;
   const firstSys = sys[0]?.id ?? 0;
-  const calls = (list: readonly Handler[]): string => list.map((h) => `case ${h.id}: ${outlinedFunction(h)}(cpu, u); return;`).join("\n");
+  const calls = (list: readonly Handler[]): string =>
+    list.map((h) => `case ${h.id}: ${unlessCommon(h)}${outlinedFunction(h)}(cpu, u); return;`).join("\n");
+  const common = stay.flatMap(({ entry }) =>
+    entry.type === "outlined" && entry.options.common !== undefined ? [emitCommon(entry, entry.options.common)] : [],
+  );
   const bySource = new Map<string, string[]>();
   for (const name of importedFunctions(handlers)) bySource.set(sourceOf(name), [...(bySource.get(sourceOf(name)) ?? []), name]);
   const imports = [...bySource].map(([source, names]) => `import { ${names.join(", ")} } from "${source}";`);
@@ -314,6 +324,8 @@ import { permuteBytes } from "../sse/vector-ops";
 import { fpuEnter, mmxCheck, mmxEnter } from "../x87/index";
 import { abandon, abandonOperand, abandonStack, beyondLimit, finish, leaveAt, noDevice, BUDGET, FAULTED, LIMITED, RAN } from "../interp-exits";
 import { inlineForm } from "../hypervisor/inline-form";
+import { plainStack, pushSlow, stackCommit, stackCurrent, stackPeek, stackSkip } from "../system/stack";
+import { waiting } from "../system/misc";
 import { runUnits } from "../units";
 ${imports.join("\n")}
 
@@ -352,6 +364,8 @@ ${FLAG_KINDS.map(emitSettle).join("\n")}
   }
   store<u32>(cpu, 0, ${L.FLAG_KIND});
 }
+
+${common.join("\n")}
 
 /** Handlers behind which the block goes on, unless they set RESTART. */
 function stay(cpu: usize, u: usize, op: u32): void {

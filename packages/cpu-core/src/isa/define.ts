@@ -3,6 +3,7 @@
  * of vectors (`vector`), or the name of the engine function that carries it out (`outlined`), or the kind of near branch it is (`branch`).
  */
 import type { Effect, Sem, Width } from "./sem.js";
+import type { CommonCase } from "./system-sem.js";
 import type { VectorEffect, VectorSem } from "./vector-sem.js";
 
 /** Pattern ("NP 0F 58 /r") and operands in Appendix A codes ("Vx,Wx"). */
@@ -25,6 +26,8 @@ export interface EntryOptions {
   general?: readonly number[];
   /** A "stay" function may change which translations are in force (EFLAGS.AC) without RESTART. */
   translations?: boolean;
+  /** What a "stay" function mostly does, in words: both tiers do that themselves, and call the function for the rest. */
+  common?: CommonCase;
   /** LOCK is allowed with a memory destination. */
   lock?: boolean;
   /** An x87 control instruction: no check for pending exceptions. */

@@ -89,6 +89,8 @@ export class BlockCode implements Sem<Node> {
   readonly flags: FlagCode;
   /** Exit code of the instruction in hand: nothing of it has happened. */
   side = 0;
+  /** Instructions of the block from the one in hand on. */
+  left = 0;
   /** Registers whose slots in memory hold what they hold. */
   #stored = 0;
   /** Registers that any statement mentions, and those that some statement writes. */
@@ -112,6 +114,7 @@ export class BlockCode implements Sem<Node> {
   /** Begins the instruction at `delta` with `undo` instructions of the block still to come, itself included. */
   begin(delta: number, undo: number): void {
     this.side = exitCode(delta, undo, L.UNIT_SIDE);
+    this.left = undo;
   }
 
   // -- registers ------------------------------------------------------------------------------------------------------------------------

@@ -5,7 +5,8 @@
 import type { Handler } from "../interp/handlers.js";
 import type { OutlinedEntry } from "../isa/define.js";
 import * as L from "../layout.js";
-import type { Access, BlockCode } from "./block-code.js";
+import type { Access } from "./block-code.js";
+import type { SystemCode } from "./system-code.js";
 import { COUNT, CPU, exitCode, FR, FV } from "./locals.js";
 import type { Lowering, Uop } from "./lower.js";
 import * as N from "./node.js";
@@ -35,7 +36,7 @@ function isRepeated(uop: Uop): boolean {
 
 /** The calls of one block. */
 export class EngineCalls {
-  readonly #code: BlockCode;
+  readonly #code: SystemCode;
   /** Is FCS what it will be after any x87 instruction of this block? */
   #codeSegmentNoted = false;
 
@@ -50,6 +51,7 @@ export class EngineCalls {
     let implicit = 0;
     for (const register of options.general ?? []) implicit |= 1 << register;
     if (options.flags) implicit |= (1 << FR) | (1 << FV);
+    if (entry.kind === "stay" && this.#common(uop, entry)) return;
     if (entry.kind === "stay") this.#stay(uop, entry, implicit, left);
     else if (entry.kind === "fpu" || entry.kind === "fpuLoad" || entry.kind === "fpuStore") this.#fpu(uop, handler, entry, implicit);
     else if (entry.kind === "modify") {
@@ -77,6 +79,15 @@ export class EngineCalls {
   #leaveIfPending(): void {
     const status = this.#code.field(Op.i32Load, false, 32, L.FSW);
     this.#code.exitIf(N.binary(Op.i32And, false, 8, status, N.i32(FSW_ES)));
+  }
+
+  /** The common case of a function's instruction, in the unit; the interpreter calls the function for the others. */
+  #common(uop: Uop, { options: { common } }: OutlinedEntry): boolean {
+    const wide = this.lowering.long ? L.AUX_OP64 : L.AUX_OP32;
+    if (common === undefined || (common.stack && (uop.u32(L.U_AUX) & wide) === 0)) return false;
+    const flags = common.meaning<Node>(this.#code);
+    if (flags !== undefined) this.#code.flags.set(flags, 32, undefined);
+    return true;
   }
 
   /** A function that finds its operands itself. */

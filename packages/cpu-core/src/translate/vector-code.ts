@@ -15,10 +15,11 @@ import type {
   VectorShift,
   VectorSummary,
 } from "../isa/vector-sem.js";
-import { BlockCode, type CallEffect } from "./block-code.js";
+import type { CallEffect } from "./block-code.js";
 import { VECTOR_COUNT, XMM0 } from "./locals.js";
 import * as N from "./node.js";
 import type { Node } from "./node.js";
+import { SystemCode } from "./system-code.js";
 import { EXTRACT, FLOAT_EXTRACT, FLOAT_OPS, FLOAT_REPLACE, REINTERPRET, REPLACE, SPLAT, Vector, VECTOR_OPS } from "./vector-opcodes.js";
 import { Op, TYPE_F32, TYPE_F64, TYPE_I32, TYPE_I64, TYPE_V128 } from "./wasm.js";
 
@@ -43,7 +44,7 @@ const ZERO = vectorConstant(new Array<number>(16).fill(0));
 const isZero = (node: Node): boolean => node.op === Vector.constant && node.lanes!.every((byte) => byte === 0);
 const integer = (node: Node): Node => (node.type === TYPE_I32 ? N.extend(node) : node);
 
-export class VectorCode extends BlockCode implements VectorSem<Node> {
+export class VectorCode extends SystemCode implements VectorSem<Node> {
   readonly #facts = new Map<Node, Facts>();
   /** Of the vector registers' present contents. */
   #registers: (Facts | undefined)[] = [];

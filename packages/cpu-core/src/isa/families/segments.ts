@@ -1,16 +1,17 @@
 /** Segment registers, descriptors and descriptor-table registers. SDM Vol. 2. */
 import { type Entry, outlined } from "../define.js";
 import { RSP } from "../sem.js";
+import { pushSegmentCommon } from "./system-flags.js";
 
 export const segments: readonly Entry[] = [
   outlined("MOV", "stay", "movToSegment", [["8E /r", "Sw,Ew"]]),
   outlined("MOV", "stay", "movFromSegment", [["8C /r", "Ev,Sw"]]),
-  outlined("PUSH", "stay", "pushEs", [["06 i64"]], { general: [RSP] }),
-  outlined("PUSH", "stay", "pushCs", [["0E i64"]], { general: [RSP] }),
-  outlined("PUSH", "stay", "pushSs", [["16 i64"]], { general: [RSP] }),
-  outlined("PUSH", "stay", "pushDs", [["1E i64"]], { general: [RSP] }),
-  outlined("PUSH", "stay", "pushFs", [["0F A0 d64"]], { general: [RSP] }),
-  outlined("PUSH", "stay", "pushGs", [["0F A8 d64"]], { general: [RSP] }),
+  outlined("PUSH", "stay", "pushEs", [["06 i64"]], { general: [RSP], common: pushSegmentCommon("ES") }),
+  outlined("PUSH", "stay", "pushCs", [["0E i64"]], { general: [RSP], common: pushSegmentCommon("CS") }),
+  outlined("PUSH", "stay", "pushSs", [["16 i64"]], { general: [RSP], common: pushSegmentCommon("SS") }),
+  outlined("PUSH", "stay", "pushDs", [["1E i64"]], { general: [RSP], common: pushSegmentCommon("DS") }),
+  outlined("PUSH", "stay", "pushFs", [["0F A0 d64"]], { general: [RSP], common: pushSegmentCommon("FS") }),
+  outlined("PUSH", "stay", "pushGs", [["0F A8 d64"]], { general: [RSP], common: pushSegmentCommon("GS") }),
   outlined("POP", "stay", "popEs", [["07 i64"]], { general: [RSP] }),
   outlined("POP", "stay", "popSs", [["17 i64"]], { general: [RSP] }),
   outlined("POP", "stay", "popDs", [["1F i64"]], { general: [RSP] }),
