@@ -109,7 +109,10 @@ function vcpusOf(domain: Domain, vcpu: VirtualCpu, pointer: bigint): readonly Vi
 }
 
 function flush(domain: Domain, targets: readonly VirtualCpu[], address: bigint | undefined): void {
-  for (const { id } of targets) domain.hypervisor.forgetAddress(id, address);
+  for (const { id, space } of targets) {
+    domain.hypervisor.forgetAddress(id, address);
+    if (address === undefined) space.flushed();
+  }
 }
 
 /** mmuext_op(operations, count, done, domain) */

@@ -56,6 +56,47 @@ function step(bench: PagingBench, below: (bound: number) => number): string {
   }
 }
 
+/** What a processor remembers of leaves. A load of a root drops it, but only where the tables have been revised since the last time. */
+class CachedLeaves {
+  readonly #entries = new Map<string, bigint>();
+  #droppedAt = 0;
+
+  constructor(private readonly bench: PagingBench) {}
+
+  touch(): void {
+    for (const { table, index, leaf } of this.bench.entries())
+      if (leaf) this.#entries.set(`${table}:${index}`, this.bench.read(table, index));
+  }
+
+  /** Entries that are used afterwards although no table says so any more. */
+  load(): string[] {
+    const { revision } = this.bench.paging.validation;
+    if (revision !== this.#droppedAt) this.#entries.clear();
+    this.#droppedAt = revision;
+    return [...this.#entries].flatMap(([key, value]) => {
+      const [table = 0, index = 0] = key.split(":").map(Number);
+      const holds = this.bench.frames.typeOf(table) === frameTypes.l1 && this.bench.read(table, index) === value;
+      return holds ? [] : [key];
+    });
+  }
+}
+
+test.each([1, 2, 3])("seed %i: a processor that keeps what it cached while no table was revised uses nothing that is gone", (seed) => {
+  const bench = new PagingBench(64, FRAMES);
+  const below = random(seed * 0x51ed270b);
+  const vcpus = [new CachedLeaves(bench), new CachedLeaves(bench)];
+  let kept = 0;
+  for (let count = 0; count < 6 * STEPS; count++) {
+    const before = bench.paging.validation.revision;
+    const what = step(bench, below);
+    if (bench.paging.validation.revision === before) kept++;
+    const vcpu = vcpus[below(2)]!;
+    if (below(3) === 0) vcpu.touch();
+    else expect(vcpu.load(), `step ${count}: ${what}`).toEqual([]);
+  }
+  expect(kept).toBeGreaterThan(STEPS);
+});
+
 test.each([
   [64, 1],
   [64, 2],

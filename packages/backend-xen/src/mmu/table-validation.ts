@@ -29,6 +29,7 @@ export function storeEntry(memory: GuestMemory, frame: Mfn, index: number, low: 
 
 /** Checks tables of a domain of one width. */
 export class TableValidation implements TypeContents {
+  #revision = 0;
   /** First entry of a 32-bit guest's last second-level table that is Xen's. */
   readonly #firstXenL2: number;
 
@@ -92,9 +93,20 @@ export class TableValidation implements TypeContents {
     return error;
   }
 
-  /** TypeContents.release */
+  /** Changes when something that a processor may have cached is no longer what the tables say. */
+  get revision(): number {
+    return this.#revision;
+  }
+
+  /** A present entry is changed. */
+  revise(): void {
+    this.#revision++;
+  }
+
+  /** TypeContents.release. What becomes of the frame now is nobody's affair. */
   release(frame: Mfn, type: FrameType): void {
     if (type === frameTypes.segmentDescriptors) return;
+    this.revise();
     this.#releaseEntries(frame, type, type === frameTypes.l3 && this.bits === 32 ? PAE_TOP_ENTRIES : ENTRIES);
   }
 

@@ -12,6 +12,8 @@ const DIRECTORY = 7n;
 export class AddressSpace {
   #kernel: Mfn | undefined;
   #user: Mfn | undefined;
+  /** State of the domain's tables when everything cached was last dropped. */
+  #flushedAt = 0;
   /** What is cached of the user's table may be of an earlier life of it. */
   #userStale = false;
   /** 32 bit: the table above the guest's top level. */
@@ -50,7 +52,7 @@ export class AddressSpace {
       const bytes = this.hypervisor.frames.bytes(this.#above);
       new DataView(bytes.buffer, bytes.byteOffset).setBigUint64(0, (BigInt(root) << 12n) | DIRECTORY, true);
     }
-    if (running) this.#load(this.startAddress);
+    if (running) this.#load(root);
     if (before !== undefined) this.paging.frames.put(before);
     return 0;
   }
@@ -64,7 +66,7 @@ export class AddressSpace {
     }
     const before = this.#user;
     this.#user = root;
-    this.#userStale = true;
+    this.#userStale = this.#flushedAt !== this.paging.validation.revision;
     if (before !== undefined) this.paging.frames.put(before);
     return 0;
   }
@@ -77,8 +79,14 @@ export class AddressSpace {
 
   /** To the user's table. There must be one. */
   enterUser(): void {
-    if (this.#userStale) this.#load(BigInt(this.#user!) << 12n);
+    if (this.#userStale) this.#load(this.#user!);
     else this.hypervisor.switchRoot(this.vcpu, this.#user!);
+    this.#userStale = false;
+  }
+
+  /** All that is cached has been dropped. */
+  flushed(): void {
+    this.#flushedAt = this.paging.validation.revision;
     this.#userStale = false;
   }
 
@@ -87,7 +95,17 @@ export class AddressSpace {
     this.hypervisor.switchRoot(this.vcpu, this.#kernel!);
   }
 
-  #load(root: bigint): void {
-    this.hypervisor.execute(this.vcpu, { instruction: "mov-to-cr", index: 3, operand: root });
+  /**
+   * A load of a root drops what is cached. That cannot be told from keeping it while the tables, all of which are known, say what they said:
+   * kernels go to and from an address space of their own for each instruction that they patch.
+   */
+  #load(root: Mfn): void {
+    const { revision } = this.paging.validation;
+    if (this.#above === undefined && revision === this.#flushedAt) {
+      this.hypervisor.switchRoot(this.vcpu, root);
+      return;
+    }
+    this.hypervisor.execute(this.vcpu, { instruction: "mov-to-cr", index: 3, operand: BigInt(this.#above ?? root) << 12n });
+    this.flushed();
   }
 }
