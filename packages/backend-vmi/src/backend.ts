@@ -11,40 +11,52 @@ import { timeOps } from "./ops/time.js";
 import { parsePolicy } from "./policy.js";
 import { buildRom, ROM_BASE, ROM_BYTES } from "./rom/rom.js";
 import { CycleCounters } from "./time/counters.js";
+import { DeprivilegedKernel } from "./vcpu/deprivileged.js";
+import type { KernelParts } from "./vcpu/kernel.js";
 import { PrivilegedKernel } from "./vcpu/privileged.js";
+import { LEAST_HOLE } from "./vcpu/shadow.js";
 
 /** Settings of VMI. */
 export interface VmiConfig {
   /** Privilege level at which the kernel runs after VMI_Init. */
   readonly cpl: 0 | 1;
-  /** Bytes below 4 GiB that the guest leaves to the hypervisor, in pages; 0 for no hole. */
-  readonly hole: number;
+  /** Bytes below 4 GiB that the guest leaves to the hypervisor, in pages; 0 for no hole. Absent: none at CPL 0, 64 MiB at CPL 1. */
+  readonly hole?: number;
   /** Answers of GetRelocationInfo that differ from the usual ones: `NAME=call|jump|nop|native,…`. */
   readonly calls: string;
 }
 
 const PAGE = 4096;
+const USUAL_HOLE = 64 * 2 ** 20;
 const LARGEST_HOLE = 256 * 2 ** 20;
 const TOP = 2 ** 32;
 
 /** Settings in force when none are given. */
-export const defaults: VmiConfig = { cpl: 0, hole: 0, calls: "" };
+export const defaults: VmiConfig = { cpl: 0, calls: "" };
 
-function checkHole(hole: number): void {
-  if (Number.isInteger(hole) && hole >= 0 && hole <= LARGEST_HOLE && hole % PAGE === 0) return;
-  throw new HvError("config/vmi-hole", `a hole of ${hole} bytes is not a number of pages up to 256 MiB`, {
+/** Bytes of the hole. @throws HvError "config/vmi-hole" */
+function holeOf({ cpl, hole = cpl === 0 ? 0 : USUAL_HOLE }: VmiConfig): number {
+  const least = cpl === 0 ? PAGE : LEAST_HOLE;
+  if (hole === 0 || (Number.isInteger(hole) && hole >= least && hole <= LARGEST_HOLE && hole % PAGE === 0)) return hole;
+  throw new HvError("config/vmi-hole", `a hole of ${hole} bytes is not a number of pages from ${least / 1024} KiB to 256 MiB`, {
     hint: "64M is customary; none is 0",
   });
 }
 
 function installGuest(environment: BackendEnvironment, under: ParavirtOps, config: VmiConfig): { guest: Guest; calls: Calls } {
   const hypervisor = requireHypervisor(environment, "vmi");
-  checkHole(config.hole);
-  const virtualTop = config.hole === 0 ? 0 : TOP - config.hole;
+  const hole = holeOf(config);
+  const virtualTop = hole === 0 ? 0 : TOP - hole;
   const policy = parsePolicy(config.calls);
-  const rom = buildRom({ level: config.cpl, flagPage: config.hole === 0 ? undefined : virtualTop }, virtualTop);
+  const rom = buildRom({ level: config.cpl, flagPage: hole === 0 ? undefined : virtualTop }, virtualTop);
   const counters = new CycleCounters(environment.time);
-  const returningAt = (vcpu: (typeof environment.vcpus)[number]) => calls.returningAt(vcpu);
+  const parts: KernelParts = {
+    environment,
+    hypervisor,
+    under,
+    returningAt: (vcpu) => calls.returningAt(vcpu),
+    returnIsCalled: policy.IRET === "call",
+  };
   const guest: Guest = {
     environment,
     hypervisor,
@@ -54,7 +66,7 @@ function installGuest(environment: BackendEnvironment, under: ParavirtOps, confi
     romBase: ROM_BASE,
     counters,
     cpus: guestCpus(environment, under, counters),
-    kernel: new PrivilegedKernel(hypervisor, under, returningAt, policy.IRET === "call"),
+    kernel: config.cpl === 0 ? new PrivilegedKernel(parts) : new DeprivilegedKernel(parts, hole === 0 ? undefined : BigInt(virtualTop)),
     active: false,
   };
   const calls = new Calls(guest);
@@ -65,6 +77,8 @@ function installGuest(environment: BackendEnvironment, under: ParavirtOps, confi
   }
   return { guest, calls };
 }
+
+const isRom = (physical: number): boolean => physical >= ROM_BASE && physical < ROM_BASE + ROM_BYTES;
 
 /** VMI 3.0 for 32-bit kernels. */
 export const vmi = defineBackend<VmiConfig>({
@@ -89,12 +103,14 @@ export const vmi = defineBackend<VmiConfig>({
       intercept: (vcpu, intercepted) => calls.intercept(vcpu, intercepted),
       delivery: (vcpu, event) => guest.kernel.deliver(guest.cpus[vcpu]!.vcpu, event),
       // A ROM drops what is stored to it.
-      store: () => "done",
+      store: (_vcpu, store) => (isRom(store.physical) ? "done" : guest.kernel.store(store)),
       startup: (vcpu) => {
         const cpu = guest.cpus[vcpu]!;
         const image = cpu.start;
         cpu.start = undefined;
-        return image !== undefined && guest.kernel.start(cpu.vcpu, image) === undefined;
+        if (image === undefined || guest.kernel.start(cpu.vcpu, image) !== undefined) return false;
+        cpu.entered = true;
+        return true;
       },
     };
   },

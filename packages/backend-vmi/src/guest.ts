@@ -17,6 +17,8 @@ export interface GuestCpu {
   lazy: "mmu" | "cpu" | undefined;
   /** How it starts when the next STARTUP comes. */
   start: StartImage | undefined;
+  /** Its kernel runs at the level that the guest's kernel has. */
+  entered: boolean;
 }
 
 /** One guest. */
@@ -44,5 +46,6 @@ export function guestCpus(environment: BackendEnvironment, under: ParavirtOps, c
     alarm: new VmiAlarm(vcpu.id, environment, counters),
     lazy: undefined,
     start: undefined,
+    entered: false,
   }));
 }

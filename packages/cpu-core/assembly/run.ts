@@ -1,7 +1,7 @@
 // The run loop of one vCPU: interrupts and exceptions between blocks, single steps where one instruction must stand alone, and the budget.
 import {
   ANSWER_ARCHITECTURAL, ANSWER_FAULT, ANSWER_NEXT, COUNT, DEBUG_PENDING, EFLAGS, EVENT, EXIT, EXIT_BUDGET, EXIT_HALT, EXIT_NONE, EXIT_SHUTDOWN, EXIT_STOP,
-  FAULT, FAULT_INTERCEPT, FAULT_PROTECTED, FETCH_WATCH, HALTED, INTERCEPT_UOP, INTERRUPT_WINDOW, LIN_MASK, MODE, MODE_SINGLE, RESTART, RETIRED, RIP, SHADOW, STEP_TF,
+  FAULT, FAULT_INTERCEPT, FAULT_PROTECTED, FETCH_WATCH, HALTED, INTERCEPT_UOP, INTERRUPT_WINDOW, INTR, LIN_MASK, MODE, MODE_SINGLE, RESTART, RETIRED, RIP, SHADOW, STEP_TF,
   STOP, U_LEN, WATCH,
 } from "../src/layout";
 import { RF, TF } from "./flags";
@@ -56,7 +56,7 @@ function loop(cpu: usize): u32 {
       continue;
     }
     if (load<u32>(cpu, HALTED)) return EXIT_HALT;
-    if (load<u32>(cpu, EVENT)) watchMask(cpu);
+    if (load<u32>(cpu, EVENT) | load<u32>(cpu, INTR)) watchMask(cpu);
     const left = load<i64>(cpu, COUNT);
     if (left <= 0) return EXIT_BUDGET;
     step(cpu, 0);

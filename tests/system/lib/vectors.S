@@ -114,7 +114,11 @@ common:
   pop %ds
   popa
   add $8, %esp
+// Five bytes, so that a kernel which has to return in another way can put a call there.
+.global kernel_return
+kernel_return:
   iret
+  .skip 4, 0x90
 start_at:
   mov 4(%esp), %esp
   jmp 1b
@@ -134,7 +138,9 @@ save_context:
   ret
 restore_context:
   mov 4(%esp), %ecx
-  mov $0x10, %eax
+  mov %cs, %eax // the kernel may run at CPL 1
+  and $3, %eax
+  or $0x10, %eax
   mov %eax, %ss
   mov %eax, %ds
   mov %eax, %es

@@ -1,4 +1,4 @@
-// Every VMI call from a kernel at CPL 0, its effect checked.
+// Every VMI call from a kernel, its effect checked; LEVEL is where the kernel runs after VMI_Init.
 #include "rom.h"
 
 static void test_rom(void) {
@@ -15,19 +15,24 @@ static void test_rom(void) {
   expect_value("a store to it is dropped", *(volatile u32 *)(bytes + 0x100), before);
 }
 
+extern u8 kernel_return[];
+
 static void test_relocation(void) {
   expect_value("VMI_Init", rom_init(), 0);
+  kernel_return[0] = 0xe8;
+  *(u32 *)(kernel_return + 1) = target[IRET] - (word)(kernel_return + 5);
   expect_value("IRET is called", relocation(IRET).type, CALL_REL);
   expect_value("SYSEXIT is jumped to", relocation(SYSEXIT).type, JUMP_REL);
   expect_value("IODelay is nothing", relocation(IODelay).type, NOP);
   expect_value("a number that is no call", relocation(50).type, NONE);
   expect_value("a wild number", relocation(0xfffffff0).type, NONE);
+  expect_value("the kernel's level", read_ss() & 3, LEVEL);
   expect_value("asked twice", relocation(GetCR3).eip, target[GetCR3]);
 }
 
 static void outside(void *unused) {
   (void)unused;
-  asm volatile("vmcall" : : "a"(0), "b"(0), "c"(0), "d"(0), "S"(0));
+  asm volatile("vmcall");
 }
 static void call_slot(void *unused) {
   (void)unused;
@@ -43,7 +48,7 @@ void test_main(void) {
   test_rom();
   test_relocation();
   expect_fault("a call from user code", attempt_user(call_slot, 0), UD, 0);
-  (void)outside;
+  expect_fault("VMCALL outside of the ROM", attempt(outside, 0), UD, 0);
   test_state();
   test_flags();
   test_returns();

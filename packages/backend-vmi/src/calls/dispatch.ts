@@ -51,23 +51,22 @@ export class Calls {
     if (exit === undefined) return "architectural";
     this.counts.set(exit.entry, (this.counts.get(exit.entry) ?? 0) + 1);
     const call = new RomCall(this.guest, cpu, exit.discard);
-    const answer = this.#run(exit.entry, offset!, call, intercepted);
+    const answer = this.#run(exit.entry, offset!, call);
     this.#tap(exit.entry, call);
     return answer ?? "next";
   }
 
-  #run(entry: RomEntry, offset: number, call: RomCall, { level }: InterceptedInstruction): CallAnswer {
+  #run(entry: RomEntry, offset: number, call: RomCall): CallAnswer {
     const { guest, vcpu } = call;
     if (entry === "GetRelocationInfo") return this.#relocation(call, offset);
-    if (entry === "Init") {
-      const fault = guest.active ? undefined : guest.kernel.enter(vcpu);
+    // A processor that came up through real-address mode is at CPL 0 until its first call.
+    if (entry === "Init" || (guest.active && !call.cpu.entered)) {
+      const fault = call.cpu.entered ? undefined : guest.kernel.enter(vcpu);
       if (isGuestFault(fault)) return fault;
       guest.active = true;
-      return call.result(0);
+      call.cpu.entered = true;
+      if (entry === "Init") return call.result(0);
     }
-    // A processor that came up through real-address mode is at CPL 0 until its first call.
-    const entered: CallAnswer = guest.active && level === 0 ? guest.kernel.enter(vcpu) : undefined;
-    if (isGuestFault(entered)) return entered;
     const handler = this.#handlers[entry];
     return handler === undefined ? generalProtection : handler(call);
   }

@@ -3,12 +3,16 @@
  * between them (deprivileged.ts).
  */
 import type {
+  BackendEnvironment,
   DeliveryAnswer,
   DeliveryEvent,
   GuestFault,
+  HypervisorHandle,
   InterceptAnswer,
   InterceptedInstruction,
   ParavirtOps,
+  ProtectedStore,
+  StoreAnswer,
   TableOperand,
   Vcpu,
 } from "@paravane/paravirt-ops";
@@ -17,6 +21,17 @@ import type { CallAnswer, CallHandlers } from "../calls/rom-call.js";
 
 /** An operation's answer without a result. */
 export type Done = ReturnType<ParavirtOps["cpu"]["clts"]["run"]>;
+
+/** What a kernel at any level is made of. */
+export interface KernelParts {
+  readonly environment: BackendEnvironment;
+  readonly hypervisor: HypervisorHandle;
+  readonly under: ParavirtOps;
+  /** How far the instruction at RIP is from the end of a return in the ROM. */
+  readonly returningAt: (vcpu: Vcpu) => "restore" | "drop" | "iret" | undefined;
+  /** The guest was told to call IRET, so that the place of the call is known. */
+  readonly returnIsCalled: boolean;
+}
 
 /** A kernel at its level. */
 export interface Kernel {
@@ -40,6 +55,8 @@ export interface Kernel {
   setIopl(vcpu: Vcpu, iopl: number): Done;
   /** An instruction of the kernel's or of user code that is not a ROM call. */
   intercept(vcpu: Vcpu, intercepted: InterceptedInstruction): InterceptAnswer;
+  /** A store to memory in which descriptor tables lie. */
+  store(store: ProtectedStore): StoreAnswer;
   /** An exception or interrupt that comes to the backend. */
   deliver(vcpu: Vcpu, event: DeliveryEvent): DeliveryAnswer;
 }

@@ -87,6 +87,26 @@ export const EVENT_CASES: Readonly<Record<string, HandleBody>> = {
     same(at, [[BigInt(CODE + 16), 200n]], "where the event came");
     same([handle.frames.bytes(frame)[0x41], on.vcpu.registers.get("rsi")], [1, 201n], "mask and esi");
   },
+  "an interrupt that the guest's own mask holds back comes where a plain store unmasks it": (on, handle) => {
+    const frame = handle.frames.allocate(1);
+    handle.openWindow({ address: 0x50000000n, frames: [frame], write: true, execute: false, level: 3, scope: "all" });
+    handle.frames.record("info", 0, frame, 0x40, 64);
+    handle.setEventMask(0, { field: { record: "info", offset: 0, bits: 32 }, takesWhile: "non-zero" });
+    handle.setIntercepts(0, 0, { ...noIntercepts, interrupts: true });
+    // sti; mov ecx, 200; inc esi; dec ecx; jnz; mov byte [0x50000040], 1; inc esi …
+    program(on, 0xfb, 0xb9, 200, 0, 0, 0, 0x46, 0x49, 0x75, 0xfc, 0xc6, 0x05, 0x40, 0, 0, 0x50, 1, 0x46, ...SPIN);
+    on.vcpu.registers.set("rsi", 0n);
+    const at: bigint[] = [];
+    delivering(handle, () => {
+      at.push(on.vcpu.registers.get("rsi"));
+      on.vcpu.setInterruptRequest(false);
+      return "handled";
+    });
+    on.vector = 0x41;
+    on.vcpu.setInterruptRequest(true);
+    for (let run = 0; run < 4; run++) on.vcpu.run(230);
+    same(at, [200n], "esi where the interrupt came");
+  },
   "a mask with the other polarity holds interrupts back too": (on, handle) => {
     const frame = handle.frames.allocate(1);
     handle.frames.record("flags", 0, frame, 0, 8);
