@@ -6,6 +6,7 @@ import { complaints, runDomain } from "./runner/machine.js";
 const GUESTS = {
   first: "the kit of these tests works",
   traps: "traps, software interrupts, callbacks and the ways back",
+  pae: "a kernel that builds tables, keeps time and serves user code",
   paging: "page tables, their rules and exact errors",
   privileged: "privileged instructions, ports, debug registers and MSRs",
 } as const;

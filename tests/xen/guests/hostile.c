@@ -21,6 +21,9 @@
 
 static u64 frames[LAST_PAGE - FIRST_PAGE + 1];
 static u64 tables[4];
+/** Lists of requests, one for each call of a multicall and one for a call alone: what one call asks is not another's to change. */
+static u64 lists[4][64];
+static int list;
 static word answered, hash;
 
 static u32 chance(u32 of) { return random_below(of) == 0; }
@@ -99,7 +102,7 @@ static u64 *fill_scratch(void) {
 
 /** Arrays of requests, none of which reaches for what we stand on. */
 static word update_requests(u32 *count) {
-  u64 *request = (u64 *)SCRATCH;
+  u64 *request = lists[list];
   *count = random_below(6);
   for (u32 n = 0; n < *count; n++) {
     u32 command = random_below(4);
@@ -115,7 +118,7 @@ static word update_requests(u32 *count) {
 }
 
 static word extended_requests(u32 *count) {
-  word *request = (word *)SCRATCH;
+  word *request = (word *)lists[list];
   *count = random_below(5);
   for (u32 n = 0; n < *count; n++, request += 3) {
     u32 command = random_below(22);
@@ -126,7 +129,7 @@ static word extended_requests(u32 *count) {
     if (command == 5) request[1] = chance(3) ? tables[0] : random_below(0x100);
     if (command == 4 || command == 16 || command == 17) request[1] = chance(8) ? random_below(0x10000) + 0x8000 : play_frame();
   }
-  return (word)SCRATCH;
+  return (word)lists[list];
 }
 
 struct request {
@@ -142,7 +145,11 @@ static void make_request(struct request *r, int depth) {
   static const u8 NUMBERS[] = {0, 1, 1, 1, 2, 3, 4, 5, 8, 9, 10, 12, 12, 13, 14, 14, 14, 15, 17, 18, 20, 20, 20, 21, 22, 24, 24, 25, 26, 26, 26, 28, 29, 30, 32, 32, 33};
   u32 count;
   // Nothing that one call left there is an address to another.
-  if (depth == 0) for (int n = 0; n < 512; n++) ((u64 *)SCRATCH)[n] = 0;
+  if (depth == 0) {
+    list = 3;
+    for (int n = 0; n < 512; n++) ((u64 *)SCRATCH)[n] = 0;
+  }
+  for (int n = 0; n < 64; n++) lists[list][n] = 0;
   r->number = chance(10) ? (int)random_below(64) : NUMBERS[random_below(sizeof NUMBERS)];
   any_arguments(r);
   switch (r->number) {
@@ -174,16 +181,16 @@ static void make_request(struct request *r, int depth) {
       break;
     }
     case multicall: {
-      word *list = (word *)(SCRATCH + 3072);
+      word *calls = (word *)(SCRATCH + 3072);
       count = depth > 0 ? 0 : random_below(4);
       for (u32 n = 0; n < count; n++) {
         struct request inner;
-        do make_request(&inner, depth + 1);
-        while (inner.number == iret);
-        list[8 * n] = inner.number;
-        for (int a = 0; a < 5; a++) list[8 * n + 2 + a] = inner.args[a];
+        list = n;
+        make_request(&inner, depth + 1);
+        calls[8 * n] = inner.number;
+        for (int a = 0; a < 5; a++) calls[8 * n + 2 + a] = inner.args[a];
       }
-      r->args[0] = chance(12) ? NOWHERE : (word)list;
+      r->args[0] = chance(12) ? NOWHERE : (word)calls;
       r->args[1] = chance(12) ? (word)-1 : count;
       if (r->args[1] != count) r->args[0] = NOWHERE;
       break;
@@ -195,9 +202,9 @@ static void make_request(struct request *r, int depth) {
 #endif
       break;
     case set_gdt: {
-      word *list = (word *)SCRATCH;
-      for (int n = 0; n < 14; n++) list[n] = some_frame();
-      r->args[0] = (word)list;
+      word *frame = (word *)lists[list];
+      for (int n = 0; n < 14; n++) frame[n] = some_frame();
+      r->args[0] = (word)frame;
       r->args[1] = random_below(chance(4) ? 8000 : 600);
       break;
     }
@@ -238,7 +245,8 @@ static void make_request(struct request *r, int depth) {
       break;
     case grant_table_op: {
       r->args[0] = random_below(14);
-      u64 *words = (u64 *)(r->args[1] = (word)SCRATCH);
+      u64 *words = lists[list];
+      r->args[1] = (word)words;
       for (int n = 0; n < 16; n++) words[n] = value();
       words[0] = chance(3) ? live_slot() : chance(2) ? play_page() : value();
       if (is_ours(words[0])) words[0] = play_page();
@@ -256,13 +264,13 @@ static void make_request(struct request *r, int depth) {
     case memory_op: {
       static const u8 COMMANDS[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 26, 28};
       r->args[0] = COMMANDS[random_below(sizeof COMMANDS)] | (chance(20) ? random_below(64) << 6 : 0);
-      word *reservation = (word *)(r->args[1] = (word)SCRATCH);
-      reservation[0] = (word)SCRATCH + 2048;
+      word *reservation = (word *)(r->args[1] = (word)lists[list]), *extents = (word *)(lists[list] + 40);
+      reservation[0] = (word)extents;
       reservation[1] = random_below(4);
       ((u32 *)(reservation + 2))[0] = chance(6) ? random_below(40) : 0;
       ((u32 *)(reservation + 2))[1] = 0;
       ((u32 *)(reservation + 2))[2] = chance(8) ? random_below(~0u) : DOMID_SELF;
-      for (int n = 0; n < 8; n++) ((word *)(SCRATCH + 2048))[n] = r->args[0] == 6 ? FIRST_PAGE + random_below(64) : play_frame();
+      for (int n = 0; n < 8; n++) extents[n] = r->args[0] == 6 ? FIRST_PAGE + random_below(64) : play_frame();
       break;
     }
     case fpu_taskswitch:
@@ -292,9 +300,9 @@ static word random_iret(word unused) {
   word cs = chance(2) ? user_cs : value() & 0xffff, ss = chance(2) ? user_ss : value() & 0xffff, flags = value() & 0x277fd5 & ~0x100ul;
   if (!LONG && (cs & 3) == 0) cs |= 1;
 #if LONG
-  asm volatile("push %0\npush $user_stack_top - 64\npush %1\npush %2\npush $hostile_back\npush %3\njmp hypercall_page + 23 * 32\nhostile_back: int $0x30" : : "r"(ss), "r"(flags), "r"(cs), "r"(value() & 0x100));
+  asm volatile("push %0\npush $user_stack_top - 64\npush %1\npush %2\npush $hostile_back\npush %3\njmp iret_call\nhostile_back: int $0x30" : : "r"(ss), "r"(flags), "r"(cs), "r"(value() & 0x100));
 #else
-  asm volatile("push %0\npush $user_stack_top - 64\npush %1\npush %2\npush $hostile_back\njmp hypercall_page + 23 * 32\nhostile_back: int $0x30" : : "r"(ss), "r"(flags), "r"(cs));
+  asm volatile("push %0\npush $user_stack_top - 64\npush %1\npush %2\npush $hostile_back\njmp iret_call\nhostile_back: int $0x30" : : "r"(ss), "r"(flags), "r"(cs));
 #endif
   return unused;
 }

@@ -205,9 +205,9 @@ static word iret_in_multicall(word unused) {
 
 static word iret_to_bad_selector(word selector) {
 #if LONG
-  asm volatile("push %[ss]\npush $user_stack_top - 64\npush $2\npush %[cs]\npush $0x100000\npush $0\njmp hypercall_page + 23 * 32" : : [ss] "r"((word)FLAT_USER_SS), [cs] "r"(selector));
+  asm volatile("push %[ss]\npush $user_stack_top - 64\npush $2\npush %[cs]\npush $0x100000\npush $0\njmp iret_call" : : [ss] "r"((word)FLAT_USER_SS), [cs] "r"(selector));
 #else
-  asm volatile("push %[ss]\npush $user_stack_top - 64\npush $2\npush %[cs]\npush $0x100000\njmp hypercall_page + 23 * 32" : : [ss] "r"((word)FLAT_USER_SS), [cs] "r"(selector));
+  asm volatile("push %[ss]\npush $user_stack_top - 64\npush $2\npush %[cs]\npush $0x100000\njmp iret_call" : : [ss] "r"((word)FLAT_USER_SS), [cs] "r"(selector));
 #endif
   __builtin_unreachable();
 }

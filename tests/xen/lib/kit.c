@@ -224,11 +224,13 @@ void set_entries(void) {
   call2(stack_switch, KERNEL_SS, trap_stack_top);
 }
 
-/** Kernel and user share one address space: 64-bit guests name its table twice, 32-bit ones open every page that they have. */
+/** Kernel and user share one address space: 64-bit guests name its table twice, 32-bit ones open every page that they have, and the way to it. */
 static void open_to_user(void) {
 #if LONG
   extended(15, machine_of((void *)word_at(start_info, 0x58)) >> 12, 0);
 #else
+  u64 slot = machine_of(table_at(2, 0x100000)) & ~4095ull;
+  set_entry(slot, entry_at(2, 0x100000) | U);
   for (word page = 0x100000; page < (word)image_end; page += 4096) map_entry((void *)page, entry_for((void *)page, P | W | U | AD), 2);
 #endif
 }

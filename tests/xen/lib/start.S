@@ -52,7 +52,20 @@ start:
 hypercall_page:
   .fill 4096, 1, 0xc3
 
-#define IRET (hypercall_page + 23 * 32)
+/* The iret call without the page of calls, which a loader may not fill in as a builder does. */
+  .globl iret_call
+iret_call:
+#ifdef __x86_64__
+  push %rcx
+  push %r11
+  push %rax
+  mov $23, %eax
+  syscall
+#else
+  push %eax
+  mov $23, %eax
+  int $0x82
+#endif
 
 .macro trap vector, has_code
   .balign 16
@@ -93,7 +106,7 @@ common:
   pop %rdi; pop %rsi; pop %rbp; pop %rbx; pop %rdx; pop %rcx; pop %rax
   add $16, %rsp
   push $0
-  jmp IRET
+  jmp iret_call
 #else
   push %eax; push %ecx; push %edx; push %ebx; push %ebp; push %esi; push %edi
   mov $0xe033, %eax
@@ -104,7 +117,7 @@ common:
   add $4, %esp
   pop %edi; pop %esi; pop %ebp; pop %ebx; pop %edx; pop %ecx; pop %eax
   add $8, %esp
-  jmp IRET
+  jmp iret_call
 #endif
 
 /* The failsafe callback: the selectors of its frame are kept, and the rest is a trap of a number of its own. */
@@ -181,7 +194,7 @@ enter_user:
   push %rdi
   mov %rsi, %rdi
   push $0
-  jmp IRET
+  jmp iret_call
 #else
   mov 4(%esp), %ecx
   mov 8(%esp), %edx
@@ -193,7 +206,7 @@ enter_user:
   push user_flags
   push user_cs
   push %ecx
-  jmp IRET
+  jmp iret_call
 #endif
 user_return:
   int $0x30

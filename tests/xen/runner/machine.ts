@@ -1,4 +1,5 @@
 // A PV kernel on a machine of ours, in this process.
+import { openFileStore } from "../../../apps/cli/src/host/file-store.js";
 import { installedParts } from "../../../apps/cli/src/parts.js";
 import { domains } from "../../../packages/backend-xen/src/backend.js";
 import type { Domain } from "../../../packages/backend-xen/src/domain/domain.js";
@@ -17,6 +18,10 @@ export interface Outcome {
 /** How a domain is watched while it runs. */
 export interface Watch {
   readonly limitSeconds?: number;
+  /** "32M" unless said otherwise. */
+  readonly memory?: string;
+  /** File with the contents of a disk that it only reads. */
+  readonly disk?: string;
   /** Time by the guest's instructions, so that two runs are alike. */
   readonly clock?: "host" | "icount";
   /** Sees the domain after each so many calls of its guest. */
@@ -34,8 +39,11 @@ function watchedXen(): { readonly backend: BackendDefinition; readonly domain: (
   return { backend: { ...definition, install }, domain: () => environment && domains.get(environment) };
 }
 
-/** Boots the kernel as a PV domain of 32 MiB and waits for its end. */
-export async function runDomain(kernel: Uint8Array, { limitSeconds = 60, clock = "host", look }: Watch = {}): Promise<Outcome> {
+/** Boots the kernel as a PV domain and waits for its end. */
+export async function runDomain(
+  kernel: Uint8Array,
+  { limitSeconds = 60, memory = "32M", disk, clock = "host", look }: Watch = {},
+): Promise<Outcome> {
   const signal = AbortSignal.timeout(limitSeconds * 1000);
   const parts = installedParts("auto");
   const { backend, domain } = watchedXen();
@@ -45,7 +53,8 @@ export async function runDomain(kernel: Uint8Array, { limitSeconds = 60, clock =
     ...parts,
     backends: [...parts.backends, backend],
     guest: { kernel },
-    memory: "32M",
+    memory,
+    drives: disk === undefined ? [] : [{ store: await openFileStore(disk, true), readOnly: true }],
     clock,
     signal,
     ...(taps && { taps }),

@@ -300,6 +300,14 @@ describe("what else a file can be", () => {
     expect(named(bytes)).toMatch(message);
   });
 
+  test("a last note that says more than there is, as GRUB's does, is taken as far as it goes", () => {
+    const note = { owner: "Xen", type: 9, bytes: new TextEncoder().encode("yes\0") };
+    const file = elf({ notes: [note] });
+    const header = Buffer.from(file).indexOf("Xen\0") - 12;
+    new DataView(file.buffer, file.byteOffset).setUint32(header + 4, 12, true);
+    expect(inspectImage(file).elf?.notes).toEqual([note]);
+  });
+
   test("a Xen PV kernel is an image for a backend, not for the bare machine", () => {
     const image = inspectImage(elf({ notes: [{ owner: "Xen", type: 1, bytes: new Uint8Array(8) }] }));
     expect(image.protocols).toEqual([]);
