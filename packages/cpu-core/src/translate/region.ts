@@ -35,6 +35,12 @@ export interface BlockSource {
   runs(header: number): number;
 }
 
+/** What a block that crosses into another page was decoded from: its bytes, and the host address of that page. */
+export interface Crossing {
+  readonly bytes: Uint8Array;
+  readonly second: number;
+}
+
 export interface RegionBlock {
   readonly header: number;
   readonly host: number;
@@ -42,6 +48,7 @@ export interface RegionBlock {
   readonly delta: number;
   readonly page: number;
   readonly count: number;
+  readonly crossing: Crossing | undefined;
   code: VectorCode;
   readonly ending: Ending;
   /** The block's code when FLAG_KIND is known on entering. */
@@ -76,16 +83,19 @@ export function formRegion(
   const pageOf = (delta: number): number => Math.floor((pageOffset + delta) / 4096);
   let instructions = 0;
 
+  const hostOf = (delta: number): number => source.hostOf(BigInt.asUintN(long ? 64 : 32, base + BigInt(delta)));
   const headerFor = (delta: number, from: RegionBlock): number => {
-    const target = base + BigInt(delta);
-    const host =
-      pageOf(delta) === from.page
-        ? from.host + (delta - from.delta)
-        : source.hostOf(long ? BigInt.asUintN(64, target) : BigInt.asUintN(32, target));
+    const host = pageOf(delta) === from.page ? from.host + (delta - from.delta) : hostOf(delta);
     if (host === 0) return 0;
     const header = source.find(host, mode);
-    if (header === 0 || view.getUint32(header + L.H_COUNT, true) === L.HEADER_SPECIAL) return 0;
+    if (header === 0 || view.getUint32(header + L.H_STATE, true) & L.BLOCK_STALE) return 0;
     return source.runs(header) >= leastRuns ? header : 0;
+  };
+  const crossingOf = (header: number, delta: number): Crossing | undefined => {
+    if ((view.getUint32(header + L.H_STATE, true) & L.BLOCK_CROSSING) === 0) return undefined;
+    const at = view.byteOffset + header + L.CROSSING_BYTES;
+    const bytes = new Uint8Array(view.buffer, at, view.getUint32(header + L.H_BYTES, true)).slice();
+    return { bytes, second: hostOf(delta + 4096 - (view.getUint32(header + L.H_HOST, true) & 0xfff)) };
   };
 
   const lowered = (header: number, delta: number, entered: number): { code: VectorCode; ending: Ending } => {
@@ -102,7 +112,8 @@ export function formRegion(
     }
     if (refused.has(delta) || Math.abs(delta) > MAX_DELTA || blocks.length >= limits.blocks || instructions >= limits.instructions) return;
     const header = from === undefined ? root : headerFor(delta, from);
-    if (header === 0) {
+    const crossing = header === 0 ? undefined : crossingOf(header, delta);
+    if (header === 0 || crossing?.second === 0) {
       refused.add(delta);
       return;
     }
@@ -110,7 +121,7 @@ export function formRegion(
     const count = view.getUint32(header + L.H_REAL, true);
     const { code, ending } = lowered(header, delta, AS_ENTERED);
     const lower = (entered: number): VectorCode => lowered(header, delta, entered).code;
-    const here: RegionBlock = { header, host, delta, page: pageOf(delta), count, code, ending, lower, entry };
+    const here: RegionBlock = { header, host, delta, page: pageOf(delta), count, crossing, code, ending, lower, entry };
     const go = (target: number, asEntry: boolean): void => {
       queue.push({ delta: target, entry: asEntry, from: here });
     };

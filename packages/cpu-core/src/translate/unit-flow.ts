@@ -65,7 +65,7 @@ export class UnitFlow extends UnitFrame {
       return;
     }
     const target = this.region.blocks[to]!;
-    if (target.page !== this.region.blocks[from]!.page) this.provePage(target);
+    if (target.page !== this.region.blocks[from]!.page) this.#provePage(target.delta, target.host, exitCode(target.delta, 0, L.UNIT_GO));
     if (to === following) return;
     const back = this.structure.isBackEdge(from, to);
     const depth = back
@@ -149,27 +149,47 @@ export class UnitFlow extends UnitFrame {
     out.op(Op.br);
     out.u32(this.depth((l) => l.kind === "leave")!);
   }
-  /** Leaves for `target` unless its page is mapped where it was when the region was formed. */
-  protected provePage(target: RegionBlock): void {
-    const at = N.add(N.local(BASE, true), N.i64(target.delta));
+  /** Leaves with `code` unless what is at `delta` is mapped to host address `host`, as it was when the region was formed. */
+  #provePage(delta: number, host: number, code: number): void {
+    const at = N.add(N.local(BASE, true), N.i64(delta));
     const linear = this.region.long ? at : N.truncate(at, 32);
     const mask = (L.TLB_ENTRIES - 1) << L.TLB_SHIFT;
     const index = N.binary(Op.i32And, false, 32, N.wrap(N.shift(Op.i64ShrU, linear, N.i64(12 - L.TLB_SHIFT))), N.i32(mask));
     const entry = N.binary(Op.i32Add, false, 32, index, N.local(TLB, false));
     const tag = N.loadNode(Op.i64Load, true, 64, entry, L.TLB_X);
     const wanted = N.xor(N.and(linear, N.i64(-4096)), N.local(CTX, true));
-    const host = N.binary(Op.i32Add, false, 32, N.loadNode(Op.i32Load, false, 32, entry, L.TLB_ADDEND), N.wrap(linear));
+    const mapped = N.binary(Op.i32Add, false, 32, N.loadNode(Op.i32Load, false, 32, entry, L.TLB_ADDEND), N.wrap(linear));
     const wrong = N.binary(
       Op.i32Or,
       false,
       1,
       N.binary(Op.i64Ne, false, 1, tag, wanted),
-      N.binary(Op.i32Ne, false, 1, host, N.i32(target.host)),
+      N.binary(Op.i32Ne, false, 1, mapped, N.i32(host)),
     );
-    this.exitIf(wrong, exitCode(target.delta, 0, L.UNIT_GO));
+    this.exitIf(wrong, code);
+  }
+  /** An instruction that crosses into another page: the engine does not tell when its bytes change, so they are compared. */
+  #proveCrossing({ crossing, delta, host, count }: RegionBlock): void {
+    if (crossing === undefined) return;
+    const code = exitCode(delta, count, L.UNIT_SIDE);
+    const first = 4096 - (host & 0xfff);
+    this.#provePage(delta + first, crossing.second, code);
+    this.#proveBytes(host, crossing.bytes.subarray(0, first), code);
+    this.#proveBytes(crossing.second, crossing.bytes.subarray(first), code);
+  }
+  #proveBytes(host: number, bytes: Uint8Array, code: number): void {
+    const view = new DataView(bytes.buffer, bytes.byteOffset);
+    for (let at = 0; at < bytes.length; ) {
+      const size = bytes.length - at >= 4 ? 4 : bytes.length - at >= 2 ? 2 : 1;
+      const op = size === 4 ? Op.i32Load : size === 2 ? Op.i32Load16u : Op.i32Load8u;
+      const expected = size === 4 ? view.getInt32(at, true) : size === 2 ? view.getUint16(at, true) : view.getUint8(at);
+      const found = N.loadNode(op, false, size * 8, N.i32(host + at), 0);
+      this.exitIf(N.binary(Op.i32Ne, false, 1, found, N.i32(expected)), code);
+      at += size;
+    }
   }
 
-  /** Counts block `number`, and leaves before it when the budget does not cover it. */
+  /** Counts block `number`, and leaves before it when the budget does not cover it or its bytes may not be what they were. */
   protected count(number: number): void {
     const { out } = this;
     const block = this.region.blocks[number]!;
@@ -182,6 +202,7 @@ export class UnitFlow extends UnitFrame {
     out.s64(0);
     out.op(Op.i64LtS);
     this.exitOnTop(exitCode(block.delta, block.count, L.UNIT_SIDE));
+    this.#proveCrossing(block);
   }
   /** The end of block `number`; `following`: the block whose code comes next. */
   protected leaveBlock(number: number, following: number | undefined): void {
