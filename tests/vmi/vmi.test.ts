@@ -56,5 +56,10 @@ describe.skipIf(!installed("gcc"))(`on VMI (needs ${INSTALL})`, () => {
         expect([...wrong, end], console.slice(-600)).toEqual(["exit 1"]);
       },
     );
+    test.each([0, 1] as const)("every call on four processors, the kernel at CPL %i", async (cpl) => {
+      const { console, end } = await run("calls", mode, { cpl }, 4);
+      const wrong = console.split("\n").filter((line) => /^not ok|unexpected/.test(line));
+      expect([...wrong, end, /started by SetInitialAPState/.test(console)], console.slice(-600)).toEqual(["exit 1", true]);
+    });
   });
 });

@@ -108,9 +108,9 @@ export const vmi = defineBackend<VmiConfig>({
         const cpu = guest.cpus[vcpu]!;
         const image = cpu.start;
         cpu.start = undefined;
-        if (image === undefined || guest.kernel.start(cpu.vcpu, image) !== undefined) return false;
-        cpu.entered = true;
-        return true;
+        guest.kernel.leave(cpu.vcpu);
+        cpu.entered = image !== undefined && guest.kernel.start(cpu.vcpu, image) === undefined;
+        return cpu.entered;
       },
     };
   },

@@ -54,4 +54,5 @@ void test_main(void) {
   test_returns();
   test_memory();
   test_time();
+  if (cpu_count() > 1) test_smp();
 }

@@ -42,4 +42,5 @@ void test_flags(void);
 void test_returns(void);
 void test_memory(void);
 void test_time(void);
+void test_smp(void);
 #endif

@@ -23,6 +23,7 @@ import { RFLAGS_IF } from "./flag-page.js";
 import { HeldFrames } from "./held-frames.js";
 import { KernelInstructions, userInstructions } from "./instructions.js";
 import type { Done, Kernel, KernelParts } from "./kernel.js";
+import { updateKernelStack } from "./kernel-stack.js";
 import { returnSite } from "./return-site.js";
 import { CpuShadow } from "./shadow.js";
 import { startRegisters } from "./start.js";
@@ -105,6 +106,11 @@ export class DeprivilegedKernel implements Kernel {
     hypervisor.setIntercepts(id, 1, this.#kernelSet);
     hypervisor.setIntercepts(id, 3, { instructions: userInstructions, exceptions: ALL_VECTORS, interrupts: true });
     cpu.watchFlag();
+  }
+
+  leave(vcpu: Vcpu): void {
+    this.#cpu(vcpu).entered = false;
+    this.parts.hypervisor.setEventMask(vcpu.id, undefined);
   }
 
   start(vcpu: Vcpu, image: StartImage): Done {
@@ -196,7 +202,7 @@ export class DeprivilegedKernel implements Kernel {
   }
 
   loadStack(vcpu: Vcpu, selector: number, pointer: number): Done {
-    return this.parts.under.cpu.loadSp0.run(vcpu, selector, BigInt(pointer));
+    return updateKernelStack(this.parts.under, vcpu, selector, pointer);
   }
 
   setIopl(vcpu: Vcpu, iopl: number): Done {

@@ -39,6 +39,8 @@ export interface Kernel {
   readonly calls: CallHandlers;
   /** VMI_Init, or the first call of a vCPU that was started in real-address mode: from now on the kernel runs at its level. */
   enter(vcpu: Vcpu): CallAnswer;
+  /** INIT has put the vCPU back to CPL 0 and real-address mode. */
+  leave(vcpu: Vcpu): void;
   /** A vCPU that waits for STARTUP gets its registers. */
   start(vcpu: Vcpu, image: StartImage): Done;
   writeMsr(vcpu: Vcpu, index: number, value: bigint): Done;

@@ -6,6 +6,7 @@ import type { DeliveryAnswer, DeliveryEvent, InterceptAnswer, StoreAnswer, Table
 import type { StartImage } from "../calls/processors.js";
 import type { CallAnswer, CallHandlers } from "../calls/rom-call.js";
 import type { Done, Kernel, KernelParts } from "./kernel.js";
+import { updateKernelStack } from "./kernel-stack.js";
 import { returnSite } from "./return-site.js";
 import { startRegisters, startSegments } from "./start.js";
 
@@ -20,6 +21,8 @@ export class PrivilegedKernel implements Kernel {
   enter({ id }: Vcpu): CallAnswer {
     this.parts.hypervisor.setIntercepts(id, 0, { instructions: ["vmcall"], exceptions: RETURN_FAULTS, interrupts: false });
   }
+
+  leave(): void {}
 
   start(vcpu: Vcpu, image: StartImage): Done {
     startRegisters(vcpu, image);
@@ -66,7 +69,7 @@ export class PrivilegedKernel implements Kernel {
   }
 
   loadStack(vcpu: Vcpu, selector: number, pointer: number): Done {
-    return this.parts.under.cpu.loadSp0.run(vcpu, selector, BigInt(pointer));
+    return updateKernelStack(this.parts.under, vcpu, selector, pointer);
   }
 
   setIopl(vcpu: Vcpu, iopl: number): Done {

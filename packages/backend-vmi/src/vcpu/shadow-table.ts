@@ -43,7 +43,7 @@ export class ShadowTable {
       const page = typeof physical === "number" && this.held.hold(physical / PAGE) ? physical : undefined;
       this.#pages.push(page);
     }
-    for (let index = 0; index * 8 + 7 < this.#bytes; index++) this.#raise(index);
+    this.#raiseAll();
     return this.#shadow?.address ?? base;
   }
 
@@ -77,16 +77,32 @@ export class ShadowTable {
     }
   }
 
+  /** All entries, a page of them at a time. */
+  #raiseAll(): void {
+    for (let from = 0; from < this.#bytes; from += PAGE) {
+      const bytes = new Uint8Array(Math.min(PAGE, this.#bytes - from) & ~7);
+      const unread = this.hypervisor.linear.read(this.vcpu, BigInt.asUintN(32, this.#base + BigInt(from)), bytes, SUPERVISOR);
+      // Where the guest has no memory it has no descriptors.
+      if (unread !== undefined) bytes.fill(0);
+      const view = new DataView(bytes.buffer);
+      for (let at = 0; at < bytes.length; at += 8) this.#put((from + at) / 8, view.getBigUint64(at, true));
+    }
+  }
+
   /** Brings the processor's entry up to date. */
   #raise(index: number): void {
-    const value = raised(this.entry(index) ?? 0n);
-    if (this.#shadow === undefined) {
+    this.#put(index, this.entry(index) ?? 0n);
+  }
+
+  #put(index: number, own: bigint): void {
+    const value = raised(own);
+    if (this.#shadow !== undefined) {
+      const frame = this.hypervisor.frames.bytes(this.#shadow.first + Math.floor((index * 8) / PAGE));
+      new DataView(frame.buffer, frame.byteOffset).setBigUint64((index * 8) % PAGE, value, true);
+    } else if (value !== own) {
       const bytes = new Uint8Array(8);
       new DataView(bytes.buffer).setBigUint64(0, value, true);
       this.hypervisor.linear.write(this.vcpu, BigInt.asUintN(32, this.#base + BigInt(index * 8)), bytes, { ...SUPERVISOR, write: true });
-      return;
     }
-    const frame = this.hypervisor.frames.bytes(this.#shadow.first + Math.floor((index * 8) / PAGE));
-    new DataView(frame.buffer, frame.byteOffset).setBigUint64((index * 8) % PAGE, value, true);
   }
 }
