@@ -22,12 +22,17 @@ describe.skipIf(!hasTool("apt-get") || !hasTool("mkfs.ext4", "-V"))("a Xen domai
     execFileSync("mkfs.ext4", ["-q", "-F", blank]);
   });
 
-  test("mounts one, fills it, reads it back, unmounts and powers off; what it wrote is on the host", async () => {
-    const disk = join(dir, "disk.img");
+  test.each([
+    { guest: "debian", mode: "pv", vcpus: 1 },
+    { guest: "debian-amd64", mode: "pv", vcpus: 2 },
+    { guest: "debian", mode: "pvh", vcpus: 1 },
+  ])("$guest as $mode with $vcpus vCPUs fills one, reads it back, unmounts and powers off", async ({ guest: name, mode, vcpus }) => {
+    const disk = join(dir, `${name}-${mode}.img`);
     const second = join(dir, "second.img");
     copyFileSync(blank, disk);
     copyFileSync(blank, second);
-    const guest = new Guest(["debian", "--backend", "xen", "-m", "256M", "--drive", disk, "--drive", `${second},ro`]);
+    const machine = ["--backend", "xen", "--xen-mode", mode, "--smp", `${vcpus}`, "-m", "256M"];
+    const guest = new Guest([name, ...machine, "--drive", disk, "--drive", `${second},ro`]);
     try {
       await guest.waitFor(/paravane: user space/, BOOT_MS);
       await guest.waitFor(/# /);
@@ -50,6 +55,26 @@ describe.skipIf(!hasTool("apt-get") || !hasTool("mkfs.ext4", "-V"))("a Xen domai
     execFileSync("e2fsck", ["-f", "-n", disk]);
     expect(execFileSync("debugfs", ["-R", "cat note", disk], { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] })).toBe("kept\n");
     expect(digest(second)).toBe(digest(blank));
+  });
+
+  test.each(["pv", "pvh"])("a %s domain gives memory back and takes it again", async (mode) => {
+    const guest = new Guest(["debian", "--backend", "xen", "--xen-mode", mode, "-m", "256M"]);
+    try {
+      await guest.waitFor(/paravane: user space/, BOOT_MS);
+      await guest.waitFor(/# /);
+      await guest.command("cd /sys/devices/system/xen_memory/xen_memory0");
+      for (const size of [180_000, 258_000]) {
+        await guest.command(`echo ${size} > target_kb; until grep -q ${size} info/current_kb; do sleep 1; done`);
+      }
+      // What came back is memory like any other.
+      const bytes = 100 * 2 ** 20;
+      const zeros = createHash("md5").update(Buffer.alloc(bytes)).digest("hex");
+      expect(await guest.command(`dd if=/dev/zero of=/tmp/big bs=1M count=100 2>/dev/null; md5sum /tmp/big`)).toContain(zeros);
+      guest.type("poweroff -f\r");
+      expect(await guest.ended()).toBe(0);
+    } finally {
+      guest.kill();
+    }
   });
 
   test("an overlay leaves the file untouched", async () => {
