@@ -32,6 +32,11 @@ export class GuestCopy {
     return bytes;
   }
 
+  /** Fills `into`; false where the guest has nothing. */
+  readInto(vcpu: number, address: bigint, into: Uint8Array): boolean {
+    return this.mayName(address, into.byteLength) && this.hypervisor.linear.read(vcpu, address, into, KERNEL) === undefined;
+  }
+
   /** All bytes or none; false where the guest may not write. */
   write(vcpu: number, address: bigint, bytes: Uint8Array): boolean {
     return this.mayName(address, bytes.byteLength) && this.hypervisor.linear.write(vcpu, address, bytes, KERNEL_WRITE) === undefined;

@@ -1,8 +1,8 @@
 /** Calls that change page tables: mmu_update, update_va_mapping, mmuext_op. public/xen.h; errors as Xen 4.17 gives them. */
 import { errno } from "../abi/errno.js";
-import { StructView } from "../abi/struct.js";
 import { domids, mmu_update as mmuUpdateLayout, mmuExtCommands, mmuext_op as mmuExtLayout, mmuUpdateCommands, uvmf } from "../abi/xen.js";
 import { DOMAIN_ID, type Domain } from "../domain/domain.js";
+import { entryValue } from "../mmu/entry.js";
 import { type FrameType, frameTypes, levelOf } from "../mmu/frame-table.js";
 import type { VirtualCpu } from "../vcpu/virtual-cpu.js";
 import { type Call, type CallResult, frameNumber, PIECES_AT_ONCE, u32 } from "./call.js";
@@ -20,7 +20,7 @@ function checkDomain(argument: number): number {
 }
 
 /** A loop over an array of requests that may be left and taken up again. */
-function overRequests(call: Call, size: number, act: (bytes: Uint8Array) => number): CallResult {
+function overRequests(call: Call, size: number, act: (request: DataView) => number): CallResult {
   const { domain, vcpu, args } = call;
   const [address = 0n, count = 0n, done = 0n, owner = 0n] = args;
   let before = 0;
@@ -30,9 +30,11 @@ function overRequests(call: Call, size: number, act: (bytes: Uint8Array) => numb
   if (foreign !== 0) return foreign;
   let finished = 0;
   let error = 0;
+  const bytes = new Uint8Array(size);
+  const request = new DataView(bytes.buffer);
   for (; finished < wanted && finished < PIECES_AT_ONCE; finished++) {
-    const bytes = domain.copy.read(vcpu.id, BigInt.asUintN(domain.bits, address + BigInt(finished * size)), size);
-    error = bytes === undefined ? -errno.EFAULT : act(bytes);
+    const at = finished === 0 ? address : BigInt.asUintN(domain.bits, address + BigInt(finished * size));
+    error = domain.copy.readInto(vcpu.id, at, bytes) ? act(request) : -errno.EFAULT;
     if (error !== 0) break;
   }
   if (done !== 0n && !domain.copy.writeNumber(vcpu.id, done, 4, before + finished) && error === 0) error = -errno.EFAULT;
@@ -42,28 +44,35 @@ function overRequests(call: Call, size: number, act: (bytes: Uint8Array) => numb
 
 /** mmu_update(requests, count, done, domain) */
 export function mmuUpdate(call: Call): CallResult {
-  const layout = mmuUpdateLayout[call.domain.bits];
-  return overRequests(call, layout.size, (bytes) => {
-    const request = new StructView(layout, bytes);
-    return updateOne(call.domain, request.wide("ptr"), request.wide("val"));
-  });
+  const { size, fields } = mmuUpdateLayout[call.domain.bits];
+  const pointer = fields.ptr.offset;
+  const value = fields.val.offset;
+  // Kernels make tens of thousands of these while they boot, one to a call: halves as numbers cost less than wide ones.
+  return overRequests(call, size, (request) =>
+    updateOne(
+      call.domain,
+      [request.getUint32(pointer, true), request.getUint32(pointer + 4, true)],
+      [request.getUint32(value, true), request.getUint32(value + 4, true)],
+    ),
+  );
 }
 
-function updateOne(domain: Domain, pointer: bigint, value: bigint): number {
-  const command = Number(pointer & 3n);
-  const frame = frameNumber(pointer >> 12n);
+/** A request in halves, low ones first. */
+function updateOne(domain: Domain, pointer: readonly [number, number], value: readonly [number, number]): number {
+  const command = pointer[0] & 3;
+  const frame = (pointer[0] >>> 12) + pointer[1] * 0x10_0000;
   if (!domain.frames.owns(frame)) return -errno.EINVAL;
   if (command === mmuUpdateCommands.MMU_MACHPHYS_UPDATE) {
-    domain.machToPhys.set(frame, value);
+    domain.machToPhys.set(frame, entryValue(value[0], value[1]));
     return 0;
   }
-  const offset = Number(pointer & 0xffcn);
+  const offset = pointer[0] & 0xffc;
   if (offset % 8 !== 0) return -errno.EINVAL;
   if (levelOf(domain.frames.typeOf(frame)) !== undefined) {
     const keepAccessed = command === mmuUpdateCommands.MMU_PT_UPDATE_PRESERVE_AD;
-    return domain.paging.setEntry(frame, offset / 8, u32(value), Number(value >> 32n), keepAccessed);
+    return domain.paging.setEntry(frame, offset / 8, value[0], value[1], keepAccessed);
   }
-  return storeToPlain(domain, frame, offset, value);
+  return storeToPlain(domain, frame, offset, entryValue(value[0], value[1]));
 }
 
 /** A frame that is no table is written as the guest could write it itself. */
@@ -117,11 +126,19 @@ function flush(domain: Domain, targets: readonly VirtualCpu[], address: bigint |
 
 /** mmuext_op(operations, count, done, domain) */
 export function mmuExtOp(call: Call): CallResult {
-  const layout = mmuExtLayout[call.domain.bits];
-  return overRequests(call, layout.size, (bytes) => {
-    const operation = new StructView(layout, bytes);
-    return extendedOne(call.domain, call.vcpu, operation.get("cmd"), operation.wide("arg1"), operation.wide("arg2"));
-  });
+  const { bits } = call.domain;
+  const { size, fields } = mmuExtLayout[bits];
+  const word = (request: DataView, at: number): bigint =>
+    bits === 64 ? request.getBigUint64(at, true) : BigInt(request.getUint32(at, true));
+  return overRequests(call, size, (request) =>
+    extendedOne(
+      call.domain,
+      call.vcpu,
+      request.getUint32(fields.cmd.offset, true),
+      word(request, fields.arg1.offset),
+      word(request, fields.arg2.offset),
+    ),
+  );
 }
 
 const PINS: Readonly<Record<number, FrameType>> = {

@@ -1,6 +1,7 @@
 /** Number to handler, names for people, and calls of calls. A call that is not here answers -ENOSYS, as the ABI says, and is seen by the tap. */
+import type { VcpuRegisters } from "@paravane/paravirt-ops";
 import { errno } from "../abi/errno.js";
-import { ARGUMENT_REGISTERS, type HypercallName, hypercallName } from "../abi/hypercalls.js";
+import { ARGUMENT_REGISTERS, type HypercallName, hypercallName, hypercalls } from "../abi/hypercalls.js";
 import * as services from "../abi/services.js";
 import { multicall_entry } from "../abi/xen.js";
 import type { Domain } from "../domain/domain.js";
@@ -130,6 +131,24 @@ export function dispatch(domain: Domain, vcpu: VirtualCpu, number: number, args:
   return result;
 }
 
+/** Arguments of the calls that kernels make all the time. */
+const FEW_ARGUMENTS: Readonly<Record<number, number>> = {
+  [hypercalls.mmu_update]: 4,
+  [hypercalls.mmuext_op]: 4,
+  [hypercalls.iret]: 0,
+  [hypercalls.vcpu_op]: 3,
+  [hypercalls.set_segment_base]: 2,
+  [hypercalls.stack_switch]: 2,
+  [hypercalls.event_channel_op]: 2,
+  [hypercalls.sched_op]: 2,
+};
+
+function argumentsOf(registers: VcpuRegisters, count: number): bigint[] {
+  const args: bigint[] = [];
+  for (let index = 0; index < count; index++) args.push(registers.get(ARGUMENT_REGISTERS[64][index]!));
+  return args;
+}
+
 /** The instruction that calls: arguments from registers, result to RAX. "resume" when the registers are as the guest is to find them. */
 export function callFromRegisters(domain: Domain, vcpu: VirtualCpu): "next" | "resume" {
   const { registers } = vcpu;
@@ -140,7 +159,9 @@ export function callFromRegisters(domain: Domain, vcpu: VirtualCpu): "next" | "r
     domain,
     vcpu,
     number,
-    names.map((name) => BigInt.asUintN(bits, registers.get(name))),
+    bits === 64 && domain.environment.taps.hypercall === undefined
+      ? argumentsOf(registers, FEW_ARGUMENTS[number] ?? names.length)
+      : names.map((name) => BigInt.asUintN(bits, registers.get(name))),
   );
   if (result === resumed) return "resume";
   if (isAgain(result)) {

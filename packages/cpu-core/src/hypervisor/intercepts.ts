@@ -40,6 +40,8 @@ interface Site {
   readonly software: number | undefined;
   /** Otherwise undefined: it comes to the intercept handler. */
   readonly operation: BoundOperation | undefined;
+  /** What is told, by level, where nothing of it depends on registers. */
+  readonly records: (InterceptedInstruction | undefined)[];
 }
 
 export class Intercepts {
@@ -107,7 +109,7 @@ export class Intercepts {
     const software = !own && set.software.has(vector) ? vector : undefined;
     const operation = own || software !== undefined || !set.bound ? undefined : this.#bound?.of(decoded);
     if (!own && software === undefined && operation === undefined) return undefined;
-    this.#sites.set(u, { decoded, known: knownParts(decoded), software, operation });
+    this.#sites.set(u, { decoded, known: knownParts(decoded), software, operation, records: [] });
     return operation?.inline(this.state.view, u) === true ? "inlineForm" : "intercept";
   }
 
@@ -133,9 +135,14 @@ export class Intercepts {
   }
 
   /** With registers looked up; undefined when a memory operand faulted. */
-  #record(cpu: number, u: number, { decoded, known }: Site): InterceptedInstruction | undefined {
+  #record(cpu: number, u: number, { decoded, known, records }: Site): InterceptedInstruction | undefined {
     const { view } = this.state;
     const { instruction, length, bits, source, index, port } = decoded;
+    if (source === undefined && index !== "rcx" && port !== "dx") {
+      const level = levelOf(view, cpu);
+      records[level] ??= { instruction, length, bits, level, ...known };
+      return records[level];
+    }
     let operand: bigint | undefined;
     if (source !== undefined) {
       operand = this.#operand(cpu, u, decoded);

@@ -5,6 +5,12 @@ import { blockOf, type LentState, takeFault } from "./state.js";
 
 const PAGE = 0x1000;
 const IMPLICIT = 4;
+const SHORT = 128;
+
+/** True for a range that needs one translation. */
+function inOnePage(address: bigint, length: number): boolean {
+  return length > 0 && Number(address & 0xfffn) + length <= PAGE;
+}
 
 /** A piece of the range in one page, by physical address. */
 interface Piece {
@@ -29,15 +35,26 @@ export class Linear implements LinearMemory {
   }
 
   read(vcpu: number, address: bigint, into: Uint8Array, access: LinearAccess): GuestFault | undefined {
+    if (inOnePage(address, into.byteLength)) {
+      const physical = this.translate(vcpu, address, access);
+      if (typeof physical !== "number") return physical;
+      this.#readPiece(physical, into, 0, into.byteLength);
+      return undefined;
+    }
     const pieces = this.#pieces(vcpu, address, into.byteLength, access);
     if (isGuestFault(pieces)) return pieces;
-    for (const { physical, offset, length } of pieces) {
-      if (this.#isMemory(physical)) {
-        const at = this.state.plan.ramBase + physical;
-        into.set(this.state.bytes.subarray(at, at + length), offset);
-      } else for (let i = 0; i < length; i++) into[offset + i] = this.mmio.read(physical + i, 1);
-    }
+    for (const { physical, offset, length } of pieces) this.#readPiece(physical, into, offset, length);
     return undefined;
+  }
+
+  #readPiece(physical: number, into: Uint8Array, offset: number, length: number): void {
+    if (this.#isMemory(physical)) {
+      const { bytes, plan } = this.state;
+      const at = plan.ramBase + physical;
+      // Most of it is a few words for a backend: a copy of its own costs less than a view.
+      if (length <= SHORT) for (let i = 0; i < length; i++) into[offset + i] = bytes[at + i]!;
+      else into.set(bytes.subarray(at, at + length), offset);
+    } else for (let i = 0; i < length; i++) into[offset + i] = this.mmio.read(physical + i, 1);
   }
 
   write(vcpu: number, address: bigint, bytes: Uint8Array, access: LinearAccess): GuestFault | undefined {
