@@ -110,6 +110,25 @@ static int unmap_grant(u64 host, u64 bus, u32 handle) {
   return unmap.status;
 }
 
+/** The second version's status frames are the hypervisor's to take back, but not while we look at them. */
+static void status_frames(void) {
+  u32 version = 2;
+  expect("tables of the second version", call3(grant_table_op, 8, &version, 1), 0);
+  word list[1];
+  u64 frames[1] = {0};
+  struct { u16 dom, pad; u32 count; short status, pad2; word list; } __attribute__((aligned(8))) setup = {DOMID_SELF, 0, 1, 77, 0, (word)list};
+  call3(grant_table_op, 2, &setup, 1);
+  struct { u32 count; u16 dom; short status; u64 list; } get = {1, DOMID_SELF, 77, (word)frames};
+  expect("get_status_frames", call3(grant_table_op, 9, &get, 1), 0);
+  expect("and its status", get.status, 0);
+  expect("one can be mapped", map_entry(array, (frames[0] << 12) | P | AD, 2), 0);
+  version = 1;
+  expect("while it is, the version stays", call3(grant_table_op, 8, &version, 1), -EBUSY);
+  map_entry(array, 0, 2);
+  expect("then it goes back to the first", call3(grant_table_op, 8, &version, 1), 0);
+  map_entry(array, entry_for(array, P | W | U | AD), 2);
+}
+
 static void lending(void) {
   u32 version = 1;
   expect("tables of the first version", call3(grant_table_op, 8, &version, 1), 0);
@@ -133,14 +152,25 @@ static void lending(void) {
   got = map_grant((void *)0x1000, 2, 8);
   expect("a page that is read-only to us is borrowed to write", got.status, 0);
   expect("so it is no table", extended(0, frame_of(page), 0), -EINVAL);
-  expect("a leaf of somebody else's making", map_entry((void *)0x1000, entry_for(page, P | AD), 2), 0);
+  // A second loan, read-only, takes over the leaf of the first, and the first leaf is made anew by hand: that is not what was borrowed.
+  grants[9] = (struct grant){0, 1, frame_of(other)};
+  grants[9].flags = 1;
+  map_entry((void *)0x2000, 0, 2);
+  struct map second_loan = map_grant((void *)0x2000, 2 | 4, 9);
+  expect("another page is borrowed to read", second_loan.status, 0);
+  struct { u64 host, replacement; u32 handle; short status, pad; } swap = {0x2000, 0x1000, second_loan.handle, 77, 0};
+  expect("unmap_and_replace", call3(grant_table_op, 7, &swap, 1), 0);
+  expect("moves the first leaf to where the second was", swap.status, 0);
+  *(volatile u8 *)0x2000 = 0x77;
+  expect("it is the first page", page[0], 0x77);
+  expect("a leaf by hand", map_entry((void *)0x1000, entry_for(page, P | AD), 2), 0);
   expect("is not what was borrowed", unmap_grant(0x1000, 0, got.handle) != 0, 1);
   expect("so it is no table yet", extended(0, frame_of(page), 0), -EINVAL);
   struct map entry = {(machine_of(table_at(1, 0x1000)) & ~4095ull) + 14, 2 | 0x10, 8, 1, 77, 0, 0};
   call3(grant_table_op, 0, &entry, 1);
   expect("an entry out of line is refused", entry.status != 0, 1);
-  expect("a reference that is not lent", map_grant((void *)0x2000, 2, 9).status, -3);
-  expect("a handle that there is not", unmap_grant(0x2000, 0, 999), -4);
+  expect("a reference that is not lent", map_grant((void *)0x3000, 2, 10).status, -1);
+  expect("a handle that there is not", unmap_grant(0x3000, 0, 999), -4);
   for (u32 address = 0; address < 0x100000; address += 0x10000) {
     struct { u64 bus; u16 offset, length; u32 operation; } flush = {address, 0, 4096, 3};
     call3(grant_table_op, 12, &flush, 1);
@@ -183,6 +213,7 @@ void test_main(void) {
   versions();
   polls();
   channels();
+  status_frames();
   lending();
   memory();
   processors();

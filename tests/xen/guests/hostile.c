@@ -82,7 +82,7 @@ static u64 number(void) {
 /** Any value at all. */
 static u64 value(void) {
   u64 any = number();
-  return is_ours(any) ? any | 0x40000000 : any;
+  return is_ours((word)any) ? any | 0x40000000 : any;
 }
 
 /** An entry of a table in force that does not carry us: leaves of the pages to play with, or upper slots behind the first. */
@@ -126,7 +126,7 @@ static word extended_requests(u32 *count) {
     request[1] = chance(4) ? value() : some_frame();
     request[2] = chance(2) ? some_frame() : value();
     // An empty table without ourselves in it would be a good base, and our last.
-    if (command == 5) request[1] = chance(3) ? tables[0] : random_below(0x100);
+    if (command == 5) request[1] = chance(3) ? tables[0] : chance(2) ? tables[1] : 0x100000 + random_below(0x10000);
     if (command == 4 || command == 16 || command == 17) request[1] = chance(8) ? random_below(0x10000) + 0x8000 : play_frame();
   }
   return (word)lists[list];

@@ -20,6 +20,8 @@ export interface Watch {
   readonly limitSeconds?: number;
   /** "32M" unless said otherwise. */
   readonly memory?: string;
+  /** 1 unless said otherwise. */
+  readonly vcpus?: number;
   /** File with the contents of a disk that it only reads. */
   readonly disk?: string;
   /** Time by the guest's instructions, so that two runs are alike. */
@@ -42,7 +44,7 @@ function watchedXen(): { readonly backend: BackendDefinition; readonly domain: (
 /** Boots the kernel as a PV domain and waits for its end. */
 export async function runDomain(
   kernel: Uint8Array,
-  { limitSeconds = 60, memory = "32M", disk, clock = "host", look }: Watch = {},
+  { limitSeconds = 60, memory = "32M", vcpus = 1, disk, clock = "host", look }: Watch = {},
 ): Promise<Outcome> {
   const signal = AbortSignal.timeout(limitSeconds * 1000);
   const parts = installedParts("auto");
@@ -54,6 +56,7 @@ export async function runDomain(
     backends: [...parts.backends, backend],
     guest: { kernel },
     memory,
+    vcpus,
     drives: disk === undefined ? [] : [{ store: await openFileStore(disk, true), readOnly: true }],
     clock,
     signal,
