@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { withBackends, withConsole } from "./backends.js";
+import { preference, withBackends, withConsole } from "./backends.js";
 import { installedParts } from "./parts.js";
 
 describe("--backend", () => {
@@ -30,8 +30,20 @@ describe("--backend", () => {
     ]);
   });
 
-  test("a guest on Xen alone has its console on hvc0", () => {
-    expect(withConsole("console=ttyS0 panic=-1", ["xen"])).toBe("console=hvc0 panic=-1");
-    for (const names of [[], ["native"], ["native", "xen"], ["auto"]]) expect(withConsole("console=ttyS0", names)).toBe("console=ttyS0");
+  test("a guest on Xen has its console on hvc0", () => {
+    expect(withConsole("console=ttyS0 panic=-1", "xen")).toBe("console=hvc0 panic=-1");
+    for (const name of ["native", "vmi"]) expect(withConsole("console=ttyS0", name)).toBe("console=ttyS0");
+  });
+
+  test("backends are preferred in the order in which they are given", () => {
+    expect(preference([])).toEqual(["native"]);
+    expect(preference(["auto"])).toEqual(["native", "xen", "vmi"]);
+    expect(preference(["xen", "native"])).toEqual(["xen", "native"]);
+    expect(preference(["auto", "xen", "native"])).toEqual(["xen", "native"]);
+  });
+
+  test("how a Xen guest is started is the backend's setting", async () => {
+    const { backends } = await withBackends(installedParts("interp"), ["xen"], { xen: { mode: "pvh", frames: "identity" } });
+    expect(backends[1]!.config).toMatchObject({ mode: "pvh", frames: "identity" });
   });
 });

@@ -2,6 +2,7 @@
 import type { VmiConfig } from "@paravane/backend-vmi";
 import type { BackendDefinition } from "@paravane/paravirt-ops";
 import type { XenSettings } from "./args/settings.js";
+import { usageError } from "./errors.js";
 import type { Parts } from "./parts.js";
 
 /** Names that `--backend` knows beside "auto". */
@@ -12,22 +13,47 @@ function layerOnly(definition: BackendDefinition): BackendDefinition {
   return { ...definition, boot: { ...definition.boot, accepts: () => "no" } };
 }
 
-/** The console of guests on these backends, in a command line of ours: a Xen domain's is hvc0. One that a person wrote stays as it is. */
-export function withConsole(commandLine: string, names: readonly string[]): string {
-  const onXen = names.length > 0 && names.every((name) => name === "xen");
-  return onXen ? commandLine.replace("console=ttyS0", "console=hvc0") : commandLine;
+/** The console of guests on this backend, in a command line of ours: a Xen domain's is hvc0. One that a person wrote stays as it is. */
+export function withConsole(commandLine: string, backend: string): string {
+  return backend === "xen" ? commandLine.replace("console=ttyS0", "console=hvc0") : commandLine;
 }
 
-/** The parts with the backends that were named; native is a layer when it was not. "auto": everything that is there. */
+/** Names in the order in which backends are preferred: as given, all that there are for "auto" alone, native for none. */
+export function preference(names: readonly string[]): readonly string[] {
+  const given = names.filter((name) => name !== "auto");
+  return given.length > 0 ? given : names.length > 0 ? BACKEND_NAMES : ["native"];
+}
+
+/** What a backend's package exports, or undefined where it is not installed. */
+async function loaded<Exports>(load: () => Promise<Exports>, name: string): Promise<Exports | undefined> {
+  try {
+    return await load();
+  } catch (error) {
+    const missing = `@paravane/backend-${name}`;
+    if ((error as NodeJS.ErrnoException).code === "ERR_MODULE_NOT_FOUND" && String(error).includes(missing)) return undefined;
+    throw error;
+  }
+}
+
+/**
+ * The parts with the backends that were named; native is a layer when it was not. "auto" alone: everything that is installed.
+ * A backend that was named and is not installed is a usage error that says what to install.
+ */
 export async function withBackends(
   parts: Parts,
   names: readonly string[],
   settings: { readonly vmi?: Partial<VmiConfig>; readonly xen?: Partial<XenSettings> } = {},
 ): Promise<Parts> {
-  const wanted = names.includes("auto") ? BACKEND_NAMES : names.length === 0 ? (["native"] as const) : names;
+  const wanted = preference(names);
   const [native] = parts.backends;
   const backends: BackendDefinition[] = [wanted.includes("native") ? native! : layerOnly(native!)];
-  if (wanted.includes("xen")) backends.push((await import("@paravane/backend-xen")).xen.with(settings.xen ?? {}) as BackendDefinition);
-  if (wanted.includes("vmi")) backends.push((await import("@paravane/backend-vmi")).vmi.with(settings.vmi ?? {}) as BackendDefinition);
+  const add = async (name: string, load: () => Promise<BackendDefinition>): Promise<void> => {
+    if (!wanted.includes(name)) return;
+    const definition = await loaded(load, name);
+    if (definition !== undefined) backends.push(definition);
+    else if (names.includes(name)) throw usageError(`--backend ${name}: not installed; npm install @paravane/backend-${name}`);
+  };
+  await add("xen", async () => (await import("@paravane/backend-xen")).xen.with(settings.xen ?? {}) as BackendDefinition);
+  await add("vmi", async () => (await import("@paravane/backend-vmi")).vmi.with(settings.vmi ?? {}) as BackendDefinition);
   return { ...parts, backends };
 }

@@ -3,7 +3,7 @@ import { writeFileSync } from "node:fs";
 import type { BlockStore, Core, Taps } from "@paravane/paravirt-ops";
 import { createMachine, type Machine, type MachineStats, type RunResult } from "@paravane/vmm";
 import type { Settings } from "./args/settings.js";
-import { withConsole } from "./backends.js";
+import { preference, withConsole } from "./backends.js";
 import { ExpectSession, type Step } from "./console/expect.js";
 import { EscapeKeys, KEY_HELP } from "./console/keys.js";
 import { Monitor } from "./console/monitor.js";
@@ -151,9 +151,10 @@ class Session {
 
   async #create(parts: Parts, boot: number): Promise<Machine> {
     const { settings, files } = this;
-    const commandLine = settings.append === undefined ? withConsole(files.append, settings.backends) : files.append;
+    const commandLine = (backend: string): string => (settings.append === undefined ? withConsole(files.append, backend) : files.append);
     const machine = await createMachine({
       ...parts,
+      preference: preference(settings.backends),
       guest: {
         kernel: files.kernel,
         ...(files.initrd ? { initrd: files.initrd } : {}),

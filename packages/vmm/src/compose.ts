@@ -21,11 +21,22 @@ export interface Composition {
   readonly reason: string;
 }
 
-/** Chooses a backend for an image: the first that the image requires, else the first that it allows. @throws HvError "compose/…" or "image/no-backend" */
-export function composeBackends(backends: readonly BackendDefinition[], image: GuestImage): Composition {
+/**
+ * Chooses a backend for an image: the first that the image requires, else the first that it allows. Layers are in the order in which they stand
+ * on one another; who comes first is `preference`'s to say, by names, and without it the lowest layer does.
+ *
+ * @throws HvError "compose/…" or "image/no-backend"
+ */
+export function composeBackends(
+  backends: readonly BackendDefinition[],
+  image: GuestImage,
+  preference: readonly string[] = [],
+): Composition {
   checkLayers(backends);
-  const required = backends.find(({ boot }) => boot.accepts(image) === "requires");
-  const chosen = required ?? backends.find(({ boot }) => boot.accepts(image) === "allows");
+  const rank = ({ name }: BackendDefinition): number => (preference.includes(name) ? preference.indexOf(name) : preference.length);
+  const candidates = backends.toSorted((a, b) => rank(a) - rank(b));
+  const required = candidates.find(({ boot }) => boot.accepts(image) === "requires");
+  const chosen = required ?? candidates.find(({ boot }) => boot.accepts(image) === "allows");
   if (chosen === undefined) {
     const names = backends.map(({ name }) => name).join(", ");
     throw new HvError("image/no-backend", `no installed backend (${names}) can start this image: ${image.description}`, {

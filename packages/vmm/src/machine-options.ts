@@ -17,7 +17,8 @@ import type { Decompressors } from "./loaders/payload.js";
 export interface GuestOptions {
   readonly kernel: Uint8Array;
   readonly initrd?: Uint8Array;
-  readonly commandLine?: string;
+  /** Text, or what it is under the backend that was chosen: a Xen domain has its console elsewhere. */
+  readonly commandLine?: string | ((backend: string) => string);
   /** Insists on one way in; otherwise the best that the kernel offers is taken. */
   readonly protocol?: BootProtocol;
   /** For backends that load the vmlinux inside a bzImage. */
@@ -37,6 +38,8 @@ export interface MachineOptions {
   /** Layers, each on top of the one before; usually `[native]` or `[native, xen]`. */
   readonly backends: readonly BackendDefinition[];
   readonly guest: GuestOptions;
+  /** Names of backends, the one first that is to be taken where the kernel leaves the choice. */
+  readonly preference?: readonly string[];
   /** Bytes, or text as `256M`, `1G`; a multiple of 1 MiB, at most 3 GiB. Default 256 MiB; 128 MiB for a multiboot kernel. */
   readonly memory?: number | string;
   /** Default 1. */

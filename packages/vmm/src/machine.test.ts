@@ -30,6 +30,7 @@ describe("composition", () => {
       () => "accepted",
       (error: { code?: string; hint?: string }) => `${error.code}: ${error.hint}`,
     );
+
   const upper = (name: string, accepts: "requires" | "allows" | "no", needs = ["plain"]) =>
     plainBackend({ name, needs, boot: { accepts: () => accepts, placement: "monitor" } });
 
@@ -44,6 +45,18 @@ describe("composition", () => {
   test("the backend that the image requires wins over one that it allows", async () => {
     const { machine } = await build(spin, { backends: [plainBackend(), upper("a", "allows"), upper("b", "requires")] });
     await atClose(machine, async () => expect(machine.boot).toMatchObject({ backend: "b", reason: "the image requires it" }));
+  });
+
+  test("who is preferred comes first where the kernel leaves the choice, and what it requires comes before that", async () => {
+    const chosen = async (accepts: "requires" | "allows", preference: readonly string[]) => {
+      const { machine } = await build(spin, { backends: [plainBackend(), upper("xen", "allows"), upper("vmi", accepts)], preference });
+      await machine.close();
+      return machine.boot.backend;
+    };
+    expect(await chosen("allows", [])).toBe("plain");
+    expect(await chosen("allows", ["vmi", "xen"])).toBe("vmi");
+    expect(await chosen("allows", ["xen", "plain"])).toBe("xen");
+    expect(await chosen("requires", ["xen", "plain"])).toBe("vmi");
   });
 
   test("an image that no backend can start is refused", async () => {

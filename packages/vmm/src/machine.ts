@@ -72,9 +72,14 @@ export async function createMachine(options: MachineOptions): Promise<Machine> {
   const vcpus = options.vcpus ?? 1;
   if (!Number.isInteger(vcpus) || vcpus < 1) throw new HvError("config/vcpus", `the number of vCPUs must be at least 1; ${vcpus} is not`);
   const { guest } = options;
-  const image = inspectImage(guest.kernel, guest);
-  const ramBytes = memoryBytes(options.memory, guest.protocol ?? image.protocols[0]);
-  const composition = composeBackends(options.backends, image);
+  const { commandLine = "", ...parts } = guest;
+  const inspected = inspectImage(guest.kernel, parts);
+  const ramBytes = memoryBytes(options.memory, guest.protocol ?? inspected.protocols[0]);
+  const composition = composeBackends(options.backends, inspected, options.preference);
+  const image: GuestImage = {
+    ...inspected,
+    commandLine: typeof commandLine === "string" ? commandLine : commandLine(composition.chosen.name),
+  };
   const plan = options.core.plan({ ramBytes, vcpus });
   const pages = Math.ceil(plan.memoryBytes / 65536);
   const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });

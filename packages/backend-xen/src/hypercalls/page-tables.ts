@@ -42,23 +42,38 @@ function overRequests(call: Call, size: number, act: (request: DataView) => numb
   return { again: [address + BigInt(finished * size), BigInt(((wanted - finished) | PREEMPTED) >>> 0), done, owner] };
 }
 
+const namesOf = (call: string, table: Readonly<Record<string, number>>): ReadonlyMap<number, string> =>
+  new Map(Object.entries(table).map(([name, number]) => [number, `${call}.${name}`]));
+const UPDATE_NAMES = namesOf("mmu_update", mmuUpdateCommands);
+const EXTENDED_NAMES = namesOf("mmuext_op", mmuExtCommands);
+
+/** Shows one request of many to whoever watches. */
+function tell({ domain, vcpu }: Call, name: string, first: bigint, second: bigint, result: number): void {
+  const { taps, clock } = domain.environment;
+  taps.hypercall?.(clock.nowNs(), vcpu.id, name, [first, second], BigInt(result));
+}
+
+/** A wide number, low half first. */
+type Halves = readonly [number, number];
+
 /** mmu_update(requests, count, done, domain) */
 export function mmuUpdate(call: Call): CallResult {
   const { size, fields } = mmuUpdateLayout[call.domain.bits];
-  const pointer = fields.ptr.offset;
-  const value = fields.val.offset;
+  const { ptr, val } = fields;
   // Kernels make tens of thousands of these while they boot, one to a call: halves as numbers cost less than wide ones.
-  return overRequests(call, size, (request) =>
-    updateOne(
-      call.domain,
-      [request.getUint32(pointer, true), request.getUint32(pointer + 4, true)],
-      [request.getUint32(value, true), request.getUint32(value + 4, true)],
-    ),
-  );
+  return overRequests(call, size, (request) => {
+    const pointer: Halves = [request.getUint32(ptr.offset, true), request.getUint32(ptr.offset + 4, true)];
+    const value: Halves = [request.getUint32(val.offset, true), request.getUint32(val.offset + 4, true)];
+    const result = updateOne(call.domain, pointer, value);
+    if (call.domain.environment.taps.hypercall !== undefined) {
+      tell(call, UPDATE_NAMES.get(pointer[0] & 3)!, entryValue(...pointer), entryValue(...value), result);
+    }
+    return result;
+  });
 }
 
 /** A request in halves, low ones first. */
-function updateOne(domain: Domain, pointer: readonly [number, number], value: readonly [number, number]): number {
+function updateOne(domain: Domain, pointer: Halves, value: Halves): number {
   const command = pointer[0] & 3;
   const frame = (pointer[0] >>> 12) + pointer[1] * 0x10_0000;
   if (!domain.frames.owns(frame)) return -errno.EINVAL;
@@ -126,19 +141,18 @@ function flush(domain: Domain, targets: readonly VirtualCpu[], address: bigint |
 
 /** mmuext_op(operations, count, done, domain) */
 export function mmuExtOp(call: Call): CallResult {
-  const { bits } = call.domain;
+  const { bits, environment } = call.domain;
   const { size, fields } = mmuExtLayout[bits];
   const word = (request: DataView, at: number): bigint =>
     bits === 64 ? request.getBigUint64(at, true) : BigInt(request.getUint32(at, true));
-  return overRequests(call, size, (request) =>
-    extendedOne(
-      call.domain,
-      call.vcpu,
-      request.getUint32(fields.cmd.offset, true),
-      word(request, fields.arg1.offset),
-      word(request, fields.arg2.offset),
-    ),
-  );
+  return overRequests(call, size, (request) => {
+    const command = request.getUint32(fields.cmd.offset, true);
+    const arg1 = word(request, fields.arg1.offset);
+    const arg2 = word(request, fields.arg2.offset);
+    const result = extendedOne(call.domain, call.vcpu, command, arg1, arg2);
+    if (environment.taps.hypercall !== undefined) tell(call, EXTENDED_NAMES.get(command) ?? "mmuext_op", arg1, arg2, result);
+    return result;
+  });
 }
 
 const PINS: Readonly<Record<number, FrameType>> = {

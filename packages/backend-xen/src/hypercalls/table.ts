@@ -1,5 +1,6 @@
 /** Number to handler, names for people, and calls of calls. A call that is not here answers -ENOSYS, as the ABI says, and is seen by the tap. */
 import type { VcpuRegisters } from "@paravane/paravirt-ops";
+import { segmentBases } from "../abi/arch-x86.js";
 import { errno } from "../abi/errno.js";
 import { ARGUMENT_REGISTERS, type HypercallName, hypercallName, hypercalls } from "../abi/hypercalls.js";
 import * as services from "../abi/services.js";
@@ -103,6 +104,7 @@ const COMMANDS: Partial<Record<HypercallName, Readonly<Record<string, number>>>>
   event_channel_op: services.eventChannelCommands,
   physdev_op: services.physdevCommands,
   hvm_op: services.hvmCommands,
+  set_segment_base: segmentBases,
 };
 const COMMAND_NAMES = new Map(
   Object.entries(COMMANDS).map(([call, table]) => [
