@@ -7,6 +7,7 @@ import {
   type GuestNote,
   HvError,
   type InterceptHandler,
+  type ParavirtOps,
   requireHypervisor,
   requireUnder,
 } from "@paravane/paravirt-ops";
@@ -81,14 +82,15 @@ export const xen = defineBackend<XenConfig>({
   install: (beneath, environment, config) => {
     const under = requireUnder(beneath, "xen");
     let guest: Guest | undefined;
+    const ops: ParavirtOps = {
+      cpu: cpuOps(under.cpu),
+      irq: irqOps(under.irq),
+      mmu: mmuOps(under.mmu),
+      time: timeOps(under.time),
+      smp: smpOps(under.smp),
+    };
     return {
-      ops: {
-        cpu: cpuOps(under.cpu),
-        irq: irqOps(under.irq),
-        mmu: mmuOps(under.mmu),
-        time: timeOps(under.time),
-        smp: smpOps(under.smp),
-      },
+      ops,
       intercept: (vcpu, intercepted) => guest?.intercept(vcpu, intercepted) ?? "architectural",
       delivery: (vcpu, event) => guest?.deliver(vcpu, event) ?? "architectural",
       store: (vcpu, store) => {
@@ -107,7 +109,7 @@ export const xen = defineBackend<XenConfig>({
         }
         const source = { image, elf: image.elf, notes };
         if (startsAsPvh(config.mode, notes)) {
-          const domain = await startPvhDomain(source, environment, hypervisor, config);
+          const domain = await startPvhDomain(source, environment, hypervisor, config, ops);
           const exits = new PvhExits(domain);
           guest = {
             domain,
@@ -115,8 +117,8 @@ export const xen = defineBackend<XenConfig>({
             deliver: (vcpu, event) => exits.deliver(vcpu, event),
           };
         } else {
-          const domain = await startPvDomain(source, environment, hypervisor, config);
-          const instructions = new Instructions(domain, under);
+          const domain = await startPvDomain(source, environment, hypervisor, config, ops);
+          const instructions = new Instructions(domain);
           const deliveries = new Deliveries(domain);
           guest = {
             domain,

@@ -8,7 +8,7 @@ import { readNotes } from "../src/domain/notes.js";
 import { startPvDomain } from "../src/domain/start-pv.js";
 import { BlockDevice } from "../src/services/block/device.js";
 import { XenStore } from "../src/services/xenstore/store.js";
-import { native } from "./guest.js";
+import { coreOps, native } from "./guest.js";
 import { elfKernel, image, plainNotes } from "./images.js";
 import { xen } from "../src/backend.js";
 
@@ -21,7 +21,7 @@ export async function testDomain(bits: GuestBits): Promise<Domain> {
   const { core, environment } = await backendBench(xen, [native], 1);
   const elf = elfKernel({ machine: bits === 64 ? 62 : 3, notes: plainNotes(), physical: 0x100000 });
   const config = { mode: "auto", frames: "scrambled", seed: 5, hypervisorConsole: false } as const;
-  return startPvDomain({ image: image(elf), elf, notes: readNotes(elf)! }, environment, core.hypervisor, config);
+  return startPvDomain({ image: image(elf), elf, notes: readNotes(elf)! }, environment, core.hypervisor, config, coreOps(core.hypervisor));
 }
 
 /** A store in memory whose requests wait until the test lets them go. */

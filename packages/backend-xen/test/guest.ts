@@ -1,6 +1,15 @@
 /** A PV guest on the recording parts: linear addresses are machine addresses, and the test is the processor. */
-import type { InterceptAnswer, InterceptableInstruction, InterceptedInstruction, Taps } from "@paravane/paravirt-ops";
-import { type BackendBench, backendBench, plainBackend } from "@paravane/paravirt-ops/conformance";
+import {
+  architectural,
+  type HypervisorHandle,
+  type InterceptAnswer,
+  type InterceptableInstruction,
+  type InterceptedInstruction,
+  type ParavirtOps,
+  type Taps,
+  type Vcpu,
+} from "@paravane/paravirt-ops";
+import { type BackendBench, backendBench, plainBackend, plainOps } from "@paravane/paravirt-ops/conformance";
 import { ARGUMENT_REGISTERS, type HypercallName, hypercalls } from "../src/abi/hypercalls.js";
 import { type GuestBits, StructView } from "../src/abi/struct.js";
 import { start_info } from "../src/abi/xen.js";
@@ -8,8 +17,45 @@ import { xen } from "../src/backend.js";
 import type { XenConfig } from "../src/domain/domain.js";
 import { elfKernel, image, plainNotes } from "./images.js";
 
+/** Operations that do what the core would, as far as Xen asks for them. */
+export function coreOps(hypervisor: HypervisorHandle): ParavirtOps {
+  const { cpu, irq, mmu, smp, time } = plainOps();
+  const control = (index: number) =>
+    architectural((vcpu: Vcpu, operand: bigint) => void hypervisor.execute(vcpu.id, { instruction: "mov-to-cr", index, operand }));
+  const forget = (vcpu: number, address: bigint | undefined): void => hypervisor.forgetAddress(vcpu, address);
+  return {
+    cpu: {
+      ...cpu,
+      writeCr0: control(0),
+      writeCr4: control(4),
+      setDebugreg: architectural((vcpu, index, operand) => void hypervisor.execute(vcpu.id, { instruction: "mov-to-dr", index, operand })),
+      writeXcr0: architectural((vcpu, operand) => void hypervisor.execute(vcpu.id, { instruction: "xsetbv", index: 0, operand })),
+    },
+    irq: { ...irq, halt: architectural((vcpu) => hypervisor.park(vcpu.id)) },
+    mmu: {
+      ...mmu,
+      writeCr3: control(3),
+      flushTlbKernel: architectural((vcpu) => forget(vcpu.id, undefined)),
+      flushTlbSingle: architectural((vcpu, address) => forget(vcpu.id, address)),
+      flushTlbOthers: architectural((_vcpu, vcpus, address) => {
+        for (const vcpu of vcpus) forget(vcpu, address);
+      }),
+    },
+    smp: {
+      ...smp,
+      vcpuUp: architectural((_vcpu, target) => hypervisor.wake(target)),
+      yield: architectural((vcpu) => hypervisor.yield(vcpu.id)),
+    },
+    time,
+  };
+}
+
 /** The bottom layer for these tests. */
-export const native = plainBackend({ name: "native", manifest: { part: "native", abi: "1", entries: [] } });
+export const native = plainBackend({
+  name: "native",
+  manifest: { part: "native", abi: "1", entries: [] },
+  install: (_under, { hypervisor }) => ({ ops: coreOps(hypervisor!) }),
+});
 
 /** A guest whose kernel stands at its entry. */
 export class TestGuest {

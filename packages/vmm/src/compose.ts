@@ -12,6 +12,7 @@ import {
   type InstalledBackend,
   type ParavirtOps,
 } from "@paravane/paravirt-ops";
+import { watchOperations } from "./watch-operations.js";
 
 /** The backend that runs the guest, and the layers beneath it from the bottom up. */
 export interface Composition {
@@ -111,7 +112,12 @@ export function installBackends(composition: Composition, environment: BackendEn
   try {
     for (const definition of composition.layers) {
       const under = installed.get(definition.needs.at(-1) ?? "")?.ops;
-      installed.set(definition.name, definition.install(under, environment));
+      const backend = definition.install(under, environment);
+      const tap = environment.taps.operation;
+      installed.set(
+        definition.name,
+        tap === undefined ? backend : { ...backend, ops: watchOperations(backend.ops, tap, environment.clock) },
+      );
     }
     const backend = installed.get(composition.chosen.name)!;
     bind(composition.chosen.name, backend, core);

@@ -59,6 +59,26 @@ describe("composition", () => {
     expect(await chosen("requires", ["xen", "plain"])).toBe("vmi");
   });
 
+  test("an operation is seen by its tap, once, though a layer names the slot beneath", async () => {
+    const seen: string[] = [];
+    const above = plainBackend({
+      name: "above",
+      needs: ["plain"],
+      boot: { accepts: () => "requires", placement: "backend" },
+      install: (under, { vcpus }) => ({
+        ops: { ...under!, cpu: under!.cpu },
+        load: async () => void under!.mmu.flushTlbSingle.run(vcpus[0]!, 0x5000n),
+      }),
+    });
+    const taps = {
+      operation: (_at: number, vcpu: number, group: string, name: string, args: readonly unknown[]) =>
+        void seen.push(`${vcpu} ${group}.${name} ${args}`),
+    };
+    const { machine } = await build(spin, { backends: [plainBackend(), above], taps });
+    await machine.close();
+    expect(seen).toEqual(["0 mmu.flushTlbSingle 20480"]);
+  });
+
   test("an image that no backend can start is refused", async () => {
     expect(await refused([upper("a", "no", [])])).toMatch(/image\/no-backend/);
   });

@@ -1,5 +1,6 @@
 /** A domain at work: its memory, its vCPUs, its events, in one place for the calls that act on them. */
-import type { BackendEnvironment, HypervisorHandle, Mfn, ShutdownReason } from "@paravane/paravirt-ops";
+import type { BackendEnvironment, HypervisorHandle, Mfn, ParavirtOps, ShutdownReason } from "@paravane/paravirt-ops";
+import { errno } from "../abi/errno.js";
 import type { GuestBits } from "../abi/struct.js";
 import { virqs, vmAssists } from "../abi/xen.js";
 import { Fifo } from "../events/fifo.js";
@@ -75,6 +76,7 @@ export class Domain {
   /** Frames that it has. */
   readonly reservation: Reservation;
   readonly #eventTargets: readonly EventTarget[];
+  #interruptBitmap: Mfn | undefined;
   #ended = false;
 
   constructor(
@@ -83,6 +85,8 @@ export class Domain {
     readonly environment: BackendEnvironment,
     readonly hypervisor: HypervisorHandle,
     readonly config: XenConfig,
+    /** What has a bare-metal counterpart is done by these, so that whoever watches operations sees it. */
+    readonly operations: ParavirtOps,
     holeStart: bigint | undefined,
     readonly kind: "pv" | "pvh" = "pv",
   ) {
@@ -129,12 +133,23 @@ export class Domain {
     else if (vcpu.online && vcpu.info.pending && vcpu.info.mask === 0) this.hypervisor.setPending(vcpu.id, true);
   }
 
+  /**
+   * PHYSDEVOP_pirq_eoi_gmfn: a page of the guest's says which physical interrupts want an end of interrupt by a call. There are none, so nothing
+   * is ever set in it. 0; -EBUSY the second time, -EINVAL for a frame that is no plain page of the guest's.
+   */
+  shareInterruptBitmap(frame: Mfn): number {
+    if (this.#interruptBitmap !== undefined) return -errno.EBUSY;
+    if (this.frames.get(frame, frameTypes.writable) !== 0) return -errno.EINVAL;
+    this.#interruptBitmap = frame;
+    return 0;
+  }
+
   /** SCHEDOP_block, and SCHEDOP_poll when there are `ports`: it sleeps until `wake`. */
   block(vcpu: VirtualCpu, ports?: readonly number[]): void {
     vcpu.blocked = true;
     vcpu.pollPorts = ports;
     this.runstates[vcpu.id]!.enter(runStates.blocked);
-    this.hypervisor.park(vcpu.id);
+    this.operations.irq.halt.run(vcpu.core);
   }
 
   /** It has something to do. */
@@ -155,7 +170,7 @@ export class Domain {
     this.runstates[vcpu.id]!.enter(vcpu.blocked ? runStates.blocked : runStates.running);
     takeNmi(this, vcpu);
     this.recheckEvents(vcpu);
-    if (!vcpu.blocked) this.hypervisor.wake(vcpu.id);
+    if (!vcpu.blocked) this.operations.smp.vcpuUp.run(vcpu.core, vcpu.id);
   }
 
   /** VCPUOP_down: it does not run, whatever happens, until it is brought up. The last one takes the domain with it. */
@@ -200,7 +215,7 @@ export class Domain {
     return environment.vcpus.map((core) => {
       const parts = { hypervisor, frames, registers: core.registers, reserved, empty };
       const info = new VcpuInfo(hypervisor, core.id, this.shared);
-      const space = new AddressSpace(core.id, hypervisor, this.paging);
+      const space = new AddressSpace(core, hypervisor, this.paging, this.operations);
       return new VirtualCpu(core, bits, info, { tables: new DescriptorTables(core.id, bits, parts), space });
     });
   }

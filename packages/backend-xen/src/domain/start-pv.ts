@@ -1,5 +1,5 @@
 /** Makes a PV domain of an image and puts the first vCPU at its entry: what Xen's toolstack and Xen do between them. */
-import type { BackendEnvironment, ElfImage, GuestImage, HypervisorHandle } from "@paravane/paravirt-ops";
+import type { BackendEnvironment, ElfImage, GuestImage, HypervisorHandle, ParavirtOps } from "@paravane/paravirt-ops";
 import { HvError } from "@paravane/paravirt-ops";
 import { KERNEL_LEVEL } from "../vcpu/entry.js";
 import { interceptSets } from "../vcpu/instructions.js";
@@ -34,11 +34,12 @@ export async function startPvDomain(
   environment: BackendEnvironment,
   hypervisor: HypervisorHandle,
   config: XenConfig,
+  operations: ParavirtOps,
 ): Promise<Domain> {
   const { memory } = environment;
   const p2m = domainFrames(memory, config.frames, config.seed);
   const ramdisk = image.initrd === undefined ? undefined : await unpackRamdisk(image.initrd, p2m.length * 4096);
-  const domain = new Domain(notes.bits, environment, hypervisor, config, notes.hvStartLow);
+  const domain = new Domain(notes.bits, environment, hypervisor, config, operations, notes.hvStartLow);
   const built = buildPv({ elf, notes, ramdisk, commandLine: image.commandLine }, memory, p2m, domain.shared.frame);
   for (const [pfn, frame] of p2m.entries()) domain.give(frame, pfn);
   const [boot] = domain.vcpus;

@@ -1,5 +1,5 @@
 /** Makes a PVH domain of an image and puts the first vCPU at its entry: what Xen's toolstack and Xen do between them. */
-import type { BackendEnvironment, ElfImage, GuestImage, HypervisorHandle } from "@paravane/paravirt-ops";
+import type { BackendEnvironment, ElfImage, GuestImage, HypervisorHandle, ParavirtOps } from "@paravane/paravirt-ops";
 import { hvmParams } from "../abi/services.js";
 import { pvhInterceptSets } from "../vcpu/pvh-exits.js";
 import { startPvh } from "./boot-vcpu.js";
@@ -24,10 +24,11 @@ export async function startPvhDomain(
   environment: BackendEnvironment,
   hypervisor: HypervisorHandle,
   config: XenConfig,
+  operations: ParavirtOps,
 ): Promise<Domain> {
   const { memory } = environment;
   const ramdisk = image.initrd === undefined ? undefined : await unpackRamdisk(image.initrd, memory.size);
-  const domain = new Domain(notes.bits, environment, hypervisor, config, undefined, "pvh");
+  const domain = new Domain(notes.bits, environment, hypervisor, config, operations, undefined, "pvh");
   const { vcpus } = environment;
   const built = buildPvh({ elf, notes, ramdisk, commandLine: image.commandLine, tables: (base) => pvhTables(vcpus.length, base) }, memory);
   domain.memoryMap = built.memoryMap;

@@ -2,7 +2,7 @@
 import { errno } from "../abi/errno.js";
 import { consoleCommands, physdevCommands } from "../abi/services.js";
 import { clearNmiHandler, setNmiHandler } from "../vcpu/nmi.js";
-import { type Call, type CallResult, u32 } from "./call.js";
+import { type Call, type CallResult, frameNumber, u32 } from "./call.js";
 import { isCanonical } from "./vcpu-state.js";
 
 const MAX_PORTS = 65_536;
@@ -45,6 +45,11 @@ export function physdevOp({ domain, vcpu, args }: Call): CallResult {
       if (ports > BigInt(MAX_PORTS)) return -errno.EINVAL;
       vcpu.ioBitmap = { address: bitmap, ports: Number(ports) };
       return 0;
+    }
+    case physdevCommands.pirq_eoi_gmfn_v1:
+    case physdevCommands.pirq_eoi_gmfn_v2: {
+      const gmfn = domain.copy.readNumber(vcpu.id, address, domain.bits === 64 ? 8 : 4);
+      return gmfn === undefined ? -errno.EFAULT : domain.shareInterruptBitmap(frameNumber(gmfn));
     }
     default:
       return -errno.ENOSYS;

@@ -139,7 +139,7 @@ export function schedOp(call: Call): CallResult {
   const address = args[1] ?? 0n;
   switch (u32(args[0])) {
     case schedCommands.yield:
-      domain.hypervisor.yield(vcpu.id);
+      domain.operations.smp.yield.run(vcpu.core, undefined);
       return 0;
     case schedCommands.block:
       vcpu.info.mask = 0;

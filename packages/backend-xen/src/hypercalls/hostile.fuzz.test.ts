@@ -65,8 +65,14 @@ test.each([
     const guarded = [address, address + BigInt(bytes.byteLength - 1)].some((at) => core.hypervisor.protectedFrames.has(Number(at >> 12n)));
     return guarded ? { fault: 14, errorCode: 3, address } : store(vcpu, address, bytes, access);
   };
-  const domain = await startPvDomain({ image: image(elf), elf, notes: readNotes(elf)! }, environment, core.hypervisor, CONFIG);
-  const instructions = new Instructions(domain, bench.backend.ops);
+  const domain = await startPvDomain(
+    { image: image(elf), elf, notes: readNotes(elf)! },
+    environment,
+    core.hypervisor,
+    CONFIG,
+    bench.backend.ops,
+  );
+  const instructions = new Instructions(domain);
   const deliveries = new Deliveries(domain);
   const { registers } = core.vcpus[0]!;
   const frames = Array.from({ length: 40 }, () => 0x100 + below(0x700));

@@ -33,7 +33,11 @@ export function hvmOp(call: Call): CallResult {
       return parameter(call, u32(args[0]) === hvmCommands.set_param);
     case hvmCommands.flush_tlbs:
       if (address !== 0n) return -errno.EINVAL;
-      for (const { core } of domain.vcpus) domain.hypervisor.forgetAddress(core.id, undefined);
+      domain.operations.mmu.flushTlbOthers.run(
+        vcpu.core,
+        domain.vcpus.map(({ id }) => id),
+        undefined,
+      );
       return 0;
     // Xen with nested paging has no use for the hint, and says so.
     case hvmCommands.pagetable_dying:

@@ -116,7 +116,7 @@ export function updateVaMapping({ domain, vcpu, args }: Call): CallResult {
   const where = flags & ~BigInt(uvmf.FLUSHTYPE_MASK);
   const targets = where === 0n ? [vcpu] : where === BigInt(uvmf.ALL) ? domain.vcpus : vcpusOf(domain, vcpu, where);
   if (targets === undefined) return -errno.EFAULT;
-  flush(domain, targets, kind === uvmf.INVLPG ? address : undefined);
+  flush(domain, vcpu, targets, kind === uvmf.INVLPG ? address : undefined);
   return 0;
 }
 
@@ -132,11 +132,18 @@ function vcpusOf(domain: Domain, vcpu: VirtualCpu, pointer: bigint): readonly Vi
   return bitmap === undefined ? undefined : domain.vcpus.filter(({ id }) => ((bitmap >> BigInt(id)) & 1n) !== 0n);
 }
 
-function flush(domain: Domain, targets: readonly VirtualCpu[], address: bigint | undefined): void {
-  for (const { id, space } of targets) {
-    domain.hypervisor.forgetAddress(id, address);
-    if (address === undefined) space.flushed();
-  }
+/** The caller's own translations, or those of others. */
+function flush({ operations }: Domain, caller: VirtualCpu, targets: readonly VirtualCpu[], address: bigint | undefined): void {
+  const { mmu } = operations;
+  if (targets.length !== 1 || targets[0] !== caller) {
+    mmu.flushTlbOthers.run(
+      caller.core,
+      targets.map(({ id }) => id),
+      address,
+    );
+  } else if (address === undefined) mmu.flushTlbKernel.run(caller.core);
+  else mmu.flushTlbSingle.run(caller.core, address);
+  if (address === undefined) for (const { space } of targets) space.flushed();
 }
 
 /** mmuext_op(operations, count, done, domain) */
@@ -175,23 +182,23 @@ function extendedOne(domain: Domain, vcpu: VirtualCpu, command: number, arg1: bi
     case mmuExtCommands.NEW_USER_BASEPTR:
       return vcpu.space.setUser(arg1 === 0n ? undefined : frame);
     case mmuExtCommands.TLB_FLUSH_LOCAL:
-      flush(domain, [vcpu], undefined);
+      flush(domain, vcpu, [vcpu], undefined);
       return 0;
     case mmuExtCommands.INVLPG_LOCAL:
-      flush(domain, [vcpu], arg1);
+      flush(domain, vcpu, [vcpu], arg1);
       return 0;
     case mmuExtCommands.TLB_FLUSH_MULTI:
     case mmuExtCommands.INVLPG_MULTI: {
       const targets = vcpusOf(domain, vcpu, arg2);
       if (targets === undefined) return -errno.EINVAL;
-      flush(domain, targets, command === mmuExtCommands.INVLPG_MULTI ? arg1 : undefined);
+      flush(domain, vcpu, targets, command === mmuExtCommands.INVLPG_MULTI ? arg1 : undefined);
       return 0;
     }
     case mmuExtCommands.TLB_FLUSH_ALL:
-      flush(domain, domain.vcpus, undefined);
+      flush(domain, vcpu, domain.vcpus, undefined);
       return 0;
     case mmuExtCommands.INVLPG_ALL:
-      flush(domain, domain.vcpus, arg1);
+      flush(domain, vcpu, domain.vcpus, arg1);
       return 0;
     case mmuExtCommands.FLUSH_CACHE:
       return -errno.EACCES;

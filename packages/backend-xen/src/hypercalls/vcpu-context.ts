@@ -140,7 +140,7 @@ function setEntries(vcpu: VirtualCpu, context: Context, flags: number): void {
 }
 
 function setRegisters(domain: Domain, vcpu: VirtualCpu, context: Context, user: Registers): void {
-  const { bits, hypervisor } = domain;
+  const { bits } = domain;
   const { registers } = vcpu;
   startPv(registers, { bits, entry: user.wide("rip"), stack: user.wide("rsp"), startInfo: 0n, root: vcpu.space.startAddress });
   for (const name of bits === 64 ? [...COMMON, ...WIDE] : COMMON) registers.set(name, user.wide(name));
@@ -154,7 +154,7 @@ function setRegisters(domain: Domain, vcpu: VirtualCpu, context: Context, user: 
   for (const index of [0, 1, 2, 3, 7] as const) {
     const value = word(context, "debugreg", index, bits);
     const allowed = index === 7 ? (value & 0x2000n) === 0n && value <= 0xffff_ffffn : domain.copy.mayName(value, 1);
-    if (value !== 0n && allowed) hypervisor.execute(vcpu.id, { instruction: "mov-to-dr", index, operand: value });
+    if (value !== 0n && allowed) domain.operations.cpu.setDebugreg.run(vcpu.core, index, value);
   }
 }
 

@@ -106,10 +106,10 @@ export function fpuTaskSwitch({ domain, vcpu, args }: Call): CallResult {
 const CR0_TS = 1n << 3n;
 
 /** Makes the processor's own bit so. */
-export function setTaskSwitched({ hypervisor }: Call["domain"], vcpu: VirtualCpu, on: boolean): void {
+export function setTaskSwitched({ operations }: Call["domain"], vcpu: VirtualCpu, on: boolean): void {
   const cr0 = vcpu.registers.get("cr0");
   const wanted = on ? cr0 | CR0_TS : cr0 & ~CR0_TS;
-  if (wanted !== cr0) hypervisor.execute(vcpu.id, { instruction: "mov-to-cr", index: 0, operand: wanted });
+  if (wanted !== cr0) operations.cpu.writeCr0.run(vcpu.core, wanted);
 }
 
 /** set_segment_base(which, base), 64 bit. */

@@ -2,7 +2,7 @@
  * Where translation starts on one vCPU. A 64-bit guest has two top-level tables, one for its kernel and one for its user; a 32-bit guest's
  * top level hangs in slot 0 of a table of the hypervisor's own.
  */
-import type { HypervisorHandle, Mfn } from "@paravane/paravirt-ops";
+import type { HypervisorHandle, Mfn, ParavirtOps, Vcpu } from "@paravane/paravirt-ops";
 import { errno } from "../abi/errno.js";
 import type { DirectPaging } from "../mmu/direct-paging.js";
 
@@ -20,9 +20,10 @@ export class AddressSpace {
   readonly #above: Mfn | undefined;
 
   constructor(
-    private readonly vcpu: number,
+    private readonly vcpu: Vcpu,
     private readonly hypervisor: HypervisorHandle,
     private readonly paging: DirectPaging,
+    private readonly operations: ParavirtOps,
   ) {
     this.#above = paging.bits === 32 ? hypervisor.frames.allocate(1) : undefined;
   }
@@ -80,7 +81,7 @@ export class AddressSpace {
   /** To the user's table. There must be one. */
   enterUser(): void {
     if (this.#userStale) this.#load(this.#user!);
-    else this.hypervisor.switchRoot(this.vcpu, this.#user!);
+    else this.hypervisor.switchRoot(this.vcpu.id, this.#user!);
     this.#userStale = false;
   }
 
@@ -92,7 +93,7 @@ export class AddressSpace {
 
   /** Back to the kernel's table. */
   enterKernel(): void {
-    this.hypervisor.switchRoot(this.vcpu, this.#kernel!);
+    this.hypervisor.switchRoot(this.vcpu.id, this.#kernel!);
   }
 
   /**
@@ -102,10 +103,10 @@ export class AddressSpace {
   #load(root: Mfn): void {
     const { revision } = this.paging.validation;
     if (this.#above === undefined && revision === this.#flushedAt) {
-      this.hypervisor.switchRoot(this.vcpu, root);
+      this.hypervisor.switchRoot(this.vcpu.id, root);
       return;
     }
-    this.hypervisor.execute(this.vcpu, { instruction: "mov-to-cr", index: 3, operand: BigInt(this.#above ?? root) << 12n });
+    this.operations.mmu.writeCr3.run(this.vcpu, BigInt(this.#above ?? root) << 12n);
     this.flushed();
   }
 }

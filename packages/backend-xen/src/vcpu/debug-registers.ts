@@ -35,7 +35,7 @@ export function setDebugRegister(domain: Domain, vcpu: VirtualCpu, index: number
     if ((value & DR7_GD) !== 0n) return -errno.EPERM;
     if ((value & DR7_ENABLES) !== 0n && (vcpu.cr4 & CR4_DE) === 0n && watchesPort(value)) return -errno.EPERM;
   }
-  const fault = domain.hypervisor.execute(vcpu.id, { instruction: "mov-to-dr", index: register, operand: value });
+  const fault = domain.operations.cpu.setDebugreg.run(vcpu.core, register, value);
   return isGuestFault(fault) ? -errno.EINVAL : 0;
 }
 

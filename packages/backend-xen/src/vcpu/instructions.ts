@@ -10,7 +10,6 @@ import {
   type InterceptAnswer,
   type InterceptedInstruction,
   isGuestFault,
-  type ParavirtOps,
   undefinedOpcode,
 } from "@paravane/paravirt-ops";
 import { FORCED_EMULATION_PREFIX, selectors } from "../abi/arch-x86.js";
@@ -76,11 +75,8 @@ export const interceptSets = {
 export class Instructions {
   readonly #ports: Ports;
 
-  constructor(
-    private readonly domain: Domain,
-    private readonly under: ParavirtOps,
-  ) {
-    this.#ports = new Ports(domain, under);
+  constructor(private readonly domain: Domain) {
+    this.#ports = new Ports(domain);
   }
 
   /** InterceptHandler */
@@ -257,11 +253,11 @@ export class Instructions {
       case "wrmsr":
         return writeModelRegister(this.domain, vcpu, i.index ?? 0, i.operand ?? 0n) ? "next" : generalProtection;
       case "xsetbv":
-        return this.#fault(
-          this.domain.hypervisor.execute(vcpu.id, { instruction: "xsetbv", index: i.index ?? 0, operand: i.operand ?? 0n }),
-        );
+        // There is one extended control register.
+        if ((i.index ?? 0) !== 0) return generalProtection;
+        return this.#fault(this.domain.operations.cpu.writeXcr0.run(vcpu.core, i.operand ?? 0n));
       case "wbinvd":
-        this.under.cpu.wbinvd.run(vcpu.core);
+        this.domain.operations.cpu.wbinvd.run(vcpu.core);
         return "next";
       default:
         return generalProtection;
@@ -273,7 +269,7 @@ export class Instructions {
     return this.#result(vcpu, i, typeof value === "number" ? generalProtection : value);
   }
 
-  #fault(answer: bigint | undefined | GuestFault): InterceptAnswer {
+  #fault(answer: unknown): InterceptAnswer {
     return isGuestFault(answer) ? answer : "next";
   }
 
@@ -318,7 +314,7 @@ export class Instructions {
       }
       case "cr4": {
         vcpu.cr4 = value & CR4_GUEST;
-        return this.#fault(domain.hypervisor.execute(vcpu.id, { instruction: "mov-to-cr", index: 4, operand: BOOT_CR4 | vcpu.cr4 }));
+        return this.#fault(domain.operations.cpu.writeCr4.run(vcpu.core, BOOT_CR4 | vcpu.cr4));
       }
       default:
         return undefinedOpcode;

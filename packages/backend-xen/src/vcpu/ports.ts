@@ -2,7 +2,7 @@
  * Port accesses of a PV guest: allowed by its virtual I/O privilege or its bitmap, and then the few ports that every PV domain has, which
  * are the machine's own timer, speaker gate and clock chip. All others read as all ones. Xen's pv/emul-priv-op.c, guest_io_read.
  */
-import type { AccessSize, GuestFault, ParavirtOps } from "@paravane/paravirt-ops";
+import type { AccessSize, GuestFault } from "@paravane/paravirt-ops";
 import { generalProtection, isGuestFault } from "@paravane/paravirt-ops";
 import { vmAssists } from "../abi/xen.js";
 import type { Domain } from "../domain/domain.js";
@@ -16,10 +16,7 @@ const VIRTUAL_PORTS: readonly number[] = [0x42, 0x43, 0x61, 0x70, 0x71];
 export class Ports {
   #configAddress = 0;
 
-  constructor(
-    private readonly domain: Domain,
-    private readonly under: ParavirtOps,
-  ) {}
+  constructor(private readonly domain: Domain) {}
 
   /** The guest's virtual I/O privilege is enough for ports, CLI and STI. */
   hasPrivilege(vcpu: VirtualCpu): boolean {
@@ -46,7 +43,7 @@ export class Ports {
     const ones = size === 4 ? 0xffff_ffff : (1 << (8 * size)) - 1;
     if (port === CONFIG_ADDRESS && size === 4) return this.#configAddress;
     if (size !== 1 || !VIRTUAL_PORTS.includes(port)) return ones;
-    const value = this.under.cpu.readPort.run(vcpu.core, port, size);
+    const value = this.domain.operations.cpu.readPort.run(vcpu.core, port, size);
     return isGuestFault(value) ? value : value & ones;
   }
 
@@ -54,7 +51,7 @@ export class Ports {
   write(vcpu: VirtualCpu, port: number, size: AccessSize, value: number): GuestFault | undefined {
     if (!this.allows(vcpu, port, size)) return generalProtection;
     if (port === CONFIG_ADDRESS && size === 4) this.#configAddress = value >>> 0;
-    else if (size === 1 && VIRTUAL_PORTS.includes(port)) this.under.cpu.writePort.run(vcpu.core, port, size, value);
+    else if (size === 1 && VIRTUAL_PORTS.includes(port)) this.domain.operations.cpu.writePort.run(vcpu.core, port, size, value);
     return undefined;
   }
 }
