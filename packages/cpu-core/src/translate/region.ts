@@ -4,7 +4,7 @@
  */
 import * as L from "../layout.js";
 import type { Handler } from "../interp/handlers.js";
-import { AS_ENTERED } from "./flag-code.js";
+import { AS_ENTERED, NOTHING } from "./flag-code.js";
 import { type Ending, Lowering } from "./lower.js";
 import { BASE, MAX_DELTA } from "./locals.js";
 import * as N from "./node.js";
@@ -55,6 +55,8 @@ export interface RegionBlock {
   lower(entered: number): VectorCode;
   /** May be entered from outside, by a return or after what the interpreter did. */
   entry: boolean;
+  /** Another block has the same instructions and is the entry: this one is reached from inside only. */
+  inner: boolean;
 }
 
 export interface Region {
@@ -62,6 +64,18 @@ export interface Region {
   readonly blocks: readonly RegionBlock[];
   /** Block at an offset from the base. */
   at(delta: number): number | undefined;
+}
+
+/** Where a block goes by itself. */
+function targetsOf(ending: Ending): readonly number[] {
+  switch (ending.kind) {
+    case "goto":
+      return [ending.target];
+    case "branch":
+      return [ending.taken, ending.next];
+    default:
+      return [];
+  }
 }
 
 /** Forms a region around `roots`; `base` is the linear address that offsets count from. */
@@ -121,7 +135,7 @@ export function formRegion(
     const count = view.getUint32(header + L.H_REAL, true);
     const { code, ending } = lowered(header, delta, AS_ENTERED);
     const lower = (entered: number): VectorCode => lowered(header, delta, entered).code;
-    const here: RegionBlock = { header, host, delta, page: pageOf(delta), count, crossing, code, ending, lower, entry };
+    const here: RegionBlock = { header, host, delta, page: pageOf(delta), count, crossing, code, ending, lower, entry, inner: false };
     const go = (target: number, asEntry: boolean): void => {
       queue.push({ delta: target, entry: asEntry, from: here });
     };
@@ -158,5 +172,14 @@ export function formRegion(
 
   for (const { header, delta } of roots) visit(delta, true, undefined, header);
   for (let next = queue.shift(); next !== undefined; next = queue.shift()) visit(next.delta, next.entry, next.from, 0);
+
+  // A loop's first block that asks for flags is told how they wait only if nobody comes from outside: an entry has a copy of its own.
+  const reached = new Set(blocks.flatMap(({ ending }) => targetsOf(ending)));
+  for (const block of blocks.slice(0, limits.blocks - blocks.length)) {
+    if (!block.entry || block.code.flags.needs === NOTHING || !reached.has(block.delta)) continue;
+    blocks.push({ ...block, code: block.lower(AS_ENTERED) });
+    block.entry = false;
+    block.inner = true;
+  }
   return { long, blocks, at: (delta) => index.get(delta) };
 }

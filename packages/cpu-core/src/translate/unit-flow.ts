@@ -14,6 +14,9 @@ import { Op } from "./wasm.js";
 
 export class UnitFlow extends UnitFrame {
   protected readonly structure: Structure;
+  /** Blocks that the dispatcher reaches, by the number that it knows them by; the first `outer` from outside too. */
+  protected readonly entries: readonly number[];
+  protected readonly outer: number;
   readonly #returns: ReadonlyMap<RegionBlock, readonly RegionBlock[]>;
   readonly #entryNumber = new Map<number, number>();
 
@@ -30,7 +33,11 @@ export class UnitFlow extends UnitFrame {
       blocks.map((block) => this.successors(block)),
       entries,
     );
-    this.structure.entries.forEach((block, number) => {
+    const isInner = (entry: number): boolean => blocks[entry]!.inner;
+    const outer = this.structure.entries.filter((entry) => !isInner(entry));
+    this.entries = [...outer, ...this.structure.entries.filter(isInner)];
+    this.outer = outer.length;
+    this.entries.forEach((block, number) => {
       this.#entryNumber.set(block, number);
     });
   }
@@ -133,7 +140,7 @@ export class UnitFlow extends UnitFrame {
     out.u32(0);
     this.expression(N.binary(Op.i32Sub, false, 32, field(Op.i32Load, false, L.JUMP_UNIT), N.i32(this.number)));
     out.local(Op.localTee, NEXT);
-    out.i32Const(this.structure.entries.length);
+    out.i32Const(this.outer);
     out.op(Op.i32GeU);
     out.op(Op.brIf);
     out.u32(0);

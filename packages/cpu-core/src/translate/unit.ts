@@ -45,10 +45,11 @@ class UnitWriter extends UnitFlow {
     super(region, number);
     const { blocks } = region;
     const isEntry = new Uint8Array(blocks.length);
-    for (const entry of this.structure.entries) isEntry[entry] = 1;
+    const outer = this.entries.slice(0, this.outer);
+    for (const entry of outer) isEntry[entry] = 1;
     this.#settles = joinFlags(
       blocks,
-      blocks.map((block) => (jumps(block) ? [...this.structure.entries, ...this.successors(block)] : this.successors(block))),
+      blocks.map((block) => (jumps(block) ? [...outer, ...this.successors(block)] : this.successors(block))),
       isEntry,
     );
     let used = 0;
@@ -118,14 +119,14 @@ class UnitWriter extends UnitFlow {
     return {
       body: { code: body, calls },
       blocks,
-      entries: this.structure.entries.map((block) => blocks[block]!),
+      entries: this.entries.slice(0, this.outer).map((block) => blocks[block]!),
       instructions: region.blocks.reduce((sum, { count }) => sum + count, 0),
     };
   }
 
   /** Items in order; each is reachable by a forward branch from those before it, and all entries from the dispatcher at the top. */
   #sequence(items: readonly Item[], top: boolean): void {
-    const entries = this.structure.entries;
+    const { entries } = this;
     for (let i = items.length - 1; i >= 0; i--) this.open(Op.block, { kind: "forward", target: headOf(items[i]!) });
     if (top) {
       if (entries.length > 1) {
