@@ -2,7 +2,7 @@
 // with all state in memory before and after.
 import {
   COUNT, CTX, DEBUG_PENDING, EFLAGS, EVENT, EXIT, EXIT_ARG, FAULT, FETCH_WATCH, FLAG_KIND, HALTED, H_UNIT, H_UNIT_DELTA, INTERRUPT_WINDOW, INTR,
-  JUMP_DELTA, JUMP_TAG, JUMP_UNIT, MODE, NMI, RESTART, RIP, SHADOW, STOP, TLB, TLB_ADDEND, TLB_ENTRIES, TLB_SHIFT, TLB_X, UNIT_GO,
+  JUMP_DELTA, JUMP_TAG, JUMP_UNIT, MODE, NMI, RESTART, RIP, SHADOW, STOP, TLB, TLB_ADDEND, TLB_ENTRIES, TLB_SHIFT, TLB_X, UNIT_APART, UNIT_GO,
   UNIT_INSTRUCTIONS_PTR, UNIT_LEAPS, UNIT_LEAPS_MASK, UNIT_LEAPS_START_PTR, UNIT_LOOK, UNIT_LOOKS_PTR, UNIT_MISSES_PTR, UNIT_MODES, UNIT_MODE_SHIFT, UNIT_RUNS_PTR,
   UNIT_SHIFT, UNIT_SIDE, UNIT_SIDES_PTR, WATCH,
 } from "../src/layout";
@@ -10,7 +10,7 @@ import { codeFind } from "./code-cache";
 import { RF, TF } from "./flags";
 import { settleFlags } from "./generated/interpreter";
 import { interruptReady } from "./hypervisor/delivery";
-import { hostGrow } from "./imports";
+import { hostApart, hostGrow } from "./imports";
 import { jumpNote, jumpOf, jumpTag } from "./jumps";
 import { fetchPtr } from "./memory/access";
 
@@ -97,6 +97,11 @@ export function runUnits(cpu: usize, mode: u32, header: usize): i32 {
     runs++;
     left = call_indirect<i32>((unit >>> UNIT_SHIFT) & 0xffff, cpu, unit & 0xff, base);
     if (left != UNIT_GO) {
+      if (left == UNIT_APART) {
+        store<u64>(cpu, base, EXIT_ARG);
+        hostApart(cpu, unit);
+        left = UNIT_SIDE;
+      }
       if (left == UNIT_SIDE || !undisturbed(cpu)) {
         countUp(left == UNIT_SIDE ? UNIT_SIDES_PTR : UNIT_LOOKS_PTR, 1);
         break;

@@ -108,6 +108,7 @@ export async function createCore(environment: CoreEnvironment, options: CpuCoreO
     interruptWindow: (cpu) => lent.interruptWindow(cpu >>> 0),
     hot: (cpu, header) => translator.hot(cpu >>> 0, header >>> 0),
     dropped: (header) => translator.dropped(header >>> 0),
+    apart: (cpu, unit) => translator.apart(cpu >>> 0, unit >>> 0),
     grow: (cpu, from, to) => translator.grow(cpu >>> 0, from >>> 0, to >>> 0),
   };
   const engine = await instantiateEngine(memory, host);

@@ -91,6 +91,7 @@ export interface EngineImports {
   interruptWindow(cpu: number): void;
   hot(cpu: number, header: number): void;
   dropped(header: number): void;
+  apart(cpu: number, unit: number): void;
   grow(cpu: number, from: number, to: number): void;
 }
 

@@ -316,6 +316,7 @@ export const CROSSING_BYTES = 112; // offset of those bytes from the header
 export const UNIT_GO = 0; // RIP is where to go on, perhaps in another unit
 export const UNIT_SIDE = 1; // the interpreter must run the block at RIP
 export const UNIT_LOOK = 2; // a fault is pending, or code or mode may have changed
+export const UNIT_APART = 3; // as UNIT_SIDE: a range of bytes that was asked for at once lies in two pages
 
 // -- one pre-decoded operation, 32 bytes ------------------------------------------------------------------------------------------------
 export const UOP_SIZE = 32;

@@ -6,17 +6,18 @@
 import * as L from "../layout.js";
 import type { Flag, Leaf, Sem, Width } from "../isa/sem.js";
 import { AS_ENTERED, FlagCode } from "./flag-code.js";
-import { CPU, CTX, exitCode, FR, FV, isWideRegister, REGISTER_COUNT, TLB, VECTOR_COUNT, XMM0 } from "./locals.js";
+import { CPU, CTX, exitAs, exitCode, FR, FV, isWideRegister, REGISTER_COUNT, TLB, VECTOR_COUNT, XMM0 } from "./locals.js";
 import * as N from "./node.js";
 import type { Node } from "./node.js";
+import { MOST_BYTES, Origins, type Place, type Range, rangeFor } from "./probes.js";
 import { type EngineFunction, Op, TYPE_I32, TYPE_I64 } from "./wasm.js";
 
 export type Statement =
   | { kind: "let"; target: Node; value: Node }
   | { kind: "set"; register: number; value: Node }
   | { kind: "store"; op: number; address: Node; value: Node; offset: number }
-  /** Leaves with `code` when the condition is not zero. */
-  | { kind: "exitIf"; condition: Node; code: number }
+  /** Leaves with `code` when the condition is not zero; `range` is for UNIT_APART. */
+  | { kind: "exitIf"; condition: Node; code: number; range?: { at: Node; bytes: number } }
   /** Where a register was first read: becomes a copy when the value outlives the register's next write. */
   | { kind: "copy"; source: Node }
   /** The interpreter's function for operation `u`, all registers in memory around it. */
@@ -59,33 +60,15 @@ export interface CallEffect {
 /** How guest memory is probed. */
 export type Access = "R" | "W" | "RW";
 
-/** The parts of an address: two of them are the same address if these are the same nodes. */
-export interface Place {
-  readonly base: Node | undefined;
-  readonly index: Node | undefined;
-  readonly scale: number;
-  readonly displacement: number;
-  readonly path: number;
-}
-const samePlace = (a: Place, b: Place): boolean =>
-  a.base === b.base && a.index === b.index && a.displacement === b.displacement && a.scale === b.scale && a.path === b.path;
-
-/** What was proven about a place: the TLB's entry for it and the host address. */
-interface Probe {
-  readonly place: Place;
-  readonly bytes: number;
-  readonly at: Node;
-  readonly entry: Node;
-  readonly pointer: Node;
-  writable: boolean;
-}
-
 export class BlockCode implements Sem<Node> {
   readonly statements: Statement[] = [];
   /** Registers as they are now: what reads them gets, and the local that stands for them until it is written. */
   readonly #current: (Node | undefined)[] = new Array(XMM0 + VECTOR_COUNT).fill(undefined);
   readonly #source: (Node | undefined)[] = new Array(XMM0 + VECTOR_COUNT).fill(undefined);
-  readonly #probes: Probe[] = [];
+  /** What was written last to a register that nobody has read since. */
+  readonly #origin: (Node | undefined)[] = [];
+  readonly #ranges: Range[] = [];
+  readonly #origins: Origins;
   readonly flags: FlagCode;
   /** Exit code of the instruction in hand: nothing of it has happened. */
   side = 0;
@@ -107,8 +90,11 @@ export class BlockCode implements Sem<Node> {
     readonly shortTags = false,
     /** FLAG_KIND on entering, where it is known. */
     entered = AS_ENTERED,
+    /** Longest range of bytes that is asked for at once. */
+    readonly rangeBytes = MOST_BYTES,
   ) {
     this.flags = new FlagCode(this, entered);
+    this.#origins = new Origins(long);
   }
 
   /** Begins the instruction at `delta` with `undo` instructions of the block still to come, itself included. */
@@ -128,6 +114,8 @@ export class BlockCode implements Sem<Node> {
     const source = N.reg(register, wide);
     this.statements.push({ kind: "copy", source });
     const value = wide ? source : N.extend(source);
+    const origin = this.#origin[register];
+    if (origin !== undefined) this.#origins.note(source, origin);
     this.#source[register] = source;
     this.#current[register] = value;
     return value;
@@ -146,12 +134,14 @@ export class BlockCode implements Sem<Node> {
     this.#changed(register);
     this.statements.push({ kind: "set", register, value: isWideRegister(register, this.long) ? value : N.wrap(value) });
     if (value.op === N.CONST) this.#current[register] = value;
+    else this.#origin[register] = value;
   }
   #changed(register: number): void {
     const source = this.#source[register];
     if (source !== undefined) source.until = this.statements.length;
     this.#source[register] = undefined;
     this.#current[register] = undefined;
+    this.#origin[register] = undefined;
     if (register < XMM0) this.#stored &= ~(1 << register);
   }
   /** As write, for a vector register. */
@@ -166,7 +156,7 @@ export class BlockCode implements Sem<Node> {
     for (let register = 0; register < REGISTER_COUNT; register++) if (registers & (1 << register)) this.#changed(register);
     if (vectors) for (let register = XMM0; register < XMM0 + VECTOR_COUNT; register++) this.#changed(register);
     if (registers & FLAGS) this.flags.forget();
-    this.#probes.length = 0;
+    this.#ranges.length = 0;
     this.#stored |= registers;
   }
   /** The register slot at byte `offset` of the vCPU's block: low part, or AH CH DH BH at an odd offset. */
@@ -203,31 +193,66 @@ export class BlockCode implements Sem<Node> {
   }
   /**
    * Host address (i32) of `bytes` at linear address `linear`; leaves when the TLB has no right for it. `place` says where the address comes
-   * from: what was proven for the same place is not asked again.
+   * from: what is near another access of the block is not asked for again.
    */
   pointer(linear: Node, bytes: number, access: Access, place?: Place): Node {
     const write = access !== "R";
-    const known = place && this.#probes.find((p) => p.bytes >= bytes && samePlace(p.place, place));
+    const root = place && this.#origins.root(place);
+    const known = root && rangeFor(this.#ranges, root, bytes, this.rangeBytes);
     if (known !== undefined) {
-      if (write && !known.writable) {
-        this.exitIf(this.#unlessTag(known.entry, known.at, known.bytes, L.TLB_W));
-        known.writable = true;
+      const { offset } = root!;
+      if (offset < known.low || offset + bytes > known.high || (write && !known.write)) {
+        known.low = Math.min(known.low, offset);
+        known.high = Math.max(known.high, offset + bytes);
+        known.write ||= write;
+        known.shared = true;
+        this.#ask(known);
       }
-      return known.pointer;
+      return offset === known.first ? known.pointer : N.binary(Op.i32Add, false, 32, known.pointer, N.i32(offset - known.first));
     }
     const at = this.letNode(linear);
-    const mask = (L.TLB_ENTRIES - 1) << L.TLB_SHIFT;
-    const index = N.binary(Op.i32And, false, 32, N.wrap(N.shift(Op.i64ShrU, at, N.i64(12 - L.TLB_SHIFT))), N.i32(mask));
-    const entry = this.letNode(N.binary(Op.i32Add, false, 32, index, N.local(TLB, false)));
-    this.exitIf(this.#unlessTag(entry, at, bytes, write ? L.TLB_W : L.TLB_R));
+    const entry = N.temp(false, 32);
+    const first = root?.offset ?? 0;
+    const { base, index, scale, path } = root ?? { base: undefined, index: undefined, scale: 0, path: 0 };
     const addend = N.loadNode(Op.i32Load, false, 32, entry, L.TLB_ADDEND);
-    const pointer = this.letNode(N.binary(Op.i32Add, false, 32, addend, N.wrap(at)));
-    if (place !== undefined) this.#probes.push({ place, bytes, at, entry, pointer, writable: write });
+    const pointer = N.temp(false, 32);
+    const statement = this.statements.length;
+    const range = {
+      base,
+      index,
+      scale,
+      path,
+      low: first,
+      high: first + bytes,
+      write,
+      first,
+      at,
+      pointer,
+      entry,
+      statement,
+      side: this.side,
+      shared: false,
+    };
+    this.statements.push(undefined, undefined);
+    this.#ask(range);
+    this.statements.push({ kind: "let", target: pointer, value: N.binary(Op.i32Add, false, 32, addend, N.wrap(at)) });
+    if (root !== undefined) this.#ranges.push(range);
     return pointer;
   }
-  /** Is a tag of `entry` not what `bytes` at linear address `at` need? */
-  #unlessTag(entry: Node, at: Node, bytes: number, tag: number): Node {
-    const last = N.add(at, N.i64(bytes - 1));
+  /** Writes the statements that ask for the whole of a range. */
+  #ask({ low, high, first, at, entry, write, statement, side, shared }: Range): void {
+    const lowest = low === first ? at : N.add(at, N.i64(low - first));
+    const mask = (L.TLB_ENTRIES - 1) << L.TLB_SHIFT;
+    const page = N.binary(Op.i32ShrU, false, 32, N.wrap(lowest), N.i32(12 - L.TLB_SHIFT));
+    const index = N.binary(Op.i32And, false, 32, page, N.i32(mask));
+    this.statements[statement] = { kind: "let", target: entry, value: N.binary(Op.i32Add, false, 32, index, N.local(TLB, false)) };
+    const condition = this.#unlessTag(entry, N.add(at, N.i64(high - first - 1)), write ? L.TLB_W : L.TLB_R);
+    this.statements[statement + 1] = shared
+      ? { kind: "exitIf", condition, code: exitAs(side, L.UNIT_APART), range: { at: N.wrap(lowest), bytes: high - low } }
+      : { kind: "exitIf", condition, code: side };
+  }
+  /** Is a tag of `entry` not that of the page of linear address `last`? */
+  #unlessTag(entry: Node, last: Node, tag: number): Node {
     if (this.shortTags) {
       const page = N.binary(Op.i32And, false, 32, N.wrap(last), N.i32(-4096));
       const wanted = N.binary(Op.i32Xor, false, 32, page, N.wrap(N.local(CTX, true)));
@@ -239,11 +264,12 @@ export class BlockCode implements Sem<Node> {
   }
   load(pointer: Node, bits: number): Node {
     const op = bits === 64 ? Op.i64Load : bits === 32 ? Op.i64Load32u : bits === 16 ? Op.i64Load16u : Op.i64Load8u;
-    return this.letNode(N.loadNode(op, true, bits, pointer, 0));
+    const { address, offset } = N.addressOf(pointer);
+    return this.letNode(N.loadNode(op, true, bits, address, offset));
   }
   store(pointer: Node, bits: number, value: Node): void {
     const op = bits === 64 ? Op.i64Store : bits === 32 ? Op.i32Store : bits === 16 ? Op.i32Store16 : Op.i32Store8;
-    this.statements.push({ kind: "store", op, address: pointer, value: bits === 64 ? value : N.wrap(value), offset: 0 });
+    this.statements.push({ kind: "store", op, ...N.addressOf(pointer), value: bits === 64 ? value : N.wrap(value) });
   }
 
   // -- whole statements ---------------------------------------------------------------------------------------------------------------------
@@ -288,6 +314,7 @@ export class BlockCode implements Sem<Node> {
     if (leaf.op === N.CONST || leaf.op === N.TEMP || leaf.op === N.REG || leaf.op === N.LOCAL) return a;
     // A load's address may be shared by copies of its node: the temporary is what everybody uses.
     const target = N.tempFor(a);
+    if (leaf.op === Op.i64Add || leaf.op === Op.i32WrapI64) this.#origins.note(target, a);
     this.statements.push({ kind: "let", target, value: a });
     return target;
   }

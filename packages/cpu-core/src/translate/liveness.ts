@@ -110,6 +110,7 @@ export function dropUnused(statements: Statement[]): void {
       case "exitIf":
         walk.needed = ALL;
         walk.use(s.condition, false);
+        if (s.range !== undefined) walk.use(s.range.at, false);
         break;
       default:
         walk.needed = ALL;

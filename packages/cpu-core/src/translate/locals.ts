@@ -22,13 +22,19 @@ export const COUNT = CTX + 1;
 export const TARGET = COUNT + 1;
 export const TLB = TARGET + 1;
 export const EXIT = TLB + 1;
+/** Where a range of bytes that is asked for at once begins (the low half of its address), and how many they are. */
+export const RANGE = EXIT + 1;
+export const RANGE_BYTES = RANGE + 1;
 /** Temporaries, by type. */
-export const TEMPS = EXIT + 1;
+export const TEMPS = RANGE_BYTES + 1;
 export const FIXED_I64 = TLB - REGISTERS;
 export const FIXED_I32 = TEMPS - TLB;
 
 /** Largest distance of an instruction from its region's base. */
 export const MAX_DELTA = 0x7fffff;
+
+/** The same place and count with another UNIT_*. */
+export const exitAs = (code: number, kind: number): number => (code & ~3) | kind;
 
 /** What a leaving unit knows in one constant: offset of RIP, instructions that were counted but not done, and a UNIT_*. */
 export function exitCode(delta: number, undo: number, kind: number): number {

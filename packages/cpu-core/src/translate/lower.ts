@@ -8,7 +8,8 @@ import { condition } from "../isa/conditions.js";
 import type { BranchEntry, FamilyEntry, OutlinedEntry, StackEntry } from "../isa/define.js";
 import { RBP, RCX, RSP, type Width } from "../isa/sem.js";
 import { type Handler, immediateWidth, type Shape, SPECIAL_HANDLERS } from "../interp/handlers.js";
-import type { Access, Place } from "./block-code.js";
+import type { Access } from "./block-code.js";
+import type { Place } from "./probes.js";
 import { EngineCalls } from "./engine-calls.js";
 import { exitCode } from "./locals.js";
 import * as N from "./node.js";
@@ -120,6 +121,8 @@ function canAddress(uop: Uop, long: boolean): boolean {
 const DATA_MASK = 0x8e;
 const DATA_PLAIN = 0x82;
 
+const onStack = (sp: Node): Place => ({ base: sp, index: undefined, scale: 0, displacement: 0, path: 0 });
+
 export class Lowering {
   readonly #calls: EngineCalls;
   constructor(
@@ -175,18 +178,14 @@ export class Lowering {
     return this.long ? sum : N.truncate(sum, 32);
   }
 
-  /** What says that two operands are one place. */
-  place(uop: Uop): Place | undefined {
+  /** Where the address of the memory operand comes from. Flat segments are all one. */
+  place(uop: Uop): Place {
+    const register = (slot: number): Node | undefined => (slot === L.ZERO ? undefined : this.#register(slot));
+    const segment = uop.u8(L.U_SEG);
+    const path = segment & 0x48 ? segment : 0;
     const base = uop.u16(L.U_BASE);
-    if (base === L.RIP_BASE) return undefined;
-    const index = uop.u16(L.U_INDEX);
-    return {
-      base: base === L.ZERO ? undefined : this.#register(base),
-      index: index === L.ZERO ? undefined : this.#register(index),
-      scale: uop.u8(L.U_SCALE),
-      displacement: uop.displacement,
-      path: uop.u8(L.U_SEG),
-    };
+    if (base === L.RIP_BASE) return { base: this.base, index: undefined, scale: 0, displacement: uop.blockDelta + uop.displacement, path };
+    return { base: register(base), index: register(uop.u16(L.U_INDEX)), scale: uop.u8(L.U_SCALE), displacement: uop.displacement, path };
   }
 
   family(uop: Uop, handler: Handler, entry: FamilyEntry): void {
@@ -256,7 +255,7 @@ export class Lowering {
     const { code } = this;
     const bytes = handler.opsize / 8;
     const sp = code.let(this.#wrapStack(handler, N.add(code.read(RSP), N.i64(-bytes))));
-    code.store(code.pointer(sp, bytes, "W"), handler.opsize, value);
+    code.store(code.pointer(sp, bytes, "W", onStack(sp)), handler.opsize, value);
     code.write(RSP, sp);
   }
   /** A branch's or push's operand. */
@@ -275,7 +274,7 @@ export class Lowering {
       return;
     }
     const sp = code.let(this.#wrapStack(handler, code.read(entry.kind === "leave" ? RBP : RSP)));
-    const value = code.load(code.pointer(sp, bytes, "R"), handler.opsize);
+    const value = code.load(code.pointer(sp, bytes, "R", onStack(sp)), handler.opsize);
     code.write(RSP, this.#wrapStack(handler, N.add(sp, N.i64(bytes))));
     code.writeSlot(entry.kind === "leave" ? L.GPR + RBP * 8 : uop.slot(handler.shapes[0]!.slot), handler.opsize, value);
   }
@@ -318,7 +317,7 @@ export class Lowering {
       case "retImm": {
         const sp = code.let(this.#wrapStack(handler, code.read(RSP)));
         const bytes = handler.opsize / 8;
-        const to = this.#checkedTarget(code.load(code.pointer(sp, bytes, "R"), handler.opsize));
+        const to = this.#checkedTarget(code.load(code.pointer(sp, bytes, "R", onStack(sp)), handler.opsize));
         const more = entry.kind === "retImm" ? Number(uop.immediateOf(16)) : 0;
         code.write(RSP, this.#wrapStack(handler, N.add(sp, N.i64(bytes + more))));
         code.end(to);

@@ -92,6 +92,12 @@ export function typed(op: number, type: number, operands: readonly Node[], value
 export const laneNode = (op: number, bits: number, vector: Node, lane: number): Node =>
   make(op, bits === 64, bits, vector, undefined, undefined, lane);
 
+/** A host address as the address and offset of a load or store. */
+export function addressOf(pointer: Node): { address: Node; offset: number } {
+  const more = pointer.op === Op.i32Add && pointer.b!.op === CONST ? (pointer.b!.value as number) : 0;
+  return more > 0 ? { address: pointer.a!, offset: more } : { address: pointer, offset: 0 };
+}
+
 const isConst = (n: Node, value?: number): boolean => n.op === CONST && (value === undefined || n.value === value);
 const small = (n: Node): number | undefined => (n.op === CONST && typeof n.value === "number" ? n.value : undefined);
 

@@ -33,6 +33,8 @@ export interface BlockSource {
   hostOf(linear: bigint): number;
   /** How often a block has run in the interpreter. */
   runs(header: number): number;
+  /** Does the block use memory so that accesses near one another are to be asked for one by one? */
+  apart(header: number): boolean;
 }
 
 /** What a block that crosses into another page was decoded from: its bytes, and the host address of that page. */
@@ -113,7 +115,7 @@ export function formRegion(
   };
 
   const lowered = (header: number, delta: number, entered: number): { code: VectorCode; ending: Ending } => {
-    const code = new VectorCode(long, (mode & L.MODE_LMA) === 0, entered);
+    const code = new VectorCode(long, (mode & L.MODE_LMA) === 0, entered, source.apart(header) ? 0 : undefined);
     return { code, ending: new Lowering(code, long, N.local(BASE, true)).block(view, header, delta, source.handlers) };
   };
 

@@ -31,6 +31,10 @@ export interface TranslationTuning {
 const HEAT = 3000;
 const LEAST_RUNS = 200;
 const LEAPS = 50_000;
+/** Exits of a unit over ranges that lie in two pages after which it is asked whether it should be written anew. */
+const STRADDLES = 100;
+/** It should when they come more often than once in so many instructions. */
+const STRADDLE_WORTH = 2000;
 const FIRST_LIMITS: RegionLimits = { blocks: 96, instructions: 300 };
 /** Of units that were joined. */
 const JOINED_LIMITS: RegionLimits = { blocks: 240, instructions: 800 };
@@ -79,6 +83,10 @@ interface Unit {
   readonly replaces: readonly Unit[];
   /** A unit that is being compiled will replace this one. */
   leaving: boolean;
+  /** How often it has left because what it asked for at once lies in two pages. */
+  straddles: number;
+  /** Instructions that had retired when these began to be counted. */
+  straddled: number;
   /** What it was compiled with. */
   module: Module | undefined;
 }
@@ -98,12 +106,23 @@ export class Translator {
   /** Live units by their places in the engine's table. */
   readonly #bySlot = new Map<number, Unit>();
   readonly #freeSlots: number[] = [];
+  /** Blocks whose accesses are asked for one by one. */
+  readonly #apart = new Set<number>();
   /** Numbers of the modes in which something was translated. */
   readonly #modes = new Map<number, number>();
   #generation = 0;
   #compiling = 0;
-  /** Since the beginning: units written, written to replace two others, and dropped, their size in bytes and guest instructions, modules compiled, host ms spent writing. */
-  readonly #counts = { units: 0, unitsJoined: 0, unitsDropped: 0, unitBytes: 0, unitInstructions: 0, modules: 0, translateMs: 0 };
+  /** Since the beginning: units written, written to replace two others, to ask for memory one by one, and dropped, their size in bytes and guest instructions, modules compiled, host ms spent writing. */
+  readonly #counts = {
+    units: 0,
+    unitsJoined: 0,
+    unitsApart: 0,
+    unitsDropped: 0,
+    unitBytes: 0,
+    unitInstructions: 0,
+    modules: 0,
+    translateMs: 0,
+  };
   /** Modules with a live unit, oldest first, and their bytes. */
   readonly #held = new Set<Module>();
   #heldBytes = 0;
@@ -192,6 +211,23 @@ export class Translator {
     this.#translate(cpu, entry.header, base, roots, JOINED_LIMITS, [first, second]);
   }
 
+  /** Bytes that a unit asks for at once lie in two pages: when that comes often, writes it anew to ask one by one; see hostApart. */
+  apart(cpu: number, number: number): void {
+    const unit = this.#bySlot.get((number >>> L.UNIT_SHIFT) & (L.UNIT_SLOTS - 1));
+    if (unit === undefined || unit.leaving) return;
+    const counter = (at: number): number => Number(this.#view.getBigInt64(cpu + at, true));
+    const retired = counter(L.RETIRED) - counter(L.COUNT);
+    if (unit.straddles === 0) unit.straddled = retired;
+    if (++unit.straddles < STRADDLES) return;
+    unit.straddles = 0;
+    if (retired - unit.straddled > STRADDLES * STRADDLE_WORTH) return;
+    for (const { header } of unit.blocks) this.#apart.add(header);
+    const limits = { blocks: unit.blocks.length, instructions: unit.instructions };
+    const base = this.#view.getBigUint64(cpu + L.EXIT_ARG, true);
+    this.#translate(cpu, unit.entries[0]!.header, base, unit.entries, limits, [unit]);
+    this.#counts.unitsApart++;
+  }
+
   /** Writes the region of `roots`; `like` is a block of the same mode. */
   #translate(cpu: number, like: number, base: bigint, roots: readonly Root[], limits: RegionLimits, replaces: readonly Unit[]): void {
     const started = performance.now();
@@ -219,6 +255,8 @@ export class Translator {
       dead: false,
       replaces,
       leaving: false,
+      straddles: 0,
+      straddled: 0,
       module: undefined,
     };
     for (const old of replaces) old.leaving = true;
@@ -254,6 +292,7 @@ export class Translator {
   #source(cpu: number, joins: boolean): BlockSource {
     const view = this.#view;
     const units = this.#byBlock;
+    const apart = this.#apart;
     const hot = this.#heat;
     const tlb = view.getUint32(cpu + L.TLB, true);
     const context = view.getBigUint64(cpu + L.CTX, true);
@@ -266,6 +305,7 @@ export class Translator {
         if (view.getBigUint64(entry + L.TLB_X, true) !== ((linear & ~0xfffn) ^ context)) return 0;
         return (view.getUint32(entry + L.TLB_ADDEND, true) + Number(linear & 0xffffffffn)) >>> 0;
       },
+      apart: (header) => apart.has(header),
       runs(header) {
         if (joins ? units.has(header) : view.getUint32(header + L.H_UNIT, true) !== 0) return joins ? Number.POSITIVE_INFINITY : 0;
         const heat = view.getUint32(header + L.H_HEAT, true);
@@ -337,6 +377,7 @@ export class Translator {
 
   /** The engine has dropped a block: what contains it is no longer right. */
   dropped(header: number): void {
+    this.#apart.delete(header);
     for (const unit of this.#byBlock.get(header) ?? []) this.#kill(unit);
   }
 
@@ -392,6 +433,7 @@ export class Translator {
     for (let id = 0; id < this.#view.getUint32(L.VCPU_COUNT_PTR, true); id++)
       this.options.engine.jumpWipe(L.VCPU_BASE + id * L.VCPU_STRIDE);
     this.#byBlock.clear();
+    this.#apart.clear();
     this.#queue.length = 0;
     this.#held.clear();
     this.#heldBytes = 0;

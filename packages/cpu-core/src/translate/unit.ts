@@ -5,9 +5,10 @@
 import type { Statement } from "./block-code.js";
 import { joinFlags } from "./flag-flow.js";
 import { dropUnused } from "./liveness.js";
-import { BASE, COUNT, CPU, EXIT, FIXED_I32, FIXED_I64, FK, FR, NEXT, REGISTER_COUNT, TARGET } from "./locals.js";
+import { BASE, COUNT, CPU, EXIT, FIXED_I32, FIXED_I64, FK, FR, NEXT, RANGE, RANGE_BYTES, REGISTER_COUNT, TARGET } from "./locals.js";
 import * as L from "../layout.js";
 import * as N from "./node.js";
+import type { Node } from "./node.js";
 import type { Region, RegionBlock } from "./region.js";
 import { headOf, type Item } from "./structure.js";
 import { UnitFlow } from "./unit-flow.js";
@@ -40,6 +41,8 @@ const jumps = ({ ending }: RegionBlock): boolean => ending.kind === "indirect" |
 class UnitWriter extends UnitFlow {
   /** Some entry wants flags that do not wait. */
   readonly #settles: boolean;
+  /** Some range of bytes is asked for at once. */
+  #ranges = false;
 
   constructor(region: Region, number: number) {
     super(region, number);
@@ -109,6 +112,7 @@ class UnitWriter extends UnitFlow {
     out.op(Op.i64ExtendI32U);
     out.op(Op.i64Add);
     out.local(Op.localSet, COUNT);
+    if (this.#ranges) this.#tellApart();
     this.close();
     this.leave();
     out.op(Op.end);
@@ -150,6 +154,18 @@ class UnitWriter extends UnitFlow {
     });
   }
 
+  /** Of a range that was not covered: does it lie in two pages, or was it no more than a miss? */
+  #tellApart(): void {
+    const both = (op: number, a: Node, b: Node): Node => N.binary(op, false, 32, a, b);
+    const kind = both(Op.i32And, N.local(EXIT, false), N.i32(3));
+    const start = both(Op.i32And, N.local(RANGE, false), N.i32(4095));
+    const within = both(Op.i32LtU, both(Op.i32Add, start, N.local(RANGE_BYTES, false)), N.i32(4097));
+    this.expression(both(Op.i32And, both(Op.i32Eq, kind, N.i32(L.UNIT_APART)), within));
+    this.out.open(Op.if);
+    this.out.i32Const(L.UNIT_SIDE);
+    this.out.local(Op.localSet, EXIT);
+    this.out.op(Op.end);
+  }
   #block(number: number, following: number | undefined): void {
     this.exit = -1;
     this.count(number);
@@ -177,7 +193,7 @@ class UnitWriter extends UnitFlow {
         out.memory(s.op, s.offset);
         break;
       case "exitIf":
-        this.exitIf(s.condition, s.code);
+        this.#exitIf(s);
         break;
       case "call":
         this.#callEngine(s);
@@ -191,6 +207,22 @@ class UnitWriter extends UnitFlow {
       case "end":
         break;
     }
+  }
+  #exitIf({ condition, code, range }: Extract<Statement, { kind: "exitIf" }>): void {
+    const { out } = this;
+    if (range === undefined) {
+      this.exitIf(condition, code);
+      return;
+    }
+    this.#ranges = true;
+    this.expression(range.at);
+    out.local(Op.localSet, RANGE);
+    out.i32Const(range.bytes);
+    out.local(Op.localSet, RANGE_BYTES);
+    this.exitIf(condition, code);
+    // So that no other exit keeps the address.
+    out.i32Const(0);
+    out.local(Op.localSet, RANGE);
   }
   #system({ u, next }: Extract<Statement, { kind: "system" }>): void {
     const { out } = this;

@@ -69,11 +69,14 @@ export class VectorCode extends SystemCode implements VectorSem<Node> {
   }
   loadVector(pointer: Node, bits: number): Node {
     if (bits < 32) return this.halves(this.load(pointer, bits), N.i64(0));
-    return this.name(N.typed(bits === 128 ? Vector.load : bits === 64 ? Vector.load64Zero : Vector.load32Zero, TYPE_V128, [pointer]));
+    const { address, offset } = N.addressOf(pointer);
+    return this.name(
+      N.typed(bits === 128 ? Vector.load : bits === 64 ? Vector.load64Zero : Vector.load32Zero, TYPE_V128, [address], offset),
+    );
   }
   storeVector(pointer: Node, bits: number, value: Node): void {
     if (bits < 128) this.store(pointer, bits, this.lane(value, bits as Width, 0));
-    else this.statements.push({ kind: "store", op: Vector.store, address: pointer, value, offset: 0 });
+    else this.statements.push({ kind: "store", op: Vector.store, ...N.addressOf(pointer), value });
   }
   /** What happens now may change vector registers and MXCSR. */
   #lose(): void {

@@ -29,6 +29,7 @@ const host: EngineImports = {
   store: none,
   interruptWindow: none,
   hot: none,
+  apart: none,
   grow: none,
   dropped: (header) => void asked.push(`dropped ${header}`),
 };
