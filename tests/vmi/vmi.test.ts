@@ -17,12 +17,13 @@ interface Run {
 
 async function run(program: string, mode: Mode, config: Partial<VmiConfig>, vcpus = 1): Promise<Run> {
   const folder = join(import.meta.dirname, program);
+  const defines = { LEVEL: String(config.cpl ?? 0), ...(config.calls === "all=native" ? { RAW: "1" } : {}) };
   const { bytes } = await buildImage({
     title: program,
     folder,
     mode,
     suite: "quick",
-    settings: { defines: { LEVEL: String(config.cpl ?? 0) } },
+    settings: { defines },
   });
   const layer: BackendDefinition = { ...native, boot: { ...native.boot, accepts: () => "no" } };
   const machine = await createMachine({
@@ -52,6 +53,14 @@ describe.skipIf(!installed("gcc"))(`on VMI (needs ${INSTALL})`, () => {
       "every call from a kernel, with %j",
       async (config) => {
         const { console, end } = await run("calls", mode, config);
+        const wrong = console.split("\n").filter((line) => /^not ok|unexpected/.test(line));
+        expect([...wrong, end], console.slice(-600)).toEqual(["exit 1"]);
+      },
+    );
+    test.each([{ cpl: 0 as const }, { cpl: 1 as const }, { cpl: 1 as const, hole: 0 }])(
+      "only IRET and SYSEXIT answered, with %j",
+      async (config) => {
+        const { console, end } = await run("calls", mode, { ...config, calls: "all=native" });
         const wrong = console.split("\n").filter((line) => /^not ok|unexpected/.test(line));
         expect([...wrong, end], console.slice(-600)).toEqual(["exit 1"]);
       },

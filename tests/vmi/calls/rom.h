@@ -43,4 +43,5 @@ void test_returns(void);
 void test_memory(void);
 void test_time(void);
 void test_smp(void);
+void test_raw(void);
 #endif

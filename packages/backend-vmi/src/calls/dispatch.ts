@@ -17,8 +17,6 @@ const PAGE_OFFSET = 0xfffn;
 /** The calls of one guest. */
 export class Calls {
   readonly #handlers: CallHandlers;
-  /** How often each came to the hypervisor. */
-  readonly counts = new Map<RomEntry, number>();
 
   constructor(private readonly guest: Guest) {
     this.#handlers = { ...cpuCalls, ...mmuCalls, ...timeCalls, ...processorCalls, ...guest.kernel.calls };
@@ -45,15 +43,21 @@ export class Calls {
   /** Answers an intercepted instruction: a call, or what the kernel's level makes of it. */
   intercept(vcpu: number, intercepted: InterceptedInstruction): InterceptAnswer {
     const cpu = this.guest.cpus[vcpu]!;
-    if (intercepted.instruction !== "vmcall") return this.guest.kernel.intercept(cpu.vcpu, intercepted);
+    const { taps, clock } = this.guest.environment;
+    if (intercepted.instruction !== "vmcall") {
+      taps.intercept?.(clock.nowNs(), vcpu, intercepted);
+      return this.guest.kernel.intercept(cpu.vcpu, intercepted);
+    }
     const offset = this.romOffset(cpu.vcpu);
     const exit = offset === undefined ? undefined : this.guest.rom.exits.get(offset);
     if (exit === undefined) return "architectural";
-    this.counts.set(exit.entry, (this.counts.get(exit.entry) ?? 0) + 1);
     const call = new RomCall(this.guest, cpu, exit.discard);
-    const answer = this.#run(exit.entry, offset!, call);
-    this.#tap(exit.entry, call);
-    return answer ?? "next";
+    if (taps.hypercall === undefined) return this.#run(exit.entry, offset!, call) ?? "next";
+    const args = [call.eax, call.edx, call.ecx].map(BigInt);
+    const answer = this.#run(exit.entry, offset!, call) ?? "next";
+    const result = isGuestFault(answer) ? -BigInt(answer.fault) : BigInt(call.eax);
+    taps.hypercall(clock.nowNs(), vcpu, tapName(exit.entry), args, result);
+    return answer;
   }
 
   #run(entry: RomEntry, offset: number, call: RomCall): CallAnswer {
@@ -81,11 +85,9 @@ export class Calls {
     const eip = target === undefined || answer === "native" || answer === "nop" ? 0n : base + BigInt(target[answer]);
     return call.resultPair(BigInt.asUintN(32, eip) | (BigInt(relocationTypes[answer]) << 32n));
   }
+}
 
-  #tap(entry: RomEntry, call: RomCall): void {
-    const { taps, clock } = call.guest.environment;
-    if (taps.hypercall === undefined) return;
-    const { registers } = call;
-    taps.hypercall(clock.nowNs(), call.vcpu.id, `VMI_${entry}`, [], registers.get("rax"));
-  }
+/** As the guest's headers have it. */
+function tapName(entry: RomEntry): string {
+  return entry === "Init" || entry === "GetRelocationInfo" ? `VMI_${entry}` : `VMI_CALL_${entry}`;
 }
