@@ -42,6 +42,17 @@ export interface HypercallDevice {
   hypercall(vcpu: number, call: Hypercall): bigint;
 }
 
+/**
+ * What a core may answer for the TSC without asking: right after a reading, until a device or a backend is called or the run ends, each
+ * instruction of the vCPU counts for a fixed time. The clock that allows it takes care that no later reading is behind such a guess.
+ */
+export interface TscGuess {
+  /** For how many instructions. */
+  readonly instructions: number;
+  /** What each of them counts for from the present reading on, in 1/256 tick. */
+  pace(): number;
+}
+
 /** What the core needs from the world around it. */
 export interface CoreEnvironment {
   /** At least as many bytes as `plan` said; never grown. */
@@ -64,6 +75,8 @@ export interface CoreEnvironment {
   readonly hypercalls?: HypercallDevice;
   /** Time-stamp counter now, in ticks of `tscHz`. A number: exact to 2^53. */
   readTsc(vcpu: number): number;
+  /** How TSCs may go on between two readings; absent: each reading is asked for. */
+  readonly tscGuess?: TscGuess;
   /** Frequency of the TSC, for CPUID. */
   readonly tscHz: number;
   /** Fills the array with random bytes (RDRAND, RDSEED). */

@@ -101,7 +101,17 @@ export type {
 } from "./image.js";
 
 // Parts: definitions that the monitor makes instances of.
-export type { CodeRegion, Core, CoreDefinition, CoreEnvironment, Hypercall, HypercallDevice, LocalInterrupts, MsrDevice } from "./core.js";
+export type {
+  CodeRegion,
+  Core,
+  CoreDefinition,
+  CoreEnvironment,
+  Hypercall,
+  HypercallDevice,
+  LocalInterrupts,
+  MsrDevice,
+  TscGuess,
+} from "./core.js";
 export type { Board, BoardDefinition, BoardDrive, BoardEnvironment, PowerEvent } from "./board.js";
 
 // Taps, saved state, versions and guest-visible numbers.

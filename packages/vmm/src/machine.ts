@@ -89,7 +89,7 @@ export async function createMachine(options: MachineOptions): Promise<Machine> {
   const inFlight: InFlight = { count: 0, onSubmit: () => attend(), onSettle: () => attend() };
   const retired = (): number => processors.retired;
   const onEarlier = (): void => attend();
-  const clock = options.clock === "icount" ? new IcountClock(retired, onEarlier) : new HostClock(retired, onEarlier);
+  const clock: MachineClock = options.clock === "icount" ? new IcountClock(retired, onEarlier) : new HostClock(retired, onEarlier);
   const deterministic = clock.kind === "icount";
   const loop = new RunLoop(clock, processors, host, inFlight);
   const attend = (): void => loop.attend();
@@ -140,6 +140,7 @@ export async function createMachine(options: MachineOptions): Promise<Machine> {
       msrs: board.msrs,
       ...(board.hypercalls === undefined ? {} : { hypercalls: board.hypercalls }),
       readTsc: () => clock.nowNs(),
+      ...(clock.tscGuess === undefined ? {} : { tscGuess: clock.tscGuess }),
       tscHz: TSC_HZ,
       random: (bytes) => entropy.fill(bytes),
     });

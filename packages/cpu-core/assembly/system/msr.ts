@@ -50,13 +50,13 @@ import {
   SEG_SIZE,
   TSC_OFFSET,
 } from "../../src/layout";
-import { hostMsrRead, hostMsrWrite, hostReadTsc } from "../imports";
+import { hostMsrRead, hostMsrWrite } from "../imports";
 import { canonical } from "../memory/segmentation";
 import { tlbFlushAll } from "../memory/tlb";
 import { machineCheckSlot, machineCheckValid } from "./machine-check";
 import { updateMode } from "./mode";
 import { mtrrSlot, mtrrValid, patValid } from "./mtrr";
-import { CX, executeDisableOff, guestTsc, isAmd, pair, privileged, refuse, setPair } from "./privilege";
+import { CX, executeDisableOff, guestTsc, isAmd, pair, privileged, rawTsc, refuse, setPair } from "./privilege";
 
 const CR0_PG: u64 = 0x80000000;
 const EFER_LME: u64 = 0x100;
@@ -218,8 +218,7 @@ function writeBoard(cpu: usize, index: u32, value: u64): bool {
   if (index == TSC_DEADLINE && value) {
     // the board counts in its own ticks; a time that is past there is due now
     const offset = load<u64>(cpu, TSC_OFFSET);
-    hostReadTsc(cpu);
-    const now = load<u64>(cpu, EXIT_ARG);
+    const now = rawTsc(cpu);
     value = value <= now + offset ? max<u64>(now, 1) : value - offset;
   }
   store<u64>(cpu, value, EXIT_ARG);

@@ -2,11 +2,17 @@
 import {
   AUX_OP64,
   AUX_REG_SHIFT,
+  COUNT,
   CPL,
   EXIT_ARG,
   GPR,
   MSR_MISC_ENABLE,
+  RETIRED,
+  TSC_AT,
+  TSC_BASE,
   TSC_OFFSET,
+  TSC_PACE,
+  TSC_SPAN,
   U_AUX,
   VENDOR,
 } from "../../src/layout";
@@ -70,8 +76,19 @@ export function setSized(cpu: usize, slot: usize, aux: u32, op16: u32, value: u6
   else store<u64>(cpu + slot, aux & AUX_OP64 ? value : value & 0xffffffff);
 }
 
+/** The raw time-stamp counter: the host's, or for some instructions after it was asked what these are worth. */
+export function rawTsc(cpu: usize): u64 {
+  const retired = load<u64>(cpu, RETIRED) - load<u64>(cpu, COUNT);
+  const since = retired - load<u64>(cpu, TSC_AT);
+  if (since < <u64>load<u32>(cpu, TSC_SPAN)) return load<u64>(cpu, TSC_BASE) + ((since * <u64>load<u32>(cpu, TSC_PACE)) >> 8);
+  hostReadTsc(cpu);
+  const now = load<u64>(cpu, EXIT_ARG);
+  store<u64>(cpu, now, TSC_BASE);
+  store<u64>(cpu, retired, TSC_AT);
+  return now;
+}
+
 /** The guest's time-stamp counter. */
 export function guestTsc(cpu: usize): u64 {
-  hostReadTsc(cpu);
-  return load<u64>(cpu, EXIT_ARG) + load<u64>(cpu, TSC_OFFSET);
+  return rawTsc(cpu) + load<u64>(cpu, TSC_OFFSET);
 }

@@ -71,6 +71,7 @@ export class CoreVcpu implements Vcpu {
 
   run(budget: number): ExitReason {
     this.#running = true;
+    this.#set(L.TSC_SPAN, 0);
     const reason = REASONS[this.engine.run(this.#cpu, budget)] ?? "unmodelled";
     this.#running = false;
     if (this.#initRequested) this.init();

@@ -99,6 +99,30 @@ describe("host clock", () => {
     expect(clock.nowNs()).toBeGreaterThanOrEqual(before);
   });
 
+  test("what vCPUs guess between readings is never ahead of the next reading, nor far ahead of the host", () => {
+    const { world, clock } = hostWorld();
+    let last = 0;
+    const seen = (ns: number) => {
+      expect(ns).toBeGreaterThanOrEqual(last);
+      last = ns;
+    };
+    for (let round = 0; round < 2000; round++) {
+      const base = clock.nowNs();
+      const pace = clock.tscGuess.pace();
+      seen(base);
+      // Far faster than instructions were of late, then far slower.
+      const ns = round < 1000 ? 0.1 : 40;
+      const run = round % 7 === 0 ? 5000 : 400;
+      for (let done = 0; done < run; done += 100) {
+        if (done < clock.tscGuess.instructions) seen(base + Math.floor((done * pace) / 256));
+        world.retired += 100;
+        world.ms += (100 * ns) / 1e6;
+      }
+      expect(clock.lagNs).toBeGreaterThan(-clock.tscGuess.instructions * 10);
+    }
+    expect(clock.nowNs()).toBeGreaterThan(1000);
+  });
+
   test("time stands still while the machine is paused", () => {
     const { world, clock, run } = hostWorld();
     run(1000, 5, 20);

@@ -10,8 +10,12 @@
  *
  * All of the guest's timers are functions of this one clock, so they agree with one another at every instant, lag or not.
  * Host clocks may be coarse (100 µs in some browsers): between two of their ticks lag is paid back per instruction.
+ *
+ * Asking the host costs as much as hundreds of instructions, and kernels read the TSC at each entry: for the next 1,000 instructions after a
+ * reading a vCPU may take each for half of what instructions took of late. The next reading is not behind that, and where the guess was
+ * too high time stands still until the host's has caught up: 1,000 instructions' worth at most, since nothing is guessed while it is ahead.
  */
-import type { Alarm, Ns } from "@paravane/paravirt-ops";
+import type { Alarm, Ns, TscGuess } from "@paravane/paravirt-ops";
 import { AlarmQueue } from "./alarm-queue.js";
 import type { MachineClock, RetiredSource } from "./machine-clock.js";
 
@@ -19,6 +23,9 @@ import type { MachineClock, RetiredSource } from "./machine-clock.js";
 const EXPLAINED_NS = 1_000;
 /** What each instruction explains: a slow one on a slow host. */
 const EXPLAINED_NS_PER_INSTRUCTION = 20;
+const GUESSED_INSTRUCTIONS = 1_000;
+/** The part of the pace of late that is guessed, in 1/256. */
+const GUESSED_PACE = 128;
 const MAX_LAG_NS = 10_000_000_000;
 const MIN_BUDGET = 2_000;
 const MAX_BUDGET = 4_000_000;
@@ -43,6 +50,15 @@ export class HostClock implements MachineClock {
   #sliceEndNs = 0;
   /** Every vCPU sleeps: time passes without instructions, and host callbacks that read the clock see it pass. */
   #idle = false;
+  /** 1/256 ns that vCPUs take each instruction for since the last reading. */
+  #guessed = 0;
+  readonly tscGuess: TscGuess = {
+    instructions: GUESSED_INSTRUCTIONS,
+    pace: () => {
+      this.#guessed = this.lagNs < 0 ? 0 : Math.floor(this.#pace * GUESSED_PACE);
+      return this.#guessed;
+    },
+  };
 
   /** @param onEarlier - told that an alarm was set before the present slice's end */
   constructor(
@@ -55,7 +71,7 @@ export class HostClock implements MachineClock {
     });
   }
 
-  /** How far guest time is behind the host's, in ns. */
+  /** How far guest time is behind the host's, in ns; negative while it waits for the host's. */
   get lagNs(): number {
     return this.#targetNs - this.#guestNs;
   }
@@ -121,16 +137,18 @@ export class HostClock implements MachineClock {
     const retired = this.retired();
     const elapsed = Math.max(0, (hostMs - this.#hostMs) * 1e6);
     const instructions = Math.max(0, retired - this.#retiredAt);
+    const guessed = (Math.min(instructions, GUESSED_INSTRUCTIONS) * this.#guessed) / 256;
     this.#hostMs = hostMs;
     this.#retiredAt = retired;
+    this.#guessed = 0;
     this.#targetNs += elapsed;
     if (this.#idle) {
-      this.#guestNs = this.#targetNs;
+      this.#guestNs = Math.max(this.#targetNs, this.#guestNs + guessed);
       return;
     }
     const explained = EXPLAINED_NS + EXPLAINED_NS_PER_INSTRUCTION * instructions;
     const faster = (9 / 8) * (elapsed > 0 ? elapsed : this.#pace * instructions);
-    this.#guestNs += Math.min(this.lagNs, faster, explained);
+    this.#guestNs += Math.max(guessed, Math.min(this.lagNs, faster, explained));
   }
 
   #measurePace(): void {

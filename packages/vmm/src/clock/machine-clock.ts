@@ -2,7 +2,7 @@
  * What the run loop needs of a clock beyond the contract's `Clock`. Guest time is in nanoseconds and the time-stamp counter ticks
  * once per nanosecond (1 GHz), so TSC, PIT, PM timer, HPET and LAPIC timers agree by construction under every clock.
  */
-import type { Clock, Ns } from "@paravane/paravirt-ops";
+import type { Clock, Ns, TscGuess } from "@paravane/paravirt-ops";
 
 /** Frequency of the guest's invariant TSC. */
 export const TSC_HZ = 1_000_000_000;
@@ -10,6 +10,8 @@ export const TSC_HZ = 1_000_000_000;
 /** A clock as the run loop drives it. */
 export interface MachineClock extends Clock {
   readonly kind: "host" | "icount";
+  /** How a TSC that follows this clock may go on between readings; absent where each one counts. */
+  readonly tscGuess?: TscGuess;
   /** The earliest deadline, or Infinity. */
   readonly nextDeadlineNs: Ns;
   /** Lets time go on. */
