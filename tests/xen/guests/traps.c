@@ -217,7 +217,10 @@ static void ways_back(void) {
   expect("an iret ends its multicall", left.vector, USER_DONE);
   expect("with RAX from the frame", left.value, 0xdead);
   expect("and nothing behind it runs", calls[1].result, 0x1234);
-  expect("a return to a bad selector comes to failsafe", attempt(iret_to_bad_selector, 0x63).vector, FAILSAFE);
+  struct outcome failed = attempt(iret_to_bad_selector, 0x63);
+  expect("a return to a bad selector comes to failsafe", failed.vector, FAILSAFE);
+  expect("which sees where it would have led", failed.ip, 0x100000);
+  expect("and its selector", failed.cs, 0x63);
 }
 
 static int steps;

@@ -108,11 +108,13 @@ export class KernelEntry {
     if (frame === undefined) return { crash: "the frame of an iret call cannot be read" };
     const toUser = (frame.get("cs") & 3) === 3;
     if (toUser && !vcpu.space.hasUser) return { crash: "a return to user mode without a page table for it" };
-    const segments = this.#returnSegments(vcpu, (frame.get("cs") & 0xffff) | 3, (frame.get("ss") & 0xffff) | 3);
     const rflags = frame.wide("rflags");
-    if (segments === undefined) return "segments";
-    registers.setSegment("cs", segments.code);
-    if (segments.stack !== undefined) registers.setSegment("ss", segments.stack);
+    const code = (frame.get("cs") & 0xffff) | 3;
+    const stack = (frame.get("ss") & 0xffff) | 3;
+    const segments = this.#returnSegments(vcpu, code, stack);
+    // A return that fails has left the kernel all the same: the failsafe frame shows where it would have led.
+    registers.setSegment("cs", segments?.code ?? { ...userSegments.code64, selector: code });
+    registers.setSegment("ss", segments?.stack ?? { ...userSegments.stack, selector: stack });
     registers.set("rip", frame.wide("rip"));
     registers.set("rsp", frame.wide("rsp"));
     this.#returnFlags(vcpu, rflags);
@@ -120,12 +122,13 @@ export class KernelEntry {
     const bySysret = (frame.get("flags") & VGCF_in_syscall) !== 0;
     registers.set("r11", bySysret ? rflags : frame.wide("r11"));
     registers.set("rcx", bySysret ? frame.wide("rip") : frame.wide("rcx"));
-    if (!toUser) return undefined;
+    const outcome = segments === undefined ? "segments" : undefined;
+    if (!toUser) return outcome;
     vcpu.kernelMode = false;
     vcpu.swapGs();
     vcpu.space.enterUser();
     this.hypervisor.setVirtualLevel(vcpu.id, USER_LEVEL);
-    return undefined;
+    return outcome;
   }
 
   #iret32(vcpu: VirtualCpu): Crash | "segments" | undefined {
@@ -139,14 +142,16 @@ export class KernelEntry {
     if (bytes === undefined) return { crash: "the frame of an iret call cannot be read" };
     if (level === 1) bytes.set(short);
     const frame = new StructView(iret_context[32], bytes);
-    const segments = this.#returnSegments(vcpu, frame.get("cs") & 0xffff, level === 1 ? undefined : frame.get("ss") & 0xffff);
-    if (segments === undefined) return "segments";
-    registers.setSegment("cs", segments.code);
-    if (segments.stack !== undefined) registers.setSegment("ss", segments.stack);
+    const code = frame.get("cs") & 0xffff;
+    const outer = level === 1 ? undefined : frame.get("ss") & 0xffff;
+    const segments = this.#returnSegments(vcpu, code, outer);
+    registers.setSegment("cs", segments?.code ?? { ...kernelSegments[32].code, selector: code });
+    if (outer !== undefined) registers.setSegment("ss", segments?.stack ?? { ...kernelSegments[32].stack, selector: outer });
     registers.set("rip", frame.wide("rip"));
     registers.set("rsp", level === 1 ? stack + 16n : frame.wide("rsp"));
     registers.set("rax", frame.wide("rax"));
     this.#returnFlags(vcpu, frame.wide("rflags"));
+    if (segments === undefined) return "segments";
     dropKernelSegments(registers, level);
     return undefined;
   }
