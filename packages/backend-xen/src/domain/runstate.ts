@@ -7,12 +7,16 @@ import { runStates } from "../vcpu/virtual-cpu.js";
 /** Set in the entry time while the copy changes, for guests that asked for it. */
 const UPDATING = 1n << 63n;
 
+const WORTH_TELLING_NS = 100_000;
+
 /** Times of one vCPU. Ready-but-waiting time is what the machine's scheduler says was stolen. */
 export class RunState {
   #state: number;
   #since: number;
   readonly #times = [0, 0, 0, 0];
   #stolen = 0;
+  /** Stolen time when the guest's copy was last written. */
+  #told = 0;
   #area: bigint | undefined;
 
   constructor(
@@ -43,9 +47,15 @@ export class RunState {
     this.publish();
   }
 
+  /** Writes the guest's copy again when the vCPU has waited for its turn since: one that never sleeps would not hear of it. */
+  publishStolen(): void {
+    if (this.#area !== undefined && this.parts.stolen() - this.#told >= WORTH_TELLING_NS) this.publish();
+  }
+
   /** Writes the guest's copy. */
   publish(): void {
     if (this.#area === undefined) return;
+    this.#told = this.parts.stolen();
     const bytes = this.snapshot(this.parts.bits);
     if (!this.parts.marksUpdates()) {
       this.parts.write(this.#area, bytes);

@@ -50,7 +50,10 @@ export class Deliveries {
     this.domain.hypervisor.setPending(vcpu.id, false);
     const { event } = vcpu.callbacks;
     if (!vcpu.info.pending || vcpu.info.mask !== 0 || event === undefined) return "handled";
-    return this.domain.entry.enter(vcpu, { target: event });
+    const entered = this.domain.entry.enter(vcpu, { target: event });
+    // The kernel's tables are in force now, in which its copy is mapped.
+    this.domain.runstates[vcpu.id]!.publishStolen();
+    return entered;
   }
 
   #exception(vcpu: VirtualCpu, { vector = 0, errorCode, address }: DeliveryEvent): DeliveryAnswer {
