@@ -1,7 +1,11 @@
 // A stock kernel as a Xen PVH domain: to a shell on hvc0 by its own page tables and local APICs, a quiet log, and off by halting.
+import { execFileSync } from "node:child_process";
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { Guest } from "./guest.js";
-import { hasTool } from "./paravane.js";
+import { hasTool, paravane } from "./paravane.js";
 
 const BOOT_MS = 300_000;
 const COMPLAINTS = /WARNING:|BUG:|Call Trace|unchecked MSR|Attempted to|Stale IRR/;
@@ -42,6 +46,32 @@ describe.skipIf(!hasTool("apt-get"))("Debian's amd64 kernel, packed with xz behi
       expect(await guest.ended()).toBe(0);
     } finally {
       guest.kill();
+    }
+  });
+});
+
+const GRUB = "/usr/lib/grub-xen/grub-i386-xen_pvh.bin";
+
+describe.skipIf(!hasTool("apt-get") || !hasTool("mkfs.ext4", "-V") || !existsSync(GRUB))("GRUB as a PVH domain", () => {
+  test("reads its configuration from a disk and starts the stock bzImage", { timeout: 400_000 }, async () => {
+    const dir = mkdtempSync(join(tmpdir(), "paravane-pvh-grub-"));
+    try {
+      const [kernel = "", initrd = ""] = (await paravane(["img", "take", "debian"], { limitMs: 300_000 })).stdout.split("\n");
+      mkdirSync(join(dir, "root/boot/grub"), { recursive: true });
+      copyFileSync(kernel, join(dir, "root/boot/vmlinuz"));
+      copyFileSync(initrd, join(dir, "root/boot/initrd.img"));
+      const lines = ["linux /boot/vmlinuz console=hvc0 from=grub", "initrd /boot/initrd.img", "boot"];
+      writeFileSync(join(dir, "root/boot/grub/grub.cfg"), `${lines.join("\n")}\n`);
+      const disk = join(dir, "disk.img");
+      writeFileSync(disk, "");
+      truncateSync(disk, 64 * 2 ** 20);
+      execFileSync("mkfs.ext4", ["-q", "-F", "-d", join(dir, "root"), disk]);
+      const machine = ["--kernel", GRUB, "--backend", "xen", "--xen-mode", "pvh", "-m", "256M", "--drive", `${disk},ro`];
+      const marks = ["--until", "Linux version 6", "--until", "Command line: .*from=grub", "--until", "kernel on Xen PVH"];
+      const { status, stderr } = await paravane(["boot", ...machine, ...marks, "--timeout", "300s"], { limitMs: 350_000 });
+      expect([status, stderr.split("\n")[0]]).toEqual([0, expect.stringContaining("backend xen")]);
+    } finally {
+      rmSync(dir, { recursive: true, force: true });
     }
   });
 });
