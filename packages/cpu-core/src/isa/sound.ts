@@ -77,7 +77,8 @@ function scalarTests<V>(b: VectorSem<V>, type: FloatType): Tests<V> {
       }
       // The product of two numbers has at most as many bits as both of them.
       const zeroes = (v: V): V => b.ctz(b.or(bitsOf(v), b.imm(1n << 52n)));
-      return b.and(b.ltu(b.imm(52), b.add(zeroes(p), zeroes(q))), equal(op("mul", p, q), whole));
+      const fits = b.ltu(b.imm(52), b.add(zeroes(p), zeroes(q)));
+      return operation === "mul" ? fits : b.and(fits, equal(op("mul", p, q), whole));
     },
     holds: (x) => x,
   };
@@ -117,7 +118,8 @@ function packedTests<V>(b: VectorSem<V>, type: "f32x4" | "f64x2"): Tests<V> {
       const [p, q, whole] = operation === "mul" ? [x!, y!, r] : operation === "div" ? [r, y!, x!] : [r, r, x!];
       // No more than half of the bits each.
       const lower = b.vector("v128.and", b.vector("v128.or", p, q), single ? b.splat(32, b.imm(0xfff)) : b.splat(64, b.imm(0x7ffffff)));
-      return b.vector("v128.and", b.vector(single ? "i32x4.eq" : "i64x2.eq", lower, field(0n)), equal(op("mul", p, q), whole));
+      const fits = b.vector(single ? "i32x4.eq" : "i64x2.eq", lower, field(0n));
+      return operation === "mul" ? fits : b.vector("v128.and", fits, equal(op("mul", p, q), whole));
     },
     holds: (x) => (single ? b.eq(b.summary("i32x4.bitmask", x), b.imm(15)) : b.eq(b.summary("i64x2.bitmask", x), b.imm(3))),
   };
@@ -156,19 +158,15 @@ export function soundResult<V>(b: VectorSem<V>, type: Ordinary, operation: Opera
   const scaled = operation === "mul" || operation === "div";
   const fits = (): V => (scaled ? t.safelyNormal(result) : t.normal(result));
   // A result that is no zero, infinity or NaN had no infinity or NaN to begin with; denormal operands show by their exponents.
-  const quick = all(t, [fits(), ...unknown.map(t.exponent)])!;
-  const otherwise = (): V => {
-    const ordinary = unknown.map((v) => t.or(t.normal(v), t.zero(v)));
-    const zero =
-      operation === "mul" ? t.or(t.zero(x!), t.zero(y!)) : operation === "div" ? t.and(t.zero(x!), t.not(t.zero(y!))) : t.zero(result);
-    const right = t.holds(all(t, [t.or(fits(), zero), ...ordinary])!);
-    const exact = t.exact(operation, operands, result);
-    return b.and(
-      b.orElse(sticky, () => t.holds(scaled ? t.or(exact, zero) : exact)),
-      right,
-    );
+  const quick = b.let(t.holds(all(t, [fits(), ...unknown.map(t.exponent)])!));
+  const zero = (): V =>
+    operation === "mul" ? t.or(t.zero(x!), t.zero(y!)) : operation === "div" ? t.and(t.zero(x!), t.not(t.zero(y!))) : t.zero(result);
+  const ordinary = (): V => t.holds(all(t, [t.or(fits(), zero()), ...unknown.map((v) => t.or(t.normal(v), t.zero(v)))])!);
+  const exact = (): V => {
+    const precise = t.exact(operation, operands, result);
+    return t.holds(scaled ? t.or(precise, zero()) : precise);
   };
-  return b.orElse(b.and(sticky, t.holds(quick)), otherwise);
+  return b.orElse(b.and(sticky, quick), () => b.and(b.orElse(sticky, exact), b.orElse(quick, ordinary)));
 }
 
 /** As soundResult for a double that became the single `result`. */
