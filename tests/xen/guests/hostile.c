@@ -21,6 +21,8 @@
 
 static u64 frames[LAST_PAGE - FIRST_PAGE + 1];
 static u64 tables[4];
+/** Linear addresses of the first tables, by level: of our own text, and of the pages to play with. */
+static word *text_tables[5], *play_tables[5];
 /** Lists of requests, one for each call of a multicall and one for a call alone: what one call asks is not another's to change. */
 static u64 lists[16][64] PAGED; // with room behind them for answers that are longer than the question
 static int list;
@@ -47,7 +49,7 @@ static word pointer(void) {
     case 0: return 0;
     case 1: return BEYOND + random_below(1 << 20);
     case 2: return LONG ? (word)0xffff800000000000ull + random_below(1 << 24) : 0xf5800000 + random_below(1 << 20);
-    case 3: return (word)table_at(1 + random_below(LONG ? 4 : 3), 0x100000) + random_below(4096);
+    case 3: return (word)text_tables[1 + random_below(LONG ? 4 : 3)] + random_below(4096);
     case 4: return (word)0 - random_below(8192);
     case 5: return LONG ? (word)1 << (47 + random_below(17)) : (word)0xffe00000 + random_below(1 << 20);
     case 6: return play_page() + random_below(2048);
@@ -88,7 +90,7 @@ static u64 value(void) {
 /** An entry of a table in force that does not carry us: leaves of the pages to play with, or upper slots behind the first. */
 static u64 live_slot(void) {
   int level = 1 + random_below(LONG ? 4 : 3);
-  u64 table = machine_of(table_at(level, play_page())) & ~4095ull;
+  u64 table = machine_of(play_tables[level]) & ~4095ull;
   if (level == 1) return table + 8 * (((FIRST_PAGE + random_below(LAST_PAGE - FIRST_PAGE + 1)) & 511));
   if (!LONG && level == 3) return table + 8 * (1 + random_below(3));
   return table + 8 * (2 + random_below(LONG || level < 3 ? 510 : 1));
@@ -331,7 +333,11 @@ void test_main(void) {
   random_state = SEED * 0x9e3779b9u | 1;
   trap_hook = quiet;
   for (int n = 0; n <= LAST_PAGE - FIRST_PAGE; n++) frames[n] = machine_of(PLAY(n)) >> 12;
-  for (int level = 1; level <= (LONG ? 4 : 3); level++) tables[(LONG ? 4 : 3) - level] = machine_of(table_at(level, 0x100000)) >> 12;
+  for (int level = 1; level <= (LONG ? 4 : 3); level++) {
+    text_tables[level] = table_at(level, 0x100000);
+    play_tables[level] = table_at(level, (word)PLAY(0));
+    tables[(LONG ? 4 : 3) - level] = machine_of(text_tables[level]) >> 12;
+  }
   if (!LONG) tables[3] = machine_of(table_at(2, 0xc0000000)) >> 12;
   for (u32 n = 1; n <= CALLS; n++) {
     struct request r;

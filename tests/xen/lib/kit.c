@@ -46,7 +46,8 @@ int text_length(const char *text) {
 static word word_at(const u8 *base, int offset) { return *(const word *)(base + offset); }
 
 void print(const char *text) {
-  u8 *ring = (u8 *)(M2P[word_at(start_info, FIELD(0x48, 0x34))] << 12);
+  static u8 *ring;
+  if (!ring) ring = (u8 *)(M2P[word_at(start_info, FIELD(0x48, 0x34))] << 12);
   volatile u32 *cons = (volatile u32 *)(ring + 0xc08), *prod = (volatile u32 *)(ring + 0xc0c);
   u32 port = *(u32 *)(start_info + FIELD(0x50, 0x38));
   for (; *text; text++) {
