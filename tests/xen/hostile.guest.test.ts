@@ -6,6 +6,7 @@ import { type Bits, buildGuest, canBuild, INSTALL } from "./runner/build.js";
 import { brokenInvariants } from "./runner/invariants.js";
 import { complaints, runDomain } from "./runner/machine.js";
 
+const SEED = 1;
 const CALLS = 1_000_000;
 const LOOK_EVERY = 250_000;
 const GROWTH_BYTES = 16 << 20;
@@ -23,10 +24,10 @@ describe.each([64, 32] as const)("a million random calls of a %i-bit PV guest", 
     test.skip(`needs a compiler: ${INSTALL}`, () => {});
     return;
   }
-  test.each([1, 2])("seed %i", { timeout: 1_800_000 }, async (seed) => {
+  test("runs to its end", { timeout: 1_800_000 }, async () => {
     const broken: string[] = [];
     const sizes: number[] = [];
-    const outcome = await runDomain(await buildGuest("hostile", bits, { SEED: seed, CALLS }), {
+    const outcome = await runDomain(await buildGuest("hostile", bits, { SEED, CALLS }), {
       limitSeconds: 1_700,
       look: {
         every: LOOK_EVERY,
