@@ -66,7 +66,8 @@ export function understandBench(suite: string | undefined, raw: RawBenchOptions)
     throw usageError(`--rounds ${raw.rounds}: not a number of rounds from 1 to ${MAX_ROUNDS}`);
   const sizes: readonly Bits[] = raw.bits === undefined ? [32, 64] : [Number(parseWord("--bits", raw.bits, ["32", "64"])) as Bits];
   const runnable = sizes.filter((bits) => versus.length === 0 || versus.some((rival) => canRun(rival, bits)));
-  if (runnable.length === 0) throw usageError(`--vs ${raw.vs} --bits ${raw.bits}: v86 has no 64-bit mode`);
+  if (runnable.length === 0)
+    throw usageError(`--vs ${raw.vs} --bits ${raw.bits}: v86 has no 64-bit mode, and stock 32-bit kernels are no Xen guests`);
   const linux = GUEST_NAMES.map(({ name }) => name).filter((name) => name.startsWith("debian"));
   const plan = raw.quick ? QUICK : PLAN;
   return {

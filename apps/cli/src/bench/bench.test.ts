@@ -28,6 +28,8 @@ describe("arguments", () => {
   test("v86 alone leaves 64-bit guests out of the suite programs", () => {
     expect(understandBench("programs", { vs: "v86" }).sizes).toEqual([32]);
     expect(() => understandBench("programs", { vs: "v86", bits: "64" })).toThrow(/v86 has no 64-bit mode/);
+    expect(() => understandBench("programs", { vs: "xen-pv,xen-pvh", bits: "32" })).toThrow(/stock 32-bit kernels are no Xen guests/);
+    expect(understandBench("programs", { vs: "xen-pv,xen-pvh" }).sizes).toEqual([64]);
   });
 
   test("programs are chosen by name or by column, in their own order", () => {
@@ -43,7 +45,7 @@ describe("arguments", () => {
 
   test.each([
     ["sieve", {}, /bench sieve: unknown; known: loops, programs, boot/],
-    ["boot", { vs: "bochs" }, /--vs bochs: neither one of qemu, v86, v86-interp nor the cli.js of another build/],
+    ["boot", { vs: "bochs" }, /--vs bochs: neither one of qemu, v86, v86-interp, xen-pv, xen-pvh nor the cli.js of another build/],
     ["boot", { vs: "qemu,qemu" }, /each may be named once/],
     ["loops", { vs: "v86" }, /--vs v86: others are compared in the suites programs and boot/],
     ["programs", { only: "sieve" }, /--only sieve: neither a program nor a column/],

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { CliError, ExitStatus, imageError } from "../errors.js";
 import { takeGuest } from "../img/guests.js";
 import { Checkpoints, LINUX_STAGES, type Stage } from "./checkpoints.js";
-import { canRun, type Contender, ourselves, type OwnOptions, type Rival, rivalMachine } from "./contenders.js";
+import { canRun, type Contender, isV86, ourselves, type OwnOptions, type Rival, rivalMachine } from "./contenders.js";
 import type { SuiteResult } from "./loops.js";
 import { hasThreadClocks, ProcessClock, type ProcessReading } from "./process-clock.js";
 import { takeSeabios } from "./seabios.js";
@@ -28,13 +28,13 @@ export interface BootOptions {
 /** What one boot took. */
 export interface BootSample {
   readonly stages: readonly Stage[];
-  /** What `--stats` wrote: ours alone. */
+  /** What `--stats` wrote: machines of ours alone. */
   readonly stats?: BootStats;
 }
 
 /** The part of `--stats` that a report tells. Bytes. */
 export interface BootStats {
-  readonly cpu: { readonly firstInstruction: { readonly processSeconds: number } };
+  readonly cpu: { readonly firstInstruction: { readonly vcpuThreadSeconds: number; readonly processSeconds: number } };
   readonly instructions: number;
   readonly memory: { readonly touchedBytes: number; readonly peakResidentBytes: number };
   readonly core: Readonly<Record<string, number>>;
@@ -54,19 +54,18 @@ export async function runBoots(options: BootOptions, progress: (line: string) =>
       const bits = is32Bit(guest) ? 32 : 64;
       const setup = { bits, kernel, initrd: initrd!, append, memoryBytes: options.memoryBytes } as const;
       const rivals = options.versus.filter((rival) => canRun(rival, bits));
-      const bios = rivals.some((rival) => rival === "v86" || rival === "v86-interp") ? await takeSeabios(progress) : undefined;
+      const bios = rivals.some(isV86) ? await takeSeabios(progress) : undefined;
       const statsFile = join(dir, "stats.json");
       const ours = ourselves(setup, options.own);
-      const contenders = [
-        { ...ours, args: [...ours.args, "--stats", statsFile] },
-        ...rivals.map((rival) => rivalMachine(rival, setup, options.own, bios)),
-      ];
+      const contenders = [ours, ...rivals.map((rival) => rivalMachine(rival, setup, options.own, bios))].map((machine) =>
+        machine.ours ? { ...machine, args: [...machine.args, "--stats", statsFile] } : machine,
+      );
       const samples = new Map<string, BootSample[]>(contenders.map(({ name }) => [name, []]));
       for (let round = 1; round <= options.rounds; round++) {
         for (const contender of contenders) {
           progress(`boot: ${guest} on ${contender.name}, round ${round} of ${options.rounds}`);
           const stages = await bootOnce(contender);
-          const stats = contender === contenders[0] ? (JSON.parse(readFileSync(statsFile, "utf8")) as BootStats) : undefined;
+          const stats = contender.ours ? (JSON.parse(readFileSync(statsFile, "utf8")) as BootStats) : undefined;
           samples.get(contender.name)!.push({ stages, ...(stats ? { stats } : {}) });
         }
       }
@@ -87,6 +86,9 @@ const all = ({ stages }: BootSample): ProcessReading => ({
   thread: stages.reduce((sum, stage) => sum + stage.thread, 0),
   process: stages.reduce((sum, stage) => sum + stage.process, 0),
 });
+
+/** Of the vCPU's thread, without what was done before the guest began. */
+const fromStart = (sample: BootSample): number => all(sample).thread - sample.stats!.cpu.firstInstruction.vcpuThreadSeconds;
 
 /** All metrics of one guest: CPU seconds of everyone, our speed and memory, then the ratios of ours to each of the others. */
 export function summarize(suite: string, samples: ReadonlyMap<string, readonly BootSample[]>): Metric[] {
@@ -114,16 +116,15 @@ export function summarize(suite: string, samples: ReadonlyMap<string, readonly B
       );
     });
   }
+  for (const [name, list] of samples) {
+    const started = list.flatMap(({ stats }) => (stats === undefined ? [] : [stats.cpu.firstInstruction.processSeconds]));
+    if (started.length > 0) seconds(`${name}, process, start to the first instruction`, "CPU s", started);
+  }
   const mine = samples.get(ours)!;
   const told = mine.flatMap(({ stats }) => (stats === undefined ? [] : [stats]));
   if (told.length === mine.length) {
     const speeds = told.map(({ instructions }, round) => instructions / all(mine[round]!).thread / 1e6);
     metrics.push(metric(suite, `${ours}, speed`, "M instructions/s", "higher", speeds));
-    seconds(
-      `${ours}, process, start to the first instruction`,
-      "CPU s",
-      told.map(({ cpu }) => cpu.firstInstruction.processSeconds),
-    );
     const megabytes = (name: string, bytes: (stats: BootStats) => number): void =>
       seconds(
         `${ours}, ${name}`,
@@ -148,6 +149,8 @@ export function summarize(suite: string, samples: ReadonlyMap<string, readonly B
     ratio(`${ours} : ${other}, vCPU thread`, "thread", "thread");
     ratio(`${ours} : ${other}, process`, "process", "process");
     ratio(`${ours}'s thread : ${other}'s process`, "thread", "process");
+    if (theirs.every(({ stats }) => stats !== undefined))
+      seconds(`${ours} : ${other}, vCPU thread from the first instruction`, "times", ratios(mine.map(fromStart), theirs.map(fromStart)));
   }
   return metrics;
 }

@@ -1,7 +1,8 @@
-// The machines that a benchmark can be run on, each as a command whose standard input and output are the guest's serial port:
-// ours, another build of ours, QEMU's TCG, v86; and this host without any machine.
+// The machines that a benchmark can be run on, each as a command whose standard input and output are the guest's console:
+// ours, ours with another hypervisor, another build of ours, QEMU's TCG, v86; and this host without any machine.
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
+import { withConsole } from "../backends.js";
 import { usageError } from "../errors.js";
 import { entryPoint } from "../package-root.js";
 import type { ThreadChoice } from "./process-clock.js";
@@ -22,6 +23,8 @@ export interface Contender {
   readonly command: string;
   readonly args: readonly string[];
   readonly vcpuThread: ThreadChoice;
+  /** A paravane: it understands `--stats`. */
+  readonly ours?: true;
 }
 
 /** How ours is started. */
@@ -32,8 +35,8 @@ export interface OwnOptions {
   readonly more?: readonly string[];
 }
 
-/** Names of machines that are not ours; anything else after --vs is the path of another build's cli.js. */
-export const RIVALS = ["qemu", "v86", "v86-interp"] as const;
+/** Names of other machines, the last two being ours as a Xen; anything else after --vs is the path of another build's cli.js. */
+export const RIVALS = ["qemu", "v86", "v86-interp", "xen-pv", "xen-pvh"] as const;
 
 /** One word of `--vs`. */
 export type Rival = (typeof RIVALS)[number] | { readonly cli: string };
@@ -61,8 +64,14 @@ export function parseRival(word: string): Rival {
 /** What a rival is called in reports. */
 export const rivalName = (rival: Rival): string => (typeof rival === "string" ? rival : "other");
 
+/** The one word size of those that have not both: v86 has no 64-bit mode, and stock 32-bit kernels are no Xen guests any more. */
+const ONLY: Readonly<Record<string, Bits>> = { v86: 32, "v86-interp": 32, "xen-pv": 64, "xen-pvh": 64 };
+
 /** True when the rival can run guests of this word size. */
-export const canRun = (rival: Rival, bits: Bits): boolean => !(typeof rival === "string" && rival.startsWith("v86") && bits === 64);
+export const canRun = (rival: Rival, bits: Bits): boolean => (ONLY[rivalName(rival)] ?? bits) === bits;
+
+/** True when the rival needs a BIOS and the npm package. */
+export const isV86 = (rival: Rival): rival is "v86" | "v86-interp" => rival === "v86" || rival === "v86-interp";
 
 /** Ours, as a user starts it. */
 export function ourselves(setup: GuestSetup, options: OwnOptions, cli = own, name = "paravane"): Contender {
@@ -79,7 +88,14 @@ export function ourselves(setup: GuestSetup, options: OwnOptions, cli = own, nam
       ...(options.more ?? []),
     ],
     vcpuThread: "main",
+    ours: true,
   };
+}
+
+/** Ours with Xen as the hypervisor. */
+function xen(setup: GuestSetup, options: OwnOptions, mode: "pv" | "pvh"): Contender {
+  const more = ["--backend", "xen", "--xen-mode", mode];
+  return ourselves({ ...setup, append: withConsole(setup.append, "xen") }, { ...options, more }, own, `xen-${mode}`);
 }
 
 /** QEMU with nothing but a serial port. */
@@ -110,7 +126,8 @@ export function v86(setup: GuestSetup, bios: { system: string; vga: string }, tr
 /** The machine of one word of `--vs`. */
 export function rivalMachine(rival: Rival, setup: GuestSetup, options: OwnOptions, bios?: { system: string; vga: string }): Contender {
   if (rival === "qemu") return qemu(setup);
-  if (rival === "v86" || rival === "v86-interp") return v86(setup, bios!, rival === "v86");
+  if (isV86(rival)) return v86(setup, bios!, rival === "v86");
+  if (rival === "xen-pv" || rival === "xen-pvh") return xen(setup, options, rival === "xen-pv" ? "pv" : "pvh");
   return ourselves(setup, options, rival.cli, "other");
 }
 
@@ -122,7 +139,7 @@ export function requireRivals(rivals: readonly Rival[], sizes: readonly Bits[]):
         if (spawnSync(qemuCommand(bits), ["--version"], { stdio: "ignore" }).status !== 0)
           throw usageError(`--vs qemu: this host has no ${qemuCommand(bits)}: apt-get install qemu-system-x86`);
       }
-    } else if (typeof rival === "string") {
+    } else if (isV86(rival)) {
       try {
         import.meta.resolve("v86");
       } catch {

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, parse } from "node:path";
 import type { SuiteResult } from "../loops.js";
-import { canRun, ourselves, type OwnOptions, type Rival, rivalMachine } from "../contenders.js";
+import { canRun, isV86, ourselves, type OwnOptions, type Rival, rivalMachine } from "../contenders.js";
 import { CliError, ExitStatus } from "../../errors.js";
 import { takeGuest } from "../../img/guests.js";
 import { hasThreadClocks } from "../process-clock.js";
@@ -54,7 +54,7 @@ async function runSize(bits: Bits, options: ProgramsOptions, progress: (line: st
   const { kernel, initrd, title } = await takeGuest(KERNELS[bits], progress);
   const setup = { bits, kernel, initrd: await initrdWithPrograms(initrd!, bits), append: APPEND, memoryBytes: options.memoryBytes };
   const rivals = options.versus.filter((rival) => canRun(rival, bits));
-  const bios = rivals.some((rival) => rival === "v86" || rival === "v86-interp") ? await takeSeabios(progress) : undefined;
+  const bios = rivals.some(isV86) ? await takeSeabios(progress) : undefined;
   const machines = new Map<string, ProgramServer>();
   const dir = mkdtempSync(join(tmpdir(), "paravane-programs-"));
   const statsFile = join(dir, "stats.json");
