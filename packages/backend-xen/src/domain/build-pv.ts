@@ -64,13 +64,12 @@ function checkClass({ bits, paeMode }: XenNotes): void {
   throw new HvError("image/xen-pae", "the kernel is for 32-bit Xen without PAE, which ended with Xen 3");
 }
 
-/** Builds it into `p2m`'s frames, which need not be zero. `sharedInfo` is the machine frame of the shared page. @throws HvError "image/…" */
+/** Builds it into `p2m`'s frames, which are all zeros. `sharedInfo` is the machine frame of the shared page. @throws HvError "image/…" */
 export function buildPv(source: PvSource, memory: GuestMemory, p2m: Uint32Array, sharedInfo: number): PvDomainImage {
   const { elf, notes, ramdisk, commandLine } = source;
   checkClass(notes);
   const ramdiskBytes = ramdisk?.byteLength ?? 0;
   const layout = layOut({ notes, kernel: kernelRange(elf, notes), ramdiskBytes, pages: p2m.length });
-  for (const frame of p2m) memory.fill(frame * 4096, 4096, 0);
   const domain = new DomainMemory(memory, p2m);
   const linear = (pfn: number): bigint => notes.virtBase + BigInt(pfn) * 4096n;
   for (const { physical, bytes } of elf.segments) domain.write(Number(BigInt(physical) - notes.paddrOffset), bytes);

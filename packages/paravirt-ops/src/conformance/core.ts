@@ -49,6 +49,12 @@ const CASES: Readonly<Record<string, Body>> = {
       "a write across the end throws memory/out-of-range",
     );
   },
+  "RAM is all zeros at first": ({ core: { guestMemory } }) => {
+    check(
+      guestMemory.view(2 * MIB, MIB).every((byte) => byte === 0),
+      "a megabyte that nobody has written",
+    );
+  },
   "guest memory is little-endian and byte-addressed": ({ core: { guestMemory } }) => {
     guestMemory.writeU64(0x200001, 0x8877665544332211n);
     same([...guestMemory.view(0x200001, 8)], [0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88], "bytes");

@@ -1,7 +1,7 @@
 /** Guest RAM as devices, loaders and backends see it: by guest-physical address. */
 import type { Gpa } from "../units.js";
 
-/** Guest RAM, by guest-physical address. Multi-byte accesses are little-endian and need no alignment. */
+/** Guest RAM, by guest-physical address: all zeros when the core is made. Multi-byte accesses are little-endian and need no alignment. */
 export interface GuestMemory {
   /**
    * Bytes of RAM, at most 3 GiB so that it lies below the device hole. RAM is [0, 0xa0000) and [0xc0000, size); what lies below 1 MiB of the
