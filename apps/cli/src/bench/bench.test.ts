@@ -131,7 +131,7 @@ describe("findings", () => {
       ? {
           stats: {
             instructions: 6e6,
-            cpu: { firstInstruction: { processSeconds: 0.2 } },
+            cpu: { firstInstruction: { vcpuThreadSeconds: 0.2, processSeconds: 0.2 } },
             memory: { touchedBytes: 40 * 2 ** 20, peakResidentBytes: 100 * 2 ** 20 },
             core: {},
           },
