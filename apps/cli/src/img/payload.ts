@@ -1,9 +1,7 @@
 // What the kernels inside bzImages are packed with, for backends that load them from there: each by a library, LZ4's blocks by lz4.ts.
+// Formats that few kernels have are loaded when one does.
 /// <reference path="./untyped.d.ts" />
 import type { Decompressors } from "@paravane/vmm";
-// CommonJS packages: their names arrive on the default export.
-import bz2 from "bz2";
-import lzma from "js-lzma";
 import { decompress } from "./decompress.js";
 import { unpackLz4 } from "./lz4.js";
 import { crc32, undoX86Filter, withoutX86Filter } from "./xz-x86.js";
@@ -22,7 +20,8 @@ export async function unpackXz(packed: Uint8Array): Promise<Uint8Array> {
 const LZMA_HEADER_BYTES = 13;
 
 /** Unpacks what `lzma` packs. @throws RangeError for data that is damaged or of another size */
-export function unpackLzma(packed: Uint8Array, bytes: number): Uint8Array {
+export async function unpackLzma(packed: Uint8Array, bytes: number): Promise<Uint8Array> {
+  const { default: lzma } = await import("js-lzma");
   const whole = new Uint8Array(bytes);
   let to = 0;
   const from = (start: number): { readByte(): number } => {
@@ -48,7 +47,7 @@ export function unpackLzma(packed: Uint8Array, bytes: number): Uint8Array {
 /** Formats of Debian's and other distributions' kernels. */
 export const payloadDecompressors: Decompressors = {
   gzip: decompress,
-  bzip2: (packed) => bz2.decompress(packed, true),
+  bzip2: async (packed) => (await import("bz2")).default.decompress(packed, true),
   lzma: unpackLzma,
   xz: unpackXz,
   zstd: decompress,
