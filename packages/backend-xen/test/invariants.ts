@@ -1,9 +1,8 @@
 /** What must hold of a PV domain's frames after whatever its guest did: counts are what the tables and the grants say, no table is writable. */
 import { grantMapFlags } from "../src/abi/grant-table.js";
 import type { Domain } from "../src/domain/domain.js";
-import { frameOf } from "../src/mmu/entry.js";
-import { frameTypes, isGuarded, levelOf } from "../src/mmu/frame-table.js";
-import { wordsOf } from "../src/mmu/table-validation.js";
+import { frameTypes, isGuarded } from "../src/mmu/frame-table.js";
+import { tableEntries } from "./table-entries.js";
 
 /** Uses from outside the tables: [frame, as its type]. */
 function outsideUses(domain: Domain): [number, boolean][] {
@@ -23,7 +22,7 @@ function outsideUses(domain: Domain): [number, boolean][] {
 
 /** What is wrong, in words. `protectedFrames` are those that the guest cannot store to. */
 export function domainFaults(domain: Domain, protectedFrames: ReadonlySet<number>): string[] {
-  const { frames, environment, bits } = domain;
+  const { frames } = domain;
   const found: string[] = [];
   const used = new Map<number, number>();
   const typed = new Map<number, number>();
@@ -34,23 +33,15 @@ export function domainFaults(domain: Domain, protectedFrames: ReadonlySet<number
   for (const [frame, asType] of outsideUses(domain)) use(frame, asType);
   for (let table = 0; table < frames.ramFrames; table++) {
     if (frames.isPinned(table)) use(table, true);
-    const type = frames.typeOf(table);
-    if (isGuarded(type) && !protectedFrames.has(table)) found.push(`${table.toString(16)} is guarded and not protected`);
-    if (levelOf(type) === undefined) continue;
-    const words = wordsOf(environment.memory, table);
-    const count = bits === 32 && type === frameTypes.l3 ? 4 : 512;
-    for (let index = 0; index < count; index++) {
-      const low = words[2 * index]!;
-      if ((low & 1) === 0) continue;
-      const target = frameOf(low, words[2 * index + 1]!);
-      const leaf = type === frameTypes.l1;
-      const write = (low & 2) !== 0;
-      if (!frames.owns(target)) found.push(`entry ${index} of ${table.toString(16)} names ${target.toString(16)}, which is nobody's`);
-      if (!leaf && target === table) continue;
-      use(target, !leaf || write);
-      if (leaf && write && frames.typeOf(target) !== frameTypes.writable) {
-        found.push(`entry ${index} of ${table.toString(16)} can write to ${target.toString(16)}`);
-      }
+    if (isGuarded(frames.typeOf(table)) && !protectedFrames.has(table)) found.push(`${table.toString(16)} is guarded and not protected`);
+  }
+  for (const { table, type, index, target, write } of tableEntries(domain)) {
+    const leaf = type === frameTypes.l1;
+    if (!frames.owns(target)) found.push(`entry ${index} of ${table.toString(16)} names ${target.toString(16)}, which is nobody's`);
+    if (!leaf && target === table) continue;
+    use(target, !leaf || write);
+    if (leaf && write && frames.typeOf(target) !== frameTypes.writable) {
+      found.push(`entry ${index} of ${table.toString(16)} can write to ${target.toString(16)}`);
     }
   }
   let pages = 0;

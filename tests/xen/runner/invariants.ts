@@ -1,23 +1,7 @@
 // What must hold of a domain's frames whatever its guest did: Xen's own rules of direct paging, counted anew from the tables themselves.
 import type { Domain } from "../../../packages/backend-xen/src/domain/domain.js";
-import { frameOf, PRESENT, WRITE } from "../../../packages/backend-xen/src/mmu/entry.js";
 import { frameTypes, isGuarded, levelOf } from "../../../packages/backend-xen/src/mmu/frame-table.js";
-import { wordsOf } from "../../../packages/backend-xen/src/mmu/table-validation.js";
-
-/** Present entries of all tables in force. */
-function* entriesOf({ frames, environment, bits, paging }: Domain) {
-  for (let table = 0; table < frames.ramFrames; table++) {
-    const type = frames.typeOf(table);
-    if (levelOf(type) === undefined) continue;
-    const words = wordsOf(environment.memory, table);
-    const count = bits === 32 && type === frameTypes.l3 ? 4 : 512;
-    for (let index = 0; index < count; index++) {
-      const low = words[2 * index]!;
-      if ((low & PRESENT) === 0 || !paging.validation.isGuestSlot(type, index)) continue;
-      yield { table, type, index, target: frameOf(low, words[2 * index + 1]!), write: (low & WRITE) !== 0 };
-    }
-  }
-}
+import { tableEntries } from "../../../packages/backend-xen/test/table-entries.js";
 
 /** What is broken, one line each. Frames may have more uses than tables make of them (pins, roots, descriptor tables), never fewer. */
 export function brokenInvariants(domain: Domain): string[] {
@@ -26,7 +10,8 @@ export function brokenInvariants(domain: Domain): string[] {
   const used = new Map<number, number>();
   const typed = new Map<number, number>();
   const add = (map: Map<number, number>, frame: number): void => void map.set(frame, (map.get(frame) ?? 0) + 1);
-  for (const { table, type, index, target, write } of entriesOf(domain)) {
+  for (const { table, type, index, target, write } of tableEntries(domain)) {
+    if (!paging.validation.isGuestSlot(type, index)) continue;
     const where = `entry ${index} of frame ${table}, a table of type ${type}`;
     const child = paging.validation.childType(type, index);
     if (!frames.owns(target)) found.push(`${where}, names ${target}, which is not the domain's`);

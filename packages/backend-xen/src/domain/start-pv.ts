@@ -22,7 +22,7 @@ const STORE_GRANT = 1;
 const DOM0 = 0;
 
 /** What a domain is started from. */
-export interface PvStartSource {
+export interface StartSource {
   readonly image: GuestImage;
   readonly elf: ElfImage;
   readonly notes: XenNotes;
@@ -30,7 +30,7 @@ export interface PvStartSource {
 
 /** Builds the domain and starts it. @throws HvError "image/…" when the image does not fit */
 export async function startPvDomain(
-  { image, elf, notes }: PvStartSource,
+  { image, elf, notes }: StartSource,
   environment: BackendEnvironment,
   hypervisor: HypervisorHandle,
   config: XenConfig,

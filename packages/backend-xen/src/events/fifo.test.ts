@@ -4,6 +4,7 @@ import { TestGuest } from "../../test/guest.js";
 import { eventChannelCommands as ops, fifo } from "../abi/services.js";
 import { Fifo } from "./fifo.js";
 import type { EventTarget } from "./two-level.js";
+import { random } from "../../test/random.js";
 
 const CONTROL = 100;
 
@@ -79,16 +80,6 @@ class Consumer {
       control.setUint32(0, 0, true);
     }
   }
-}
-
-function random(seed: number): (below: number) => number {
-  let state = seed;
-  return (below) => {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    return (state >>> 0) % below;
-  };
 }
 
 describe("the queues", () => {

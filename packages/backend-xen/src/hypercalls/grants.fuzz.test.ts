@@ -8,20 +8,11 @@ import { gnttab_copy, gnttab_map_grant_ref, gnttab_transfer, gnttab_unmap_grant_
 import { grantCommands, memory_reservation, memoryCommands } from "../abi/services.js";
 import type { GuestBits } from "../abi/struct.js";
 import { frameTypes } from "../mmu/frame-table.js";
+import { random } from "../../test/random.js";
 
 const STEPS = 1500;
 const CHECK_EVERY = 15;
 const [DOMAIN, SELF] = [1, 0x7ff0];
-
-function random(seed: number): (below: number) => number {
-  let state = seed;
-  return (below) => {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    return (state >>> 0) % below;
-  };
-}
 
 test.each([
   [64, 1],

@@ -7,43 +7,24 @@ import { ARGUMENT_REGISTERS, HYPERCALL_VECTOR } from "../abi/hypercalls.js";
 import type { Domain } from "../domain/domain.js";
 import { readNotes } from "../domain/notes.js";
 import { startPvDomain } from "../domain/start-pv.js";
-import { frameOf } from "../mmu/entry.js";
-import { frameTypes, levelOf } from "../mmu/frame-table.js";
-import { wordsOf } from "../mmu/table-validation.js";
+import { frameTypes } from "../mmu/frame-table.js";
 import { Deliveries } from "../vcpu/exceptions.js";
 import { Instructions } from "../vcpu/instructions.js";
+import { random } from "../../test/random.js";
+import { tableEntries } from "../../test/table-entries.js";
 
 const STEPS = 800;
 const CHECK_EVERY = 400;
 const CONFIG = { mode: "auto", frames: "scrambled", seed: 3, hypervisorConsole: true } as const;
 
-function random(seed: number): (below: number) => number {
-  let state = seed;
-  return (below) => {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    return (state >>> 0) % below;
-  };
-}
-
 /** Leaves through which the guest could write to what it must not. */
 function writableTables(domain: Domain): string[] {
   const found: string[] = [];
-  const { frames, environment, bits } = domain;
-  for (let table = 0; table < frames.ramFrames; table++) {
-    if (levelOf(frames.typeOf(table)) === undefined) continue;
-    const words = wordsOf(environment.memory, table);
-    const entries = bits === 32 && frames.typeOf(table) === frameTypes.l3 ? 4 : 512;
-    for (let index = 0; index < entries; index++) {
-      const low = words[2 * index]!;
-      if ((low & 1) === 0) continue;
-      const target = frameOf(low, words[2 * index + 1]!);
-      if (!frames.owns(target)) found.push(`entry ${index} of ${table} names foreign ${target}`);
-      const leaf = frames.typeOf(table) === frameTypes.l1;
-      if (leaf && (low & 2) !== 0 && frames.typeOf(target) !== frameTypes.writable)
-        found.push(`entry ${index} of ${table} writes to ${target}`);
-    }
+  const { frames } = domain;
+  for (const { table, type, index, target, write } of tableEntries(domain)) {
+    if (!frames.owns(target)) found.push(`entry ${index} of ${table} names foreign ${target}`);
+    if (type === frameTypes.l1 && write && frames.typeOf(target) !== frameTypes.writable)
+      found.push(`entry ${index} of ${table} writes to ${target}`);
   }
   return found;
 }

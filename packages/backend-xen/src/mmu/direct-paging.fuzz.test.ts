@@ -2,20 +2,11 @@
 import { expect, test } from "vitest";
 import { FIRST, PagingBench } from "../../test/paging.js";
 import { type FrameType, frameTypes, isGuarded } from "./frame-table.js";
+import { random } from "../../test/random.js";
 
 const STEPS = 1500;
 const FRAMES = 12;
 const SLOTS = [0, 1, 2, 3, 255, 256, 271, 272, 427, 428, 511];
-
-function random(seed: number): (below: number) => number {
-  let state = seed;
-  return (below) => {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    return (state >>> 0) % below;
-  };
-}
 
 /** One random operation; what it did, in words. */
 function step(bench: PagingBench, below: (bound: number) => number): string {

@@ -2,19 +2,10 @@
 import { expect, test } from "vitest";
 import { TestFrontend, TestStore, testDomain } from "../../../test/frontend.js";
 import { domainFaults } from "../../../test/invariants.js";
+import { random } from "../../../test/random.js";
 
 const ROUNDS = 400;
 const MAX_IN_FLIGHT = 16;
-
-function random(seed: number): (below: number) => number {
-  let state = seed;
-  return (below) => {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    return (state >>> 0) % below;
-  };
-}
 
 test.each([
   [64, 64, 1],
