@@ -1,4 +1,5 @@
 /** What a board (the devices of a machine) is to whoever composes it. */
+import type { AbiManifest } from "./abi.js";
 import type { MmioBus } from "./bus/mmio.js";
 import type { PioBus } from "./bus/pio.js";
 import type { BusTap } from "./bus/tap.js";
@@ -101,6 +102,8 @@ export interface Board {
 export interface BoardDefinition {
   /** What people call it. */
   readonly name: string;
+  /** Ports, addresses, interrupts and schemas that it promises to guests; absent for a board that promises nothing. */
+  readonly manifest?: AbiManifest;
   /** The two buses, empty. */
   createBuses(tap?: BusTap): { pio: PioBus; mmio: MmioBus };
   /** Makes the devices of one machine. */

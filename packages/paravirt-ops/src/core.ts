@@ -1,4 +1,5 @@
 /** What a CPU core is to whoever composes a machine. A core is a definition (a factory); the monitor creates the instance. */
+import type { AbiManifest } from "./abi.js";
 import type { GuestMemory } from "./handles/guest-memory.js";
 import type { HypervisorHandle } from "./handles/hypervisor.js";
 import type { PrivilegeLevel } from "./handles/intercepts.js";
@@ -130,6 +131,8 @@ export interface Core {
 export interface CoreDefinition {
   /** What people call it. */
   readonly name: string;
+  /** CPUID leaves and MSRs of its models; absent for a core that promises nothing. */
+  readonly manifest?: AbiManifest;
   /** Bytes of WebAssembly memory for this configuration. @throws HvError "core/memory-limit" when it does not fit into 4 GiB */
   plan(config: { ramBytes: number; vcpus: number }): { memoryBytes: number };
   /** Makes the processors of one machine. */

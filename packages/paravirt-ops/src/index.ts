@@ -118,5 +118,5 @@ export type { Board, BoardDefinition, BoardDrive, BoardEnvironment, PowerEvent }
 export type { Taps } from "./trace.js";
 export { expectSchema } from "./snapshot.js";
 export type { SnapshotRecord, Snapshottable, SnapshotValue } from "./snapshot.js";
-export { CONTRACT_VERSION, machineAbi, MEMORY_LAYOUT } from "./abi.js";
-export type { AbiEntry, AbiManifest } from "./abi.js";
+export { abiConstants, CONTRACT_VERSION, machineAbi, MEMORY_LAYOUT } from "./abi.js";
+export type { AbiEntry, AbiKind, AbiManifest, AbiTable } from "./abi.js";
