@@ -246,7 +246,8 @@ export class Vga {
 
   /** Mode 3 with a blank screen, as a video BIOS leaves it. */
   reset(): void {
-    for (let i = 0; i < VGA_MEMORY_SIZE; i++) this.#memory[i] = i >= COLOR_TEXT ? (i & 1 ? 0x07 : 0x20) : 0;
+    this.#memory.fill(0, 0, COLOR_TEXT);
+    for (let i = COLOR_TEXT; i < VGA_MEMORY_SIZE; i++) this.#memory[i] = i & 1 ? 0x07 : 0x20;
     this.#crtc.set(CRTC_MODE_3);
     this.#sequencer.set(SEQUENCER_MODE_3);
     this.#graphics.set(GRAPHICS_MODE_3);
