@@ -1,4 +1,4 @@
-// The vocabulary of the PV guests: calls, frames of traps, attempts that survive a trap, verdicts.
+// The vocabulary of the guests: calls, frames of traps, attempts that survive a trap, verdicts.
 #pragma once
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -8,22 +8,37 @@ typedef unsigned long word;
 
 #ifdef __x86_64__
 #define LONG 1
+#define FIELD(wide, narrow) (wide)
+#else
+#define LONG 0
+#define FIELD(wide, narrow) (narrow)
+#endif
+
+#ifdef PVH
+#define FLAT_USER_CS 0x1b
+#define FLAT_USER_SS 0x23
+#define KERNEL_CS 0x08
+#define KERNEL_SS 0x10
+#define SHOWN_CS 0x08
+#elif defined(__x86_64__)
 #define FLAT_USER_CS 0xe033
 #define FLAT_USER_SS 0xe02b
 #define KERNEL_CS 0xe033
 #define KERNEL_SS 0xe02b
 #define SHOWN_CS 0xe030 // of an interrupted kernel, in a frame
-#define SP_NAME "%rsp"
 #define M2P ((word *)0xffff800000000000)
 #else
-#define LONG 0
 #define FLAT_USER_CS 0xe02b
 #define FLAT_USER_SS 0xe033
 #define KERNEL_CS 0xe019
 #define KERNEL_SS 0xe021
 #define SHOWN_CS 0xe019
-#define SP_NAME "%esp"
 #define M2P ((word *)0xf5800000)
+#endif
+#ifdef __x86_64__
+#define SP_NAME "%rsp"
+#else
+#define SP_NAME "%esp"
 #endif
 #define PAGED __attribute__((aligned(4096)))
 #define DOMID_SELF 0x7ff0
@@ -95,6 +110,12 @@ void expect(const char *name, long got, long wanted);
 void expect_fault(const char *name, struct outcome got, int vector, word error);
 void set_trap(int vector, int flags, void *address);
 void test_main(void);
+/** All of it, the sum, and off. */
+__attribute__((noreturn)) void run_tests(void);
+/** The console's ring and its port. */
+u8 *console(u32 *port);
+/** Of the last page fault. */
+word fault_address(void);
 void set_entries(void);
 __attribute__((noreturn)) void power_off(void);
 /** An exclusive-or generator: `state` must not be 0. */

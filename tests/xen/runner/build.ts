@@ -40,7 +40,7 @@ async function run(tool: string, args: readonly string[]): Promise<void> {
 export async function buildGuest(name: string, bits: Bits, defines: Readonly<Record<string, string | number>> = {}): Promise<Uint8Array> {
   const base = join(scratch, `${name}-${bits}-${Object.values(defines).join("-")}`);
   const macros = Object.entries(defines).map(([macro, value]) => `-D${macro}=${value}`);
-  const sources = [join(library, "start.S"), join(library, "kit.c"), join(folder, "guests", `${name}.c`)];
+  const sources = [join(library, "start.S"), join(library, "kit.c"), join(library, "pv.c"), join(folder, "guests", `${name}.c`)];
   const objects = await Promise.all(
     sources.map(async (source, index) => {
       const object = `${base}.${index}.o`;
