@@ -341,8 +341,7 @@ class Session {
     return {
       ...parts,
       core: {
-        name: core.name,
-        plan: (config) => core.plan(config),
+        ...core,
         create: async (environment) => {
           this.#core = await core.create(environment);
           return this.#core;

@@ -1,4 +1,5 @@
 import type { BoardDefinition, CoreDefinition } from "@paravane/paravirt-ops";
+import { recordingBoard, recordingCore } from "@paravane/paravirt-ops/conformance";
 import { expect, test } from "vitest";
 import { parseTaps, tapped } from "./taps.js";
 
@@ -28,8 +29,7 @@ test("unknown taps and bad ranges are named", () => {
 });
 
 const silentCore: CoreDefinition = {
-  name: "none",
-  plan: () => ({ memoryBytes: 0 }),
+  ...recordingCore(),
   create: () => Promise.reject(new Error("not used")),
 };
 
@@ -45,7 +45,7 @@ function board(): BoardDefinition {
     },
   };
   return {
-    name: "ports",
+    ...recordingBoard(),
     createBuses: () => ({ pio: bus, mmio: bus }) as never,
     create: () => {
       throw new Error("not used");

@@ -63,8 +63,7 @@ export function tapped(parts: Parts, taps: Taps | undefined, line: Line): Parts 
     ...parts,
     core: taps.insn || taps.irq ? tappedCore(core, taps, line) : core,
     board: {
-      name: board.name,
-      create: (environment) => board.create(environment),
+      ...board,
       createBuses: (tap) => {
         const { pio, mmio } = board.createBuses(tap);
         return {
@@ -97,8 +96,7 @@ function tappedBus<B extends PioBus | MmioBus>(name: string, digits: number, bus
 
 function tappedCore(definition: CoreDefinition, taps: Taps, line: Line): CoreDefinition {
   return {
-    name: definition.name,
-    plan: (config) => definition.plan(config),
+    ...definition,
     create: async (environment) => {
       const { localInterrupts } = environment;
       const core = await definition.create(

@@ -13,9 +13,12 @@ import { timeOps } from "./ops/time.js";
 /** The bare machine: boots whatever the monitor's loaders can place, intercepts nothing, delivers architecturally. */
 export const native = defineBackend({
   name: "native",
+  package: "@paravane/backend-native",
+  contract: "^1.0",
   abi: "1",
   needs: [],
   capabilities: ["bare-metal"],
+  requires: [],
   boot: { accepts: (image) => (image.protocols.length > 0 ? "allows" : "no"), placement: "monitor" },
   manifest: { part: "native", abi: "1", entries: [] },
   defaults: {},

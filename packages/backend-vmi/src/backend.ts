@@ -83,9 +83,12 @@ const isRom = (physical: number): boolean => physical >= ROM_BASE && physical < 
 /** VMI 3.0 for 32-bit kernels. */
 export const vmi = defineBackend<VmiConfig>({
   name: "vmi",
+  package: "@paravane/backend-vmi",
+  contract: "^1.0",
   abi: manifest.abi,
   needs: ["native"],
   capabilities: ["bare-metal", "paravirt", "lazy-mmu"],
+  requires: ["operations", "hypervisor"],
   boot: { accepts: (image) => (image.protocols.length > 0 ? "allows" : "no"), placement: "monitor" },
   manifest,
   defaults,

@@ -73,9 +73,12 @@ export const domains = new WeakMap<BackendEnvironment, Domain>();
 /** Xen 4.17 for PV and PVH guests. */
 export const xen = defineBackend<XenConfig>({
   name: "xen",
+  package: "@paravane/backend-xen",
+  contract: "^1.0",
   abi: "4.17",
   needs: ["native"],
   capabilities: ["paravirt", "evtchn"],
+  requires: ["operations", "hypervisor"],
   boot: { accepts, placement: "backend" },
   manifest,
   defaults,

@@ -1,5 +1,5 @@
 /** The CPU core's definition: the engine on the machine's memory, one vCPU object per virtual CPU, guest RAM. */
-import { type Core, type CoreDefinition, type CoreEnvironment, HvError, type PrivilegeLevel } from "@paravane/paravirt-ops";
+import { type Core, type CoreDefinition, type CoreEnvironment, defineCore, HvError, type PrivilegeLevel } from "@paravane/paravirt-ops";
 import { BlockDecoder } from "./decode/block.js";
 import { ENGINE_TABLE } from "./generated/engine.js";
 import { type EngineImports, instantiateEngine } from "./engine.js";
@@ -193,13 +193,17 @@ export async function createCore(environment: CoreEnvironment, options: CpuCoreO
 
 /** The Paravane CPU core with other than its usual options. */
 export function cpuCoreWith(options: CpuCoreOptions): CoreDefinition {
-  return {
+  return defineCore({
     name: "@paravane/cpu-core",
+    package: "@paravane/cpu-core",
+    contract: "^1.0",
+    capabilities: ["operations", "hypervisor"],
+    requires: [],
     plan: ({ ramBytes, vcpus }) => ({
       memoryBytes: planMemory({ ramBytes, vcpus, ...framesOf(options) }).memoryBytes + (options.engine === "verify" ? LOG_BYTES : 0),
     }),
     create: (environment) => createCore(environment, options),
-  };
+  });
 }
 
 /** The Paravane CPU core, as the machine monitor composes it. */

@@ -3,8 +3,8 @@
  * as data and compared in CI. Numbers are never reused.
  */
 
-/** Version of the contract that this package describes; a definition says for which one it was written. */
-export const CONTRACT_VERSION = "1";
+/** Version of the contract, major and minor, that this package describes: those of its own release. Parts say for which ones they were written. */
+export const CONTRACT_VERSION = "1.0";
 
 /** What sort of thing a guest sees by a number. */
 export type AbiKind =

@@ -19,6 +19,7 @@ import type { GuestImage } from "./image.js";
 import type { CpuidResult } from "./ops/cpu.js";
 import type { ParavirtOps } from "./ops/index.js";
 import type { ShutdownReason } from "./ops/smp.js";
+import { mark, type PART, type Part } from "./part.js";
 import type { Snapshottable } from "./snapshot.js";
 import type { Taps } from "./trace.js";
 
@@ -93,17 +94,13 @@ export interface InstalledBackend {
 }
 
 /** A backend as a part of a composition. Make one with `defineBackend`. */
-export interface BackendDefinition<Config = unknown> {
+export interface BackendDefinition<Config = unknown> extends Part {
   /** Lower case; what `needs` of other backends refers to. */
   readonly name: string;
   /** Version of the guest ABI, which changes never once released. */
   readonly abi: string;
-  /** Version of the contract that it was written for. */
-  readonly contract: string;
   /** Names of layers that must lie beneath it; the last one named is its `under`. */
   readonly needs: readonly string[];
-  /** What it can do, for whoever asks `has` instead of asking for names. */
-  readonly capabilities: readonly string[];
   /** How it starts a guest. */
   readonly boot: BootMethod;
   /** Guest-visible numbers. */
@@ -119,9 +116,7 @@ export interface BackendDefinition<Config = unknown> {
 }
 
 /** What an author writes. */
-export interface BackendSource<Config> extends Omit<BackendDefinition<Config>, "has" | "with" | "install" | "config" | "contract"> {
-  /** Version of the contract that it was written for; the present one if absent. */
-  readonly contract?: string;
+export interface BackendSource<Config> extends Omit<BackendDefinition<Config>, "has" | "with" | "install" | "config" | typeof PART> {
   /** Settings when none are given. */
   readonly defaults: Config;
   /** Puts it to work in one machine. */
@@ -131,11 +126,14 @@ export interface BackendSource<Config> extends Omit<BackendDefinition<Config>, "
 /** Makes a definition of a backend. */
 export function defineBackend<Config extends object = Record<never, never>>(source: BackendSource<Config>): BackendDefinition<Config> {
   const make = (config: Config): BackendDefinition<Config> => ({
+    ...mark("backend"),
     name: source.name,
+    ...(source.package === undefined ? {} : { package: source.package }),
     abi: source.abi,
-    contract: source.contract ?? "1",
+    contract: source.contract,
     needs: source.needs,
     capabilities: source.capabilities,
+    requires: source.requires,
     boot: source.boot,
     manifest: source.manifest,
     config,

@@ -9,6 +9,7 @@ import type { GuestMemory } from "./handles/guest-memory.js";
 import type { IrqLine, MsiSink } from "./handles/irq-line.js";
 import type { Vcpu } from "./handles/vcpu.js";
 import type { BlockStore, ByteStream, Entropy, WallClock } from "./host/resources.js";
+import { mark, type PART, type Part } from "./part.js";
 import type { Gpa, Gsi } from "./units.js";
 
 /**
@@ -98,14 +99,17 @@ export interface Board {
   close(): void;
 }
 
-/** A board as a part: the monitor makes the buses, hands them to the core and to the board, and connects the two. */
-export interface BoardDefinition {
-  /** What people call it. */
-  readonly name: string;
+/** A board as a part; make one with `defineBoard`. The monitor makes the buses, hands them to the core and to the board, and connects the two. */
+export interface BoardDefinition extends Part {
   /** Ports, addresses, interrupts and schemas that it promises to guests; absent for a board that promises nothing. */
   readonly manifest?: AbiManifest;
   /** The two buses, empty. */
   createBuses(tap?: BusTap): { pio: PioBus; mmio: MmioBus };
   /** Makes the devices of one machine. */
   create(environment: BoardEnvironment): Board;
+}
+
+/** Makes a definition of a board. */
+export function defineBoard<Source extends Omit<BoardDefinition, typeof PART>>(source: Source): Source & BoardDefinition {
+  return { ...source, ...mark("board") };
 }

@@ -1,10 +1,12 @@
 import { describe, expect, test } from "vitest";
-import { plainBackend, plainOps } from "./conformance/index.js";
+import { plainBackend, plainOps, recordingBoard, recordingCore } from "./conformance/index.js";
 import { backendSuite } from "./conformance/backend.js";
 import { deviceSuite } from "./conformance/device.js";
 import { sampleArguments } from "./conformance/samples.js";
 import {
   architectural,
+  completeOperations,
+  contractIncludes,
   defineBackend,
   exit,
   expectSchema,
@@ -18,8 +20,10 @@ import {
   operations,
   type ParavirtOps,
   type PioDevice,
+  partKind,
   requireHypervisor,
   requireUnder,
+  sameMajor,
 } from "./index.js";
 
 describe("the table of operations", () => {
@@ -86,6 +90,51 @@ describe("a backend's definition", () => {
     expect(() => requireHypervisor({ hypervisor: undefined } as never, "xen")).toThrowError(
       expect.objectContaining({ code: "compose/core-lacks-handles" }),
     );
+  });
+});
+
+describe("versions of the contract", () => {
+  test.each([
+    ["^1.0", "1.0", true],
+    ["^1.0", "1.7", true],
+    ["^1.2.0", "1.1", false],
+    ["1.0.0-next.3", "1.0", true],
+    ["^1.0", "2.0", false],
+    ["^2.0", "1.9", false],
+    ["^1.3 || ^2.0", "2.1", true],
+    ["^1.3 || ^2.0", "1.2", false],
+    ["*", "1.0", false],
+    ["", "1.0", false],
+  ])("%s has %s in it: %s", (range, version, expected) => {
+    expect(contractIncludes(range, version)).toBe(expected);
+  });
+
+  test("copies of one major are one contract", () => {
+    expect([sameMajor("1.0", "1.4"), sameMajor("1.9", "2.0"), sameMajor("one", "1.0")]).toEqual([true, false, false]);
+  });
+
+  test("a part of another copy is one of ours, and nothing else is", () => {
+    expect(partKind({ "~hv/part": { kind: "board", contract: "1.9" } })).toBe("board");
+    expect([partKind({}), partKind(null), partKind("core"), partKind({ "~hv/part": undefined })]).toEqual(Array(4).fill(undefined));
+    expect([partKind(plainBackend()), partKind(recordingCore()), partKind(recordingBoard())]).toEqual(["backend", "core", "board"]);
+  });
+
+  test("an operation that came with a minor is what the table says where a backend does not name it, any other is missed", () => {
+    const ops = plainOps();
+    expect(completeOperations(ops, "plain")).toBe(ops);
+    const { wbinvd, ...cpu } = ops.cpu;
+    const older = { ...ops, cpu } as ParavirtOps;
+    expect(() => completeOperations(older, "old")).toThrowError(
+      expect.objectContaining({ code: "compose/missing-operation", message: expect.stringMatching(/"old".*cpu\.wbinvd/) }),
+    );
+    const row = operations.cpu.wbinvd as { unanswered?: typeof nop };
+    row.unanswered = nop;
+    try {
+      expect(completeOperations(older, "old")).toEqual({ ...older, cpu: { ...cpu, wbinvd: nop } });
+      expect(completeOperations(ops, "plain").cpu.wbinvd).toBe(wbinvd);
+    } finally {
+      delete row.unanswered;
+    }
   });
 });
 

@@ -8,6 +8,7 @@ import type { MmioBus } from "./bus/mmio.js";
 import type { PioBus } from "./bus/pio.js";
 import type { CpuidResult } from "./ops/cpu.js";
 import type { ParavirtOps } from "./ops/index.js";
+import { mark, type PART, type Part } from "./part.js";
 
 /** The processor's side of its interrupt controller: INTA cycles and the local APIC's registers that are not memory. */
 export interface LocalInterrupts {
@@ -127,14 +128,17 @@ export interface Core {
   close(): void;
 }
 
-/** A core as a part. */
-export interface CoreDefinition {
-  /** What people call it. */
-  readonly name: string;
+/** A core as a part. Make one with `defineCore`. Capabilities: "operations" when it has `bind`, "hypervisor" when it lends `hypervisor`. */
+export interface CoreDefinition extends Part {
   /** CPUID leaves and MSRs of its models; absent for a core that promises nothing. */
   readonly manifest?: AbiManifest;
   /** Bytes of WebAssembly memory for this configuration. @throws HvError "core/memory-limit" when it does not fit into 4 GiB */
   plan(config: { ramBytes: number; vcpus: number }): { memoryBytes: number };
   /** Makes the processors of one machine. */
   create(environment: CoreEnvironment): Promise<Core>;
+}
+
+/** Makes a definition of a core. */
+export function defineCore<Source extends Omit<CoreDefinition, typeof PART>>(source: Source): Source & CoreDefinition {
+  return { ...source, ...mark("core") };
 }

@@ -13,6 +13,7 @@ export type { HvErrorOptions } from "./errors.js";
 // Operations: five groups, and how a slot is filled.
 export { listOperations, operations } from "./ops/index.js";
 export type { OperationGroup, OperationRow, ParavirtOps } from "./ops/index.js";
+export { completeOperations } from "./ops/complete.js";
 export { cpuOperations } from "./ops/cpu.js";
 export type { CpuidResult, CpuOps, TableOperand } from "./ops/cpu.js";
 export { irqOperations } from "./ops/irq.js";
@@ -100,7 +101,10 @@ export type {
   MultibootHeader,
 } from "./image.js";
 
-// Parts: definitions that the monitor makes instances of.
+// Parts: definitions that the monitor makes instances of, and what they say of themselves.
+export { contractIncludes, PART, partKind, sameMajor } from "./part.js";
+export type { Part, PartDeclaration, PartKind, PartMark } from "./part.js";
+export { defineCore } from "./core.js";
 export type {
   CodeRegion,
   Core,
@@ -112,6 +116,7 @@ export type {
   MsrDevice,
   TscGuess,
 } from "./core.js";
+export { defineBoard } from "./board.js";
 export type { Board, BoardDefinition, BoardDrive, BoardEnvironment, PowerEvent } from "./board.js";
 
 // Taps, saved state, versions and guest-visible numbers.

@@ -5,8 +5,8 @@
 import {
   type BackendDefinition,
   type BackendEnvironment,
-  CONTRACT_VERSION,
   type Core,
+  completeOperations,
   type GuestImage,
   HvError,
   type InstalledBackend,
@@ -62,16 +62,7 @@ function checkLayers(backends: readonly BackendDefinition[]): void {
     });
   }
   const below = new Set<string>();
-  for (const { name, needs, contract } of backends) {
-    if (contract !== CONTRACT_VERSION) {
-      throw new HvError(
-        "compose/contract",
-        `backend "${name}" is written for version ${contract} of the contract, and this machine has ${CONTRACT_VERSION}`,
-        {
-          hint: `install versions of @paravane/paravirt-ops and of "${name}" that go together`,
-        },
-      );
-    }
+  for (const { name, needs } of backends) {
     if (below.has(name)) throw new HvError("compose/duplicate", `backend "${name}" is given twice`);
     for (const layer of needs) {
       if (below.has(layer)) continue;
@@ -112,7 +103,8 @@ export function installBackends(composition: Composition, environment: BackendEn
   try {
     for (const definition of composition.layers) {
       const under = installed.get(definition.needs.at(-1) ?? "")?.ops;
-      const backend = definition.install(under, environment);
+      const made = definition.install(under, environment);
+      const backend = { ...made, ops: completeOperations(made.ops, definition.name) };
       const tap = environment.taps.operation;
       installed.set(
         definition.name,

@@ -39,7 +39,6 @@ describe("composition", () => {
     expect(await refused([upper("xen", "allows", ["native"])])).toMatch(/compose\/missing-layer: install @paravane\/backend-native/);
     expect(await refused([upper("xen", "allows"), plainBackend()])).toMatch(/missing-layer: name "plain" before "xen"/);
     expect(await refused([plainBackend(), plainBackend()])).toMatch(/compose\/duplicate/);
-    expect(await refused([plainBackend({ contract: "0" })])).toMatch(/compose\/contract/);
   });
 
   test("the backend that the image requires wins over one that it allows", async () => {

@@ -13,6 +13,7 @@ import {
   type ShutdownReason,
   type Vcpu,
 } from "@paravane/paravirt-ops";
+import { checkParts } from "./check-parts.js";
 import { HostClock } from "./clock/host-clock.js";
 import { IcountClock } from "./clock/icount-clock.js";
 import { type MachineClock, TSC_HZ } from "./clock/machine-clock.js";
@@ -71,6 +72,7 @@ export async function createMachine(options: MachineOptions): Promise<Machine> {
   options.signal?.throwIfAborted();
   const vcpus = options.vcpus ?? 1;
   if (!Number.isInteger(vcpus) || vcpus < 1) throw new HvError("config/vcpus", `the number of vCPUs must be at least 1; ${vcpus} is not`);
+  checkParts(options);
   const { guest } = options;
   const { commandLine = "", ...parts } = guest;
   const inspected = inspectImage(guest.kernel, parts);

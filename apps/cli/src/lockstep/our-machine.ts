@@ -140,8 +140,7 @@ export class OurMachine {
       outside.touched = what;
     };
     return {
-      name: definition.name,
-      plan: (config) => definition.plan(config),
+      ...definition,
       create: async (environment) => {
         const { pio, mmio, msrs, localInterrupts } = environment;
         const core = await definition.create({

@@ -32,8 +32,7 @@ export class Exits {
   /** The same board, with counted buses. */
   wrapBoard(board: BoardDefinition): BoardDefinition {
     return {
-      name: board.name,
-      create: (environment) => board.create(environment),
+      ...board,
       createBuses: (tap) => {
         const { pio, mmio } = board.createBuses(tap);
         const page = (address: number): string => `memory ${hex(Math.floor(address / 2 ** PAGE_BITS) * 2 ** PAGE_BITS, 8)}`;
@@ -45,8 +44,7 @@ export class Exits {
   /** The same core, with a counted environment. */
   wrapCore(definition: CoreDefinition): CoreDefinition {
     return {
-      name: definition.name,
-      plan: (config) => definition.plan(config),
+      ...definition,
       create: (environment) => {
         const { msrs, localInterrupts } = environment;
         return definition.create({

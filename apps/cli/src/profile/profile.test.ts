@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Core, CoreDefinition, CoreEnvironment, PioBus, Vcpu } from "@paravane/paravirt-ops";
+import { recordingBoard, recordingCore } from "@paravane/paravirt-ops/conformance";
 import { afterAll, describe, expect, test } from "vitest";
 import { grouped } from "../stats.js";
 import { cpuProfile, foldedStacks } from "./cpuprofile.js";
@@ -39,7 +40,7 @@ function walkingCore(clock: { ms: number }): CoreDefinition {
     },
   } as unknown as Vcpu;
   const core = { vcpus: [vcpu], guestMemory: { size: 0x100000 }, stats: () => ({ blocksDecoded: 7 }) } as unknown as Core;
-  return { name: "walking", plan: () => ({ memoryBytes: 0 }), create: async () => core };
+  return { ...recordingCore(), name: "walking", create: async () => core };
 }
 
 const nothing = {} as CoreEnvironment;
@@ -133,7 +134,7 @@ describe("exits", () => {
       write: (port: number) => void written.push(port),
     } as unknown as PioBus;
     const exits = new Exits(() => 0);
-    const board = exits.wrapBoard({ name: "b", create: () => undefined as never, createBuses: () => ({ pio: bus, mmio: bus }) as never });
+    const board = exits.wrapBoard({ ...recordingBoard(), createBuses: () => ({ pio: bus, mmio: bus }) as never });
     const { pio, mmio } = board.createBuses();
     expect(pio.read(0x3fd, 1)).toBe(0x60);
     pio.write(0x3f8, 1, 65);

@@ -52,8 +52,7 @@ export class Sampler {
   /** The same core, with vCPUs that are sampled. */
   wrap(definition: CoreDefinition): CoreDefinition {
     return {
-      name: definition.name,
-      plan: (config) => definition.plan(config),
+      ...definition,
       create: async (environment) => {
         const core = await definition.create(environment);
         const vcpus = core.vcpus.map((vcpu) => {

@@ -4,9 +4,9 @@
  */
 import {
   type Board,
-  type BoardDefinition,
   type BoardEnvironment,
   type BusTap,
+  defineBoard,
   type GuestMemory,
   type HypercallDevice,
   HvError,
@@ -346,8 +346,12 @@ function localInterrupts({ apics }: ApicBus): LocalInterrupts {
 }
 
 /** The board as a part: give it to `createMachine`. */
-export const pcBoard = {
+export const pcBoard = defineBoard({
   name: "pc",
+  package: "@paravane/devices",
+  contract: "^1.0",
+  capabilities: ["pc", "local-apic", "pci", "acpi"],
+  requires: [],
   createBuses: (tap?: BusTap) => ({ pio: createPioBus(tap), mmio: createMmioBus(tap) }),
   create: (environment: BoardEnvironment) => new PcBoard(environment),
-} satisfies BoardDefinition;
+});

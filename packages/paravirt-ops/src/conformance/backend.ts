@@ -3,11 +3,13 @@
  * on every hypervisor, and share nothing between machines. Runs on the recording core and board.
  */
 import type { BackendDefinition, BackendEnvironment, InstalledBackend } from "../backend.js";
+import { CONTRACT_VERSION } from "../abi.js";
 import { isHvError } from "../errors.js";
 import type { Alarm } from "../handles/clock.js";
 import type { Vcpu } from "../handles/vcpu.js";
 import { type OperationGroup, operations, type ParavirtOps } from "../ops/index.js";
 import { isGuestFault, type Operation } from "../ops/operation.js";
+import { contractIncludes, partKind } from "../part.js";
 import type { Ns } from "../units.js";
 import { type ConformanceCase, check, same } from "./case.js";
 import { recordingBoard } from "./recording-board.js";
@@ -181,6 +183,11 @@ export function backendSuite(definition: BackendDefinition, layers: readonly Bac
       run: () => {
         check(/^[a-z][a-z0-9-]*$/.test(definition.name), "the name is lower case");
         check(definition.abi !== "", "the guest ABI has a version");
+        same(partKind(definition), "backend", "what defineBackend made of it");
+        check(
+          contractIncludes(definition.contract, CONTRACT_VERSION),
+          `it is written for this contract, ${CONTRACT_VERSION} (it says ${definition.contract})`,
+        );
         for (const capability of definition.capabilities) check(definition.has(capability), `has("${capability}")`);
         check(!definition.has("a capability that nobody has"), "has() tells what it has not");
         same(definition.manifest.part, definition.name, "the manifest's part");

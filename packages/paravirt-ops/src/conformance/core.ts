@@ -3,7 +3,9 @@
  * instruction set: it is a test of the handle. Programs run at 1 MiB in flat 32-bit protected mode with paging off.
  */
 import { isHvError } from "../errors.js";
+import { CONTRACT_VERSION } from "../abi.js";
 import type { CoreDefinition } from "../core.js";
+import { contractIncludes, partKind } from "../part.js";
 import { type ConformanceCase, check, same } from "./case.js";
 import { type Bench, bench, CODE, HANDLER, MIB, program, RAM_BYTES, STACK } from "./core-bench.js";
 import { HANDLE_CASES } from "./core-handles.js";
@@ -215,6 +217,17 @@ export function coreSuite(definition: CoreDefinition): ConformanceCase[] {
       },
     }),
   );
+  cases.push({
+    name: "its definition says for which contract it is written, and what it lends",
+    run: async () => {
+      same(partKind(definition), "core", "what defineCore made of it");
+      check(contractIncludes(definition.contract, CONTRACT_VERSION), `it is written for this contract, ${CONTRACT_VERSION}`);
+      const { core } = await bench(definition);
+      same(definition.capabilities.includes("operations"), core.bind !== undefined, 'the capability "operations"');
+      same(definition.capabilities.includes("hypervisor"), core.hypervisor !== undefined, 'the capability "hypervisor"');
+      core.close();
+    },
+  });
   cases.push({
     name: "other vCPUs wait for INIT and STARTUP, and start in real mode at vector << 12",
     run: async () => {

@@ -1,5 +1,6 @@
 /** A bottom layer for tests: every slot of the contract is architectural, and hardly any does something. */
 import { type BackendDefinition, type BackendSource, defineBackend } from "../backend.js";
+import { CONTRACT_VERSION } from "../abi.js";
 import { operations, type ParavirtOps } from "../ops/index.js";
 import { architectural } from "../ops/operation.js";
 
@@ -32,7 +33,9 @@ export function plainBackend(changes: Partial<BackendSource<Record<never, never>
     name: "plain",
     abi: "1",
     needs: [],
+    contract: `^${CONTRACT_VERSION}`,
     capabilities: ["bare-metal"],
+    requires: [],
     boot: { accepts: (image) => (image.protocols.length > 0 ? "allows" : "no"), placement: "monitor" },
     manifest: { part: "plain", abi: "1", entries: [] },
     defaults: {},

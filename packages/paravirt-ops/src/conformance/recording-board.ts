@@ -1,5 +1,6 @@
 /** A board without devices: two plain buses, recorded lines, and the environment in the test's hand. */
-import type { Board, BoardDefinition, BoardEnvironment } from "../board.js";
+import { CONTRACT_VERSION } from "../abi.js";
+import { type Board, type BoardDefinition, type BoardEnvironment, defineBoard } from "../board.js";
 import type { MmioBus, MmioDevice } from "../bus/mmio.js";
 import type { PioBus, PioDevice } from "../bus/pio.js";
 import type { LocalInterrupts, MsrDevice } from "../core.js";
@@ -141,8 +142,11 @@ class Recorder implements RecordingBoard {
 /** Makes a board definition; `start` gets each instance when its processors are connected. */
 export function recordingBoard(start: (board: RecordingBoard) => void = () => {}): RecordingBoardDefinition {
   const made: RecordingBoard[] = [];
-  return {
+  const definition = defineBoard({
     name: "recording",
+    contract: `^${CONTRACT_VERSION}`,
+    capabilities: [],
+    requires: [],
     made,
     createBuses: () => ({ pio: new ListPioBus(), mmio: new ListMmioBus() }),
     create: (environment) => {
@@ -151,5 +155,6 @@ export function recordingBoard(start: (board: RecordingBoard) => void = () => {}
       start(board);
       return board;
     },
-  };
+  });
+  return definition;
 }

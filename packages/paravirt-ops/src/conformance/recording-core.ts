@@ -1,5 +1,6 @@
 /** A core without a processor: memory, recorded registers, and a function in place of the guest. For tests of backends and monitors. */
-import type { Core, CoreDefinition, CoreEnvironment } from "../core.js";
+import { CONTRACT_VERSION } from "../abi.js";
+import { type Core, type CoreDefinition, type CoreEnvironment, defineCore } from "../core.js";
 import type { ParavirtOps } from "../ops/index.js";
 import { RecordingHypervisor } from "./recording-hypervisor.js";
 import { RecordingMemory } from "./recording-memory.js";
@@ -64,8 +65,11 @@ class Recorder implements RecordingCore {
 /** Makes a core definition whose vCPUs run `program`. */
 export function recordingCore(program: GuestProgram = spin): RecordingCoreDefinition {
   const made: RecordingCore[] = [];
-  return {
+  const definition = defineCore({
     name: "recording",
+    contract: `^${CONTRACT_VERSION}`,
+    capabilities: ["operations", "hypervisor"],
+    requires: [],
     made,
     plan: () => ({ memoryBytes: 65536 }),
     create: async (environment) => {
@@ -73,5 +77,6 @@ export function recordingCore(program: GuestProgram = spin): RecordingCoreDefini
       made.push(core);
       return core;
     },
-  };
+  });
+  return definition;
 }

@@ -79,6 +79,8 @@ export interface OperationSpec<Args extends readonly unknown[] = readonly unknow
   readonly origin: string;
   /** What holds when it has returned without a fault. */
   readonly holds: string;
+  /** What it is in a backend that does not name it, for operations that came with a minor version; the others every backend must name. */
+  readonly unanswered?: Operation;
   /** Carries the types; never there. */
   readonly [signature]?: (...args: Args) => Result;
 }
@@ -88,9 +90,13 @@ export type SlotsOf<Specs> = {
   readonly [Name in keyof Specs]: Specs[Name] extends OperationSpec<infer Args, infer Result> ? Operation<Args, Result> : never;
 };
 
-/** Writes a row of the contract. */
-export function operation<Args extends readonly unknown[] = [], Result = void>(origin: string, holds: string): OperationSpec<Args, Result> {
-  return { origin, holds };
+/** Writes a row of the contract; `unanswered` for one that comes with a minor version. */
+export function operation<Args extends readonly unknown[] = [], Result = void>(
+  origin: string,
+  holds: string,
+  unanswered?: Operation,
+): OperationSpec<Args, Result> {
+  return { origin, holds, ...(unanswered === undefined ? {} : { unanswered }) };
 }
 
 /** A slot that the core answers by itself; `run` does the same through the core's handles, for layers above. */
