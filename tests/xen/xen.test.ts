@@ -9,6 +9,7 @@ const GUESTS = {
   pae: "a kernel that builds tables, keeps time and serves user code",
   paging: "page tables, their rules and exact errors",
   calls: "versions, event channels, polls, grants and what only the owner may",
+  gates: "call gates, from user code and from the kernel's own",
   second: "a second vCPU, made while an event is pending",
   privileged: "privileged instructions, ports, debug registers and MSRs",
 } as const;

@@ -175,8 +175,8 @@ export function updateDescriptor({ domain, args }: Call): CallResult {
   const bytes = domain.hypervisor.frames.bytes(frame);
   const view = new DataView(bytes.buffer, bytes.byteOffset);
   const offset = Number(address & 0xfffn);
-  view.setUint32(offset, low, true);
-  view.setUint32(offset + 4, safe >>> 0, true);
+  view.setUint32(offset, safe.low, true);
+  view.setUint32(offset + 4, safe.high, true);
   domain.frames.put(frame);
   return 0;
 }

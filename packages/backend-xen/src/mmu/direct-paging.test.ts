@@ -218,21 +218,41 @@ describe("descriptors", () => {
   const high = (access: number, flags = 0xc): number => ((flags << 20) | (access << 8) | 0xf0000) >>> 0;
 
   test("of code and data are lowered to the guest's ring", () => {
-    expect(safeDescriptor(0xffff, high(0x9b), 64)).toBe(high(0xfb));
-    expect(safeDescriptor(0xffff, high(0x93), 32)).toBe(high(0xb3));
-    expect(safeDescriptor(0xffff, high(0xf3), 32)).toBe(high(0xf3));
+    expect(safeDescriptor(0xffff, high(0x9b), 64)).toEqual({ low: 0xffff, high: high(0xfb) });
+    expect(safeDescriptor(0xffff, high(0x93), 32)).toEqual({ low: 0xffff, high: high(0xb3) });
+    expect(safeDescriptor(0xffff, high(0xf3), 32)).toEqual({ low: 0xffff, high: high(0xf3) });
   });
 
   test("of the system are refused, but for call gates that fault when used", () => {
     for (const access of [0x82, 0x89, 0x8b, 0x8e, 0x8f, 0x85]) expect(safeDescriptor(0, high(access), 64)).toBeUndefined();
-    expect(safeDescriptor(0x0008_0000, 0xec00, 32)).toBe(0x8c00);
     expect(safeDescriptor(0xe008_0000, 0xec00, 32)).toBeUndefined();
-    expect(safeDescriptor(0, high(0x0b), 64)).toBe(high(0x0b));
+    expect(safeDescriptor(0xe019_0000, 0xec20, 32)).toBeUndefined();
+    expect(safeDescriptor(0, high(0x0b), 64)).toEqual({ low: 0, high: high(0x0b) });
+    expect(safeDescriptor(0x1234, 0x8000, 64)).toEqual({ low: 0x1234, high: 0x8000 });
+  });
+
+  test("of call gates keep the level that the guest asked for in their selectors", () => {
+    expect(safeDescriptor(0x0008_1234, 0xec00, 32)).toEqual({ low: 0x000b_1234, high: 0x8c00 });
+    expect(safeDescriptor(0x000b_1234, 0x8c05, 32)).toEqual({ low: 0x0009_1234, high: 0x8c05 });
+    expect(safeDescriptor(0xe033_0000, 0x8c00, 64)).toEqual({ low: 0xe033_0000, high: 0x8c00 });
+    const bench = new PagingBench(32);
+    bench.write(D, 5, 0x0000_ec00_0008_1234n);
+    for (let use = 0; use < 2; use++) {
+      expect(bench.frames.get(D, frameTypes.segmentDescriptors)).toBe(0);
+      expect(bench.read(D, 5)).toBe(0x0000_8c00_000b_1234n);
+      bench.frames.put(D);
+    }
+  });
+
+  test("of flat segments that end somewhere in Xen's part go on to the end, for 32-bit guests", () => {
+    expect(safeDescriptor(0x67ff, 0x00cf_fb00, 32)).toEqual({ low: 0xffff, high: 0x00cf_fb00 });
+    expect(safeDescriptor(0x57ff, 0x00cf_fb00, 32)).toEqual({ low: 0x57ff, high: 0x00cf_fb00 });
+    expect(safeDescriptor(0x0001_67ff, 0x00cf_fb00, 32)).toEqual({ low: 0x0001_67ff, high: 0x00cf_fb00 });
   });
 
   test("of 64-bit code are refused to 32-bit guests", () => {
     expect(safeDescriptor(0xffff, high(0xfb, 0xa), 32)).toBeUndefined();
-    expect(safeDescriptor(0xffff, high(0xfb, 0xa), 64)).toBe(high(0xfb, 0xa));
+    expect(safeDescriptor(0xffff, high(0xfb, 0xa), 64)).toEqual({ low: 0xffff, high: high(0xfb, 0xa) });
   });
 
   test("a page with a bad one does not become a page of descriptors", () => {

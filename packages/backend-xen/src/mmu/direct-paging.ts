@@ -105,6 +105,14 @@ export class DirectPaging {
     return this.frames.typeOf(table) === frameTypes.l1 ? { table, index: indexOf(address, 1) } : undefined;
   }
 
+  /** The frame that is mapped at a linear address under `root`. */
+  frameAt(root: Mfn, address: bigint): Mfn | undefined {
+    const slot = this.leafSlot(root, address);
+    if (slot === undefined) return undefined;
+    const [low, high] = this.readEntry(slot.table, slot.index);
+    return (low & PRESENT) === 0 ? undefined : frameOf(low, high);
+  }
+
   #store(table: Mfn, index: number, low: number, high: number): void {
     storeEntry(this.memory, table, index, low, high);
   }

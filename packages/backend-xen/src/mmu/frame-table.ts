@@ -177,7 +177,8 @@ export class FrameTable {
     const slot = this.#slot(frame);
     if (this.#typeCount[slot]! > 0) {
       if (this.#type[slot] !== type || (this.#flags[slot]! & CHECKING) !== 0) return -errno.EINVAL;
-    } else {
+    } else if (type !== frameTypes.segmentDescriptors || this.#type[slot] !== type) {
+      // Descriptors hold on to nothing, and stay as good as they were: a gate that is looked at again would lose its level.
       this.#setType(frame, slot, type);
       if (isGuarded(type)) {
         const error = this.#validate(frame, slot, type);

@@ -165,7 +165,7 @@ export class TableValidation implements TypeContents {
       const high = words[2 * index + 1]!;
       const safe = safeDescriptor(low, high, this.bits);
       if (safe === undefined) return -errno.EINVAL;
-      if (safe >>> 0 !== high) storeEntry(this.memory, frame, index, low, safe);
+      if (safe.low !== low || safe.high !== high) storeEntry(this.memory, frame, index, safe.low, safe.high);
     }
     return 0;
   }

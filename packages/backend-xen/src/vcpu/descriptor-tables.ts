@@ -6,7 +6,7 @@ import type { HypervisorHandle, Mfn, OpenWindow, SegmentCache, VcpuRegisters } f
 import { FIRST_RESERVED_GDT_BYTE, FIRST_RESERVED_GDT_ENTRY } from "../abi/arch-x86.js";
 import { errno } from "../abi/errno.js";
 import type { GuestBits } from "../abi/struct.js";
-import { safeDescriptor } from "../mmu/descriptors.js";
+import { type Descriptor, safeDescriptor } from "../mmu/descriptors.js";
 import { type FrameTable, frameTypes } from "../mmu/frame-table.js";
 
 const GUEST_PAGES = 14;
@@ -20,6 +20,9 @@ export const LDT_ADDRESS = 0xffff_8200_0002_0000n;
 /** What SIDT shows: deliveries never come to a table, and nothing is there. */
 const IDT_ADDRESS = 0xffff_82d0_8000_0000n;
 const LDT_ACCESS = 0x82;
+/** Of a descriptor's high half. */
+const PRESENT = 0x8000;
+const NOT_SYSTEM = 0x1000;
 
 /** Descriptors of Xen's page, by byte offset from its start: code and data of the rings that guests have. */
 const RESERVED: Readonly<Record<GuestBits, readonly (readonly [number, bigint])[]>> = {
@@ -61,6 +64,7 @@ export class DescriptorTables {
   readonly #window: OpenWindow;
   readonly #ldtWindow: OpenWindow;
   #gdtFrames: readonly Mfn[] = [];
+  #gdtEntries = 0;
   readonly #ldtFrames = new Map<number, Mfn>();
   #ldt = { base: 0n, entries: 0 };
 
@@ -98,6 +102,7 @@ export class DescriptorTables {
     }
     const before = this.#gdtFrames;
     this.#gdtFrames = taken;
+    this.#gdtEntries = entries;
     for (let page = 0; page < GUEST_PAGES; page++) this.#window.setFrame(page, taken[page] ?? this.parts.empty);
     for (const frame of before) this.parts.frames.put(frame);
     return 0;
@@ -134,27 +139,41 @@ export class DescriptorTables {
     const local = (selector & 4) !== 0;
     const offset = selector & 0xfff8;
     if (local && offset >= this.#ldt.entries * 8) return undefined;
-    const bytes = new Uint8Array(8);
-    const address = local ? this.#ldt.base + BigInt(offset) : GDT_ADDRESS + BigInt(offset);
-    if (this.parts.hypervisor.linear.read(this.vcpu, address, bytes, { level: local ? 1 : 0, implicit: !local }) !== undefined)
-      return undefined;
-    const view = new DataView(bytes.buffer);
-    const low = view.getUint32(0, true);
+    const found = this.#read(local ? this.#ldt.base + BigInt(offset) : GDT_ADDRESS + BigInt(offset), local);
     // What lies in the guest's own memory has not been looked at yet; what has is let pass unchanged.
-    const high = safeDescriptor(low, view.getUint32(4, true), this.bits);
-    if (high === undefined || (high & 0x8000) === 0 || (high & 0x1000) === 0) return undefined;
-    const limit = (low & 0xffff) | (high & 0xf0000);
-    return {
-      selector,
-      base: BigInt(((low >>> 16) | ((high & 0xff) << 16) | (high & 0xff00_0000)) >>> 0),
-      limit: (high & 0x80_0000) === 0 ? limit : ((limit << 12) | 0xfff) >>> 0,
-      access: (high >>> 8) & 0xf0ff,
-    };
+    const safe = found && safeDescriptor(found.low, found.high, this.bits);
+    if (safe === undefined || (safe.high & PRESENT) === 0 || (safe.high & NOT_SYSTEM) === 0) return undefined;
+    return segmentOf(selector, safe);
+  }
+
+  /** A descriptor as the processor sees it, whatever it is: undefined beyond the table, or where nothing is. `leafOf` as for `takeLdtPage`. */
+  descriptor(selector: number, leafOf: (address: bigint) => Mfn | undefined): Descriptor | undefined {
+    if ((selector & 0xfffc) === 0) return undefined;
+    const offset = selector & 0xfff8;
+    if ((selector & 4) === 0) return this.#read(GDT_ADDRESS + BigInt(offset), false);
+    if (offset >= this.#ldt.entries * 8) return undefined;
+    const address = LDT_ADDRESS + BigInt(offset);
+    this.takeLdtPage(address, leafOf);
+    return this.#read(address, false);
+  }
+
+  /** True for selectors of the guest's own entries, Xen's excluded. */
+  has(selector: number): boolean {
+    return selector >>> 3 < ((selector & 4) === 0 ? this.#gdtEntries : this.#ldt.entries);
   }
 
   /** True when a linear address lies in the local table's window. */
   isLdtAddress(address: bigint): boolean {
     return address >= LDT_ADDRESS && address < LDT_ADDRESS + BigInt(LDT_PAGES) * 4096n;
+  }
+
+  /** `guest`: from the guest's own memory, as its kernel reads it. */
+  #read(address: bigint, guest: boolean): Descriptor | undefined {
+    const bytes = new Uint8Array(8);
+    const access = { level: guest ? 1 : 0, implicit: !guest } as const;
+    if (this.parts.hypervisor.linear.read(this.vcpu, address, bytes, access) !== undefined) return undefined;
+    const view = new DataView(bytes.buffer);
+    return { low: view.getUint32(0, true), high: view.getUint32(4, true) };
   }
 
   #emptyLdt(): void {
@@ -164,6 +183,17 @@ export class DescriptorTables {
     this.#ldt = { base: 0n, entries: 0 };
     this.parts.registers.setSegment("ldtr", { selector: 0, base: 0n, limit: 0, access: 0 });
   }
+}
+
+/** A code or data segment as it is when it has been loaded. */
+export function segmentOf(selector: number, { low, high }: Descriptor): SegmentCache {
+  const limit = (low & 0xffff) | (high & 0xf0000);
+  return {
+    selector,
+    base: BigInt(((low >>> 16) | ((high & 0xff) << 16) | (high & 0xff00_0000)) >>> 0),
+    limit: (high & 0x80_0000) === 0 ? limit : ((limit << 12) | 0xfff) >>> 0,
+    access: (high >>> 8) & 0xf0ff,
+  };
 }
 
 /** True for selectors of Xen's own part of the table. */

@@ -1,14 +1,20 @@
 /** What wants to enter the guest: exceptions go to its trap table, events to its callback, and the machine's interrupts nowhere. */
-import type { DeliveryAnswer, DeliveryEvent } from "@paravane/paravirt-ops";
+import { type DeliveryAnswer, type DeliveryEvent, isGuestFault } from "@paravane/paravirt-ops";
 import type { Domain } from "../domain/domain.js";
-import { frameOf, PRESENT } from "../mmu/entry.js";
 import { setTaskSwitched } from "../hypercalls/vcpu-state.js";
+import { leafOf, throughGate } from "./call-gates.js";
 import { takeNmi } from "./nmi.js";
 import type { VirtualCpu } from "./virtual-cpu.js";
 
+const DEBUG = 1;
 const DEVICE_NOT_AVAILABLE = 7;
 const DOUBLE_FAULT = 8;
+const GENERAL_PROTECTION = 13;
 const PAGE_FAULT = 14;
+/** Of an error code: an interrupt's, and of something outside the program. */
+const FROM_TABLE = 3;
+const TF = 0x100n;
+const DR6_STEP = 1n << 14n;
 /** Of a #PF: the access was the user's. */
 const USER_ACCESS = 4;
 
@@ -62,24 +68,39 @@ export class Deliveries {
       vcpu.taskSwitched = false;
       setTaskSwitched(this.domain, vcpu, false);
     }
+    if (
+      vector === GENERAL_PROTECTION &&
+      this.domain.bits === 32 &&
+      errorCode !== undefined &&
+      errorCode !== 0 &&
+      (errorCode & FROM_TABLE) === 0
+    )
+      return this.#farTransfer(vcpu, errorCode);
+    return this.#bounce(vcpu, vector, errorCode, address);
+  }
+
+  /** A selector was refused: perhaps it is a call gate's. */
+  #farTransfer(vcpu: VirtualCpu, errorCode: number): DeliveryAnswer {
+    const { domain } = this;
+    const through = throughGate(domain, vcpu, errorCode);
+    if (isGuestFault(through)) return this.#bounce(vcpu, through.fault, through.errorCode, through.address);
+    if ((through.rflags & TF) === 0n) return through;
+    domain.entry.apply(vcpu, through);
+    vcpu.registers.set("dr6", vcpu.registers.get("dr6") | DR6_STEP);
+    return this.#bounce(vcpu, DEBUG, undefined, undefined);
+  }
+
+  /** Into the guest's handler. */
+  #bounce(vcpu: VirtualCpu, vector: number, errorCode: number | undefined, address: bigint | undefined): DeliveryAnswer {
     let code = errorCode;
     if (vector === PAGE_FAULT && address !== undefined) {
-      if (vcpu.tables.isLdtAddress(address) && vcpu.tables.takeLdtPage(address, (linear) => this.#frameAt(vcpu, linear))) return "handled";
+      if (vcpu.tables.isLdtAddress(address) && vcpu.tables.takeLdtPage(address, leafOf(this.domain, vcpu))) return "handled";
       vcpu.info.setCr2(this.domain.bits, address);
-      if (vcpu.inKernel) code = (code ?? 0) & ~USER_ACCESS;
+      code = vcpu.inKernel ? (code ?? 0) & ~USER_ACCESS : (code ?? 0) | USER_ACCESS;
     }
     const target = vcpu.traps.get(vector);
     if (target === undefined)
       return { crash: `exception ${vector}${code === undefined ? "" : `, error code 0x${code.toString(16)}`}, without a handler` };
     return this.domain.entry.enter(vcpu, { target, ...(code === undefined ? {} : { errorCode: code }) });
-  }
-
-  /** The frame that the guest's kernel maps at a linear address. */
-  #frameAt(vcpu: VirtualCpu, address: bigint): number | undefined {
-    const { paging } = this.domain;
-    const slot = vcpu.space.root === undefined ? undefined : paging.leafSlot(vcpu.space.root, address);
-    if (slot === undefined) return undefined;
-    const [low, high] = paging.readEntry(slot.table, slot.index);
-    return (low & PRESENT) === 0 ? undefined : frameOf(low, high);
   }
 }
