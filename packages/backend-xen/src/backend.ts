@@ -19,6 +19,7 @@ import { isPvKernel, readNotes, type XenNotes } from "./domain/notes.js";
 import { startPvhDomain } from "./domain/start-pvh.js";
 import { startPvDomain } from "./domain/start-pv.js";
 import { storeToTable } from "./mmu/writable-tables.js";
+import { modes } from "./modes/index.js";
 import { cpuOps } from "./ops/cpu.js";
 import { irqOps } from "./ops/irq.js";
 import { mmuOps } from "./ops/mmu.js";
@@ -81,6 +82,7 @@ export const xen = defineBackend<XenConfig>({
   requires: ["operations", "hypervisor"],
   boot: { accepts, placement: "backend" },
   manifest,
+  modes,
   defaults,
   install: (beneath, environment, config) => {
     const under = requireUnder(beneath, "xen");

@@ -3,6 +3,7 @@
  * separate members, so that what one layer does by default cannot leak into a guest of another.
  */
 import type { AbiManifest } from "./abi.js";
+import type { GuestMode } from "./answers.js";
 import type { Board } from "./board.js";
 import type { MmioBus } from "./bus/mmio.js";
 import type { PioBus } from "./bus/pio.js";
@@ -68,6 +69,26 @@ export interface BootMethod {
   accepts(image: GuestImage): Acceptance;
   /** `monitor`: the monitor's own loaders place the image on the bare machine; `backend`: the instance's `load` does. */
   readonly placement: "monitor" | "backend";
+  /** What `accepts` saw, for people; absent for a backend that has nothing to add to it. Never throws because of what is in the image. */
+  ways?(image: ProbedImage): readonly BootWay[];
+}
+
+/** An image that is looked at and not started. */
+export interface ProbedImage {
+  /** The file. */
+  readonly image: GuestImage;
+  /** The kernel inside, for a bzImage that could be unpacked; else the same. */
+  readonly unpacked: GuestImage;
+}
+
+/** One way in which a backend starts guests, and whether it is open to an image. */
+export interface BootWay {
+  /** "pv", "linux64". */
+  readonly name: string;
+  /** The image can be started in this way. */
+  readonly open: boolean;
+  /** What in the image says so, a line each. */
+  readonly why: readonly string[];
 }
 
 /** A backend at work in one machine. */
@@ -105,6 +126,8 @@ export interface BackendDefinition<Config = unknown> extends Part {
   readonly boot: BootMethod;
   /** Guest-visible numbers. */
   readonly manifest: AbiManifest;
+  /** Ways of being its guest, and how each gets what operations promise; absent when the slots' inline forms say it. */
+  readonly modes?: readonly GuestMode<Config>[];
   /** Settings in force. */
   readonly config: Config;
   /** Whether it can do something. */
@@ -136,6 +159,7 @@ export function defineBackend<Config extends object = Record<never, never>>(sour
     requires: source.requires,
     boot: source.boot,
     manifest: source.manifest,
+    ...(source.modes === undefined ? {} : { modes: source.modes }),
     config,
     has: (capability) => source.capabilities.includes(capability),
     with: (changes) => make({ ...config, ...changes }),

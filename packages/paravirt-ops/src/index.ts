@@ -39,7 +39,20 @@ export type { FieldMeaning, FieldReference, GuestFault, InlineForm, Operation, O
 
 // Backends: definitions, layers, and what they are given.
 export { defineBackend, requireHypervisor, requireUnder } from "./backend.js";
-export type { Acceptance, BackendDefinition, BackendEnvironment, BackendSource, BootMethod, InstalledBackend } from "./backend.js";
+export type {
+  Acceptance,
+  BackendDefinition,
+  BackendEnvironment,
+  BackendSource,
+  BootMethod,
+  BootWay,
+  InstalledBackend,
+  ProbedImage,
+} from "./backend.js";
+
+// Answers: how guests of a backend get what operations promise.
+export { answerOfForm, answersOfForms, by, contradictions, listAnswers, operationsOf } from "./answers.js";
+export type { Answer, AnswerKind, AnswerRow, Answers, GuestCall, GuestMode, OperationName } from "./answers.js";
 
 // Handles: what a core and a board lend.
 export { generalRegisters } from "./handles/vcpu.js";

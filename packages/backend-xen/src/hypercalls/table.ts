@@ -1,10 +1,10 @@
 /** Number to handler, names for people, and calls of calls. A call that is not here answers -ENOSYS, as the ABI says, and is seen by the tap. */
-import type { VcpuRegisters } from "@paravane/paravirt-ops";
+import type { GuestCall, VcpuRegisters } from "@paravane/paravirt-ops";
 import { segmentBases } from "../abi/arch-x86.js";
 import { errno } from "../abi/errno.js";
 import { ARGUMENT_REGISTERS, type HypercallName, hypercallName, hypercalls } from "../abi/hypercalls.js";
 import * as services from "../abi/services.js";
-import { multicall_entry } from "../abi/xen.js";
+import { mmuExtCommands, mmuUpdateCommands, multicall_entry } from "../abi/xen.js";
 import type { Domain } from "../domain/domain.js";
 import type { VirtualCpu } from "../vcpu/virtual-cpu.js";
 import { type Call, type CallHandler, type CallResult, isAgain, PIECES_AT_ONCE, resumed, u32 } from "./call.js";
@@ -119,6 +119,21 @@ export function callName(number: number, args: readonly bigint[]): string {
   if (name === undefined) return `hypercall_${number}`;
   const command = u32(args[0]) & (name === "memory_op" ? 0x3f : 0xffff_ffff);
   return COMMAND_NAMES.get(name)?.get(command) ?? name;
+}
+
+/** Every call that a guest can make, and the commands of those that have some, as the tap names them. */
+export function guestCalls(kind: Domain["kind"]): GuestCall[] {
+  // These two have their commands in lists, and the tap is told of each.
+  const tables = { ...COMMANDS, mmu_update: mmuUpdateCommands, mmuext_op: mmuExtCommands };
+  return Object.entries(hypercalls).flatMap(([name, number]): GuestCall[] => {
+    const handler = handlersOf[kind][name as HypercallName];
+    const answered = handler !== undefined && handler !== denied && handler !== notSupported;
+    const commands: Readonly<Record<string, number>> = tables[name as keyof typeof tables] ?? {};
+    return [
+      { name, number, answered },
+      ...Object.entries(commands).map(([command, value]) => ({ name: `${name}.${command}`, number, command: value, answered })),
+    ];
+  });
 }
 
 /** Makes a call for the guest, and shows it to whoever watches. */

@@ -2,6 +2,7 @@
  * What every backend must do, whatever its ABI: name every slot, answer whatever a guest asks without throwing, keep the promises that hold
  * on every hypervisor, and share nothing between machines. Runs on the recording core and board.
  */
+import { answersOfForms, contradictions, listAnswers } from "../answers.js";
 import type { BackendDefinition, BackendEnvironment, InstalledBackend } from "../backend.js";
 import { CONTRACT_VERSION } from "../abi.js";
 import { isHvError } from "../errors.js";
@@ -231,6 +232,21 @@ export function backendSuite(definition: BackendDefinition, layers: readonly Bac
             const answer = slot!.run(environment.vcpus[0]!, ...samplesOf(group, name)[0]!);
             same(answer, inline.kind === "fault" ? inline.fault : undefined, `${group}.${name}`);
           }
+        }),
+    },
+    {
+      name: "how its guests get what operations promise is declared for every operation, and agrees with the slots",
+      run: () =>
+        on(({ backend }) => {
+          const declared = definition.modes ?? [];
+          same(new Set(declared.map(({ name }) => name)).size, declared.length, "names of modes are unique");
+          for (const mode of declared) {
+            same(contradictions(mode, backend.ops), [], `mode ${mode.name}`);
+            for (const group of Object.keys(operations) as OperationGroup[]) {
+              for (const name of Object.keys(mode.answers[group])) check(name in operations[group], `${group}.${name} is in the contract`);
+            }
+          }
+          for (const { operation, answer } of listAnswers(answersOfForms(backend.ops))) check(answer !== undefined, `${operation} has a form`);
         }),
     },
     {
