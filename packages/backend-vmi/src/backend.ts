@@ -1,6 +1,7 @@
 /** VMI as a backend: an ordinary PC with an option ROM, whose code a paravirtual kernel calls. */
 import { type BackendEnvironment, defineBackend, HvError, type ParavirtOps, requireHypervisor, requireUnder } from "@paravane/paravirt-ops";
 import { manifest } from "./abi/manifest.js";
+import { bootWays } from "./boot-ways.js";
 import { Calls } from "./calls/dispatch.js";
 import { type Guest, guestCpus } from "./guest.js";
 import { cpuOps } from "./ops/cpu.js";
@@ -8,6 +9,7 @@ import { irqOps } from "./ops/irq.js";
 import { mmuOps } from "./ops/mmu.js";
 import { smpOps } from "./ops/smp.js";
 import { timeOps } from "./ops/time.js";
+import { modes } from "./modes.js";
 import { parsePolicy } from "./policy.js";
 import { buildRom, ROM_BASE, ROM_BYTES } from "./rom/rom.js";
 import { CycleCounters } from "./time/counters.js";
@@ -89,8 +91,9 @@ export const vmi = defineBackend<VmiConfig>({
   needs: ["native"],
   capabilities: ["bare-metal", "paravirt", "lazy-mmu"],
   requires: ["operations", "hypervisor"],
-  boot: { accepts: (image) => (image.protocols.length > 0 ? "allows" : "no"), placement: "monitor" },
+  boot: { accepts: (image) => (image.protocols.length > 0 ? "allows" : "no"), placement: "monitor", ways: bootWays },
   manifest,
+  modes,
   defaults,
   install: (beneath, environment, config) => {
     const under = requireUnder(beneath, "vmi");

@@ -15,6 +15,7 @@ import { elfNotes, NOTE_OWNER } from "./abi/elfnote.js";
 import { vmAssists } from "./abi/xen.js";
 import { manifest } from "./abi/manifest.js";
 import type { Domain, XenConfig } from "./domain/domain.js";
+import { bootWays } from "./domain/boot-ways.js";
 import { isPvKernel, readNotes, type XenNotes } from "./domain/notes.js";
 import { startPvhDomain } from "./domain/start-pvh.js";
 import { startPvDomain } from "./domain/start-pv.js";
@@ -80,7 +81,7 @@ export const xen = defineBackend<XenConfig>({
   needs: ["native"],
   capabilities: ["paravirt", "evtchn"],
   requires: ["operations", "hypervisor"],
-  boot: { accepts, placement: "backend" },
+  boot: { accepts, placement: "backend", ways: ({ unpacked: image }) => bootWays(image.elf) },
   manifest,
   modes,
   defaults,

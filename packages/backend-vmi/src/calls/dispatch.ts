@@ -44,8 +44,8 @@ export class Calls {
   intercept(vcpu: number, intercepted: InterceptedInstruction): InterceptAnswer {
     const cpu = this.guest.cpus[vcpu]!;
     const { taps, clock } = this.guest.environment;
+    taps.intercept?.(clock.nowNs(), vcpu, intercepted);
     if (intercepted.instruction !== "vmcall") {
-      taps.intercept?.(clock.nowNs(), vcpu, intercepted);
       return this.guest.kernel.intercept(cpu.vcpu, intercepted);
     }
     const offset = this.romOffset(cpu.vcpu);

@@ -21,7 +21,7 @@ import type { StartImage } from "../calls/processors.js";
 import { enterGuest } from "./entry.js";
 import { RFLAGS_IF } from "./flag-page.js";
 import { HeldFrames } from "./held-frames.js";
-import { KernelInstructions, userInstructions } from "./instructions.js";
+import { deprivilegedIntercepts, KernelInstructions, userInstructions } from "./instructions.js";
 import type { Done, Kernel, KernelParts } from "./kernel.js";
 import { updateKernelStack } from "./kernel-stack.js";
 import { returnSite } from "./return-site.js";
@@ -54,7 +54,7 @@ export class DeprivilegedKernel implements Kernel {
     this.#cpus = environment.vcpus.map((vcpu) => new CpuShadow(hypervisor, vcpu, held, virtualTop));
     this.#instructions = new KernelInstructions(parts, this, this.#cpus);
     // Without a flag page the ROM's IRET is a call, and the kernel's own can be had too.
-    const instructions = virtualTop === undefined ? [...this.#instructions.intercepted, "iret" as const] : this.#instructions.intercepted;
+    const instructions = virtualTop === undefined ? [...deprivilegedIntercepts, "iret" as const] : deprivilegedIntercepts;
     this.#kernelSet = { instructions, exceptions: ALL_VECTORS, interrupts: true };
     this.calls = {
       EnableInterrupts: ({ vcpu }) => this.setInterruptFlag(vcpu, true),

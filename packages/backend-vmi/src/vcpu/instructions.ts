@@ -21,6 +21,43 @@ import type { CpuShadow } from "./shadow.js";
 /** What user code is kept from seeing, and its way into the kernel. */
 export const userInstructions: readonly InterceptableInstruction[] = ["sysenter", "sgdt", "sidt"];
 
+/** What comes here from the kernel. IRET does where there is no flag page. */
+const kernelInstructions = [
+  "mov-from-cr",
+  "mov-to-cr",
+  "mov-from-dr",
+  "mov-to-dr",
+  "clts",
+  "lmsw",
+  "invlpg",
+  "invd",
+  "wbinvd",
+  "rdmsr",
+  "wrmsr",
+  "rdpmc",
+  "xsetbv",
+  "lgdt",
+  "lidt",
+  "sgdt",
+  "sidt",
+  "lldt",
+  "ltr",
+  "cli",
+  "sti",
+  "pushf",
+  "popf",
+  "hlt",
+  "iret",
+  "sysexit",
+  "sysenter",
+] as const satisfies readonly InterceptableInstruction[];
+
+/** The same with a flag page, and ROM calls. */
+export const deprivilegedIntercepts: readonly InterceptableInstruction[] = [
+  "vmcall",
+  ...kernelInstructions.filter((instruction) => instruction !== "iret"),
+];
+
 /** Flags that POPF changes beside IF: arithmetic ones, TF, DF, NT, AC, ID. */
 const POPPED = 0x244dd5n;
 const LOW_WORD = 0xffffn;
@@ -28,7 +65,7 @@ const LOW_WORD = 0xffffn;
 type Handler = (vcpu: Vcpu, instruction: InterceptedInstruction, cpu: CpuShadow) => Done | bigint | "resume";
 
 export class KernelInstructions {
-  readonly #handlers: Readonly<Partial<Record<InterceptableInstruction, Handler>>>;
+  readonly #handlers: Readonly<Record<(typeof kernelInstructions)[number], Handler>>;
 
   constructor(
     private readonly parts: KernelParts,
@@ -73,15 +110,10 @@ export class KernelInstructions {
     };
   }
 
-  /** What comes here from the kernel, and ROM calls. IRET does where there is no flag page. */
-  get intercepted(): readonly InterceptableInstruction[] {
-    const own = Object.keys(this.#handlers) as InterceptableInstruction[];
-    return ["vmcall", ...own.filter((instruction) => instruction !== "iret")];
-  }
-
   run(vcpu: Vcpu, intercepted: InterceptedInstruction): InterceptAnswer {
     const { instruction, destination } = intercepted;
-    const answer = this.#handlers[instruction]?.(vcpu, intercepted, this.cpus[vcpu.id]!);
+    const handlers: Readonly<Partial<Record<InterceptableInstruction, Handler>>> = this.#handlers;
+    const answer = handlers[instruction]?.(vcpu, intercepted, this.cpus[vcpu.id]!);
     if (typeof answer === "bigint" && destination !== undefined) {
       vcpu.registers.set(generalRegisters[destination]!, BigInt.asUintN(32, answer));
       return "next";

@@ -37,14 +37,16 @@ export interface XenNotes {
   readonly required: bigint;
 }
 
-function numeric({ bytes }: GuestNote): bigint | undefined {
+/** A note's number; undefined for an empty one. */
+export function noteNumber({ bytes }: GuestNote): bigint | undefined {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (bytes.byteLength >= 8) return view.getBigUint64(0, true);
   if (bytes.byteLength >= 4) return BigInt(view.getUint32(0, true));
   return bytes.byteLength >= 1 ? BigInt(bytes[0]!) : undefined;
 }
 
-function text({ bytes }: GuestNote): string {
+/** A note's text, up to a zero. */
+export function noteText({ bytes }: GuestNote): string {
   const end = bytes.indexOf(0);
   return String.fromCharCode(...bytes.subarray(0, end < 0 ? bytes.byteLength : end));
 }
@@ -69,7 +71,7 @@ function requiredFeatures(list: string): bigint {
 export function isPvKernel(elf: ElfImage): boolean {
   const notes = new Map(elf.notes.filter(({ owner }) => owner === NOTE_OWNER).map((note) => [note.type, note]));
   const version = notes.get(elfNotes.XEN_VERSION);
-  if (version === undefined || text(version) !== XEN_VERSION) return false;
+  if (version === undefined || noteText(version) !== XEN_VERSION) return false;
   return notes.has(elfNotes.ENTRY) || notes.has(elfNotes.VIRT_BASE) || !notes.has(elfNotes.PHYS32_ENTRY);
 }
 
@@ -79,11 +81,11 @@ export function readNotes(elf: ElfImage): XenNotes | undefined {
   if (notes.size === 0 || (elf.machine !== EM_386 && elf.machine !== EM_X86_64)) return undefined;
   const number = (name: keyof typeof elfNotes): bigint | undefined => {
     const note = notes.get(elfNotes[name]);
-    return note === undefined ? undefined : numeric(note);
+    return note === undefined ? undefined : noteNumber(note);
   };
   const string = (name: keyof typeof elfNotes): string => {
     const note = notes.get(elfNotes[name]);
-    return note === undefined ? "" : text(note);
+    return note === undefined ? "" : noteText(note);
   };
   const version = string("XEN_VERSION");
   if (version !== "" && version !== XEN_VERSION) {

@@ -246,7 +246,8 @@ export function backendSuite(definition: BackendDefinition, layers: readonly Bac
               for (const name of Object.keys(mode.answers[group])) check(name in operations[group], `${group}.${name} is in the contract`);
             }
           }
-          for (const { operation, answer } of listAnswers(answersOfForms(backend.ops))) check(answer !== undefined, `${operation} has a form`);
+          for (const { operation, answer } of listAnswers(answersOfForms(backend.ops)))
+            check(answer !== undefined, `${operation} has a form`);
         }),
     },
     {

@@ -39,22 +39,30 @@ function inspectBzImage(common: Common, parts: ImageParts): GuestImage {
   const payload = async (): Promise<GuestImage> => {
     const start = linux.protectedModeOffset + linux.payloadOffset;
     const kernel = await decompressPayload(common.file.subarray(start, start + linux.payloadLength), parts.decompressors ?? {});
-    return inspectElf({ ...common, file: kernel });
+    return inspectElf({ ...common, file: kernel }, "inside");
   };
   return { ...common, description, protocols, linux, payload };
 }
 
-function inspectElf(common: Common): GuestImage {
+/** A kernel inside a bzImage needs no way in of its own. */
+function inspectElf(common: Common, place: "file" | "inside" = "file"): GuestImage {
   const elf = parseElf(common.file);
   const multiboot = findMultibootHeader(common.file);
   const protocols: BootProtocol[] = [];
   if (multiboot !== undefined && (elf.bits === 32 || multiboot.addresses !== undefined)) protocols.push("multiboot1");
   if (pvhEntry(elf) !== undefined) protocols.push("pvh");
   const xen = elf.notes.some(({ owner }) => owner === "Xen");
-  if (protocols.length === 0 && !xen) throw noWayIn(elf);
-  const kind = protocols[0] === "multiboot1" ? "multiboot kernel" : protocols[0] === "pvh" ? "kernel with a PVH entry" : "Xen PV kernel";
+  if (protocols.length === 0 && !xen && place === "file") throw noWayIn(elf);
+  const kind = protocols[0] === undefined ? (xen ? "Xen PV kernel" : "kernel without a note or header") : KINDS[protocols[0]];
   return { ...common, description: `${elf.bits}-bit ELF, ${kind}`, protocols, elf, ...(multiboot === undefined ? {} : { multiboot }) };
 }
+
+const KINDS: Readonly<Record<BootProtocol, string>> = {
+  linux64: "Linux kernel",
+  linux32: "Linux kernel",
+  multiboot1: "multiboot kernel",
+  pvh: "kernel with a PVH entry",
+};
 
 function noWayIn(elf: ParsedElf): HvError {
   if (elf.interpreter) {
