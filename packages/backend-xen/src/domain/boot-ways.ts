@@ -1,7 +1,7 @@
 /** What a kernel's notes say to a person who asks whether it can be a guest: public/elfnote.h. */
 import { type BootWay, type ElfImage, type GuestNote, isHvError } from "@paravane/paravirt-ops";
 import { elfNotes, NOTE_OWNER } from "../abi/elfnote.js";
-import { noteNumber, noteText, readNotes } from "./notes.js";
+import { checkClass, noteNumber, noteText, readNotes, type XenNotes } from "./notes.js";
 
 type NoteName = keyof typeof elfNotes;
 
@@ -29,6 +29,17 @@ function show(name: NoteName, note: GuestNote): string {
   return `XEN_ELFNOTE_${name} ${value}`;
 }
 
+/** Why a kernel with a PV guest's notes cannot be one all the same; undefined when it can. */
+function refusal(notes: XenNotes): string | undefined {
+  try {
+    checkClass(notes);
+    return undefined;
+  } catch (error) {
+    if (!isHvError(error)) throw error;
+    return error.message;
+  }
+}
+
 /** Both ways of being a guest of Xen, each with the notes that open it or the one that is missing. */
 export function bootWays(elf: ElfImage | undefined): BootWay[] {
   const closed = (why: string): BootWay[] => ["pv", "pvh"].map((name) => ({ name, open: false, why: [why] }));
@@ -43,12 +54,9 @@ export function bootWays(elf: ElfImage | undefined): BootWay[] {
   try {
     const read = readNotes(elf);
     if (read === undefined) return closed("it is not for an x86");
+    const refused = read.pv ? refusal(read) : "no notes of a PV guest (XEN_VERSION with an ENTRY)";
     return [
-      {
-        name: "pv",
-        open: read.pv,
-        why: read.pv ? [`${read.bits}-bit`, ...shown(FOR_PV)] : ["no notes of a PV guest (XEN_VERSION with an ENTRY)"],
-      },
+      { name: "pv", open: refused === undefined, why: [...(refused === undefined ? [`${read.bits}-bit`] : [refused]), ...shown(FOR_PV)] },
       {
         name: "pvh",
         open: read.phys32Entry !== undefined,

@@ -2,7 +2,7 @@
 import { type ElfImage, type GuestMemory, HvError } from "@paravane/paravirt-ops";
 import { pvHypercallPage } from "./hypercall-page.js";
 import { initialTables } from "./initial-tables.js";
-import type { XenNotes } from "./notes.js";
+import { checkClass, type XenNotes } from "./notes.js";
 import { layOut, type PvLayout } from "./pv-layout.js";
 import { startInfo } from "./start-info.js";
 
@@ -56,12 +56,6 @@ function kernelRange(elf: ElfImage, notes: XenNotes): { start: bigint; end: bigi
   const start = Math.min(...elf.segments.map(({ physical }) => physical));
   const end = Math.max(...elf.segments.map(({ physical, memoryBytes }) => physical + memoryBytes));
   return { start: linear(start), end: linear(end) };
-}
-
-/** What a 32-bit kernel must say to be one that a PAE hypervisor can start. */
-function checkClass({ bits, paeMode }: XenNotes): void {
-  if (bits === 64 || /^(yes|bimodal)/.test(paeMode)) return;
-  throw new HvError("image/xen-pae", "the kernel is for 32-bit Xen without PAE, which ended with Xen 3");
 }
 
 /** Builds it into `p2m`'s frames, which are all zeros. `sharedInfo` is the machine frame of the shared page. @throws HvError "image/…" */

@@ -112,3 +112,9 @@ export function readNotes(elf: ElfImage): XenNotes | undefined {
     required: requiredFeatures(string("FEATURES")),
   };
 }
+
+/** What a 32-bit kernel must say to be one that a PAE hypervisor can start. @throws HvError "image/xen-pae" */
+export function checkClass({ bits, paeMode }: XenNotes): void {
+  if (bits === 64 || /^(yes|bimodal)/.test(paeMode)) return;
+  throw new HvError("image/xen-pae", "the kernel is for 32-bit Xen without PAE, which ended with Xen 3");
+}
