@@ -1,4 +1,5 @@
-import { backendBench, backendSuite, plainBackend } from "@paravane/paravirt-ops/conformance";
+import { listOperations } from "@paravane/paravirt-ops";
+import { backendBench, backendSuite, ownAnswers, plainBackend } from "@paravane/paravirt-ops/conformance";
 import { describe, expect, test } from "vitest";
 import { callNames } from "./abi/calls.js";
 import { vmi } from "./backend.js";
@@ -8,6 +9,12 @@ const native = plainBackend({ name: "native", manifest: { part: "native", abi: "
 
 describe("VMI, as every backend", () => {
   for (const { name, run } of backendSuite(vmi, [native])) test(name, run);
+});
+
+test("what it answers itself is its alarms; all other operations are the layer's beneath", async () => {
+  expect(await ownAnswers(vmi)).toEqual(["time.setNextEvent", "time.setPeriodic", "time.shutdownEvent"]);
+  // A new operation wants to be read: does it belong to this ABI?
+  expect(listOperations().length).toBe(98);
 });
 
 describe("VMI", () => {

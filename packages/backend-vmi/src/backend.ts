@@ -1,14 +1,18 @@
 /** VMI as a backend: an ordinary PC with an option ROM, whose code a paravirtual kernel calls. */
-import { type BackendEnvironment, defineBackend, HvError, type ParavirtOps, requireHypervisor, requireUnder } from "@paravane/paravirt-ops";
+import {
+  type BackendEnvironment,
+  clockEventSlots,
+  defineBackend,
+  HvError,
+  layerOver,
+  type ParavirtOps,
+  requireHypervisor,
+  requireUnder,
+} from "@paravane/paravirt-ops";
 import { manifest } from "./abi/manifest.js";
 import { bootWays } from "./boot-ways.js";
 import { Calls } from "./calls/dispatch.js";
 import { type Guest, guestCpus } from "./guest.js";
-import { cpuOps } from "./ops/cpu.js";
-import { irqOps } from "./ops/irq.js";
-import { mmuOps } from "./ops/mmu.js";
-import { smpOps } from "./ops/smp.js";
-import { timeOps } from "./ops/time.js";
 import { modes } from "./modes.js";
 import { parsePolicy } from "./policy.js";
 import { buildRom, ROM_BASE, ROM_BYTES } from "./rom/rom.js";
@@ -99,13 +103,8 @@ export const vmi = defineBackend<VmiConfig>({
     const under = requireUnder(beneath, "vmi");
     const { guest, calls } = installGuest(environment, under, config);
     return {
-      ops: {
-        cpu: cpuOps(under.cpu),
-        irq: irqOps(under.irq),
-        mmu: mmuOps(under.mmu),
-        time: timeOps(under.time),
-        smp: smpOps(under.smp),
-      },
+      // ROM calls end in what the bare machine does, since guest-physical addresses are the machine's; the timer is the alarm.
+      ops: layerOver(under, { time: clockEventSlots((vcpu) => guest.cpus[vcpu]?.alarm) }),
       intercept: (vcpu, intercepted) => calls.intercept(vcpu, intercepted),
       delivery: (vcpu, event) => guest.kernel.deliver(guest.cpus[vcpu]!.vcpu, event),
       // A ROM drops what is stored to it.

@@ -1,7 +1,15 @@
 /** A VMI guest on the recording parts: linear addresses are physical ones, and the test is the processor. */
-import { architectural, type InterceptAnswer, isGuestFault, type ParavirtOps } from "@paravane/paravirt-ops";
-import { type BackendBench, backendBench, plainBackend, plainOps } from "@paravane/paravirt-ops/conformance";
+import {
+  architectural,
+  type BackendDefinition,
+  type BoardDefinition,
+  type InterceptAnswer,
+  isGuestFault,
+  type ParavirtOps,
+} from "@paravane/paravirt-ops";
+import { type BackendBench, backendBench, type GuestTimer, plainBackend, plainOps } from "@paravane/paravirt-ops/conformance";
 import type { CallName } from "../src/abi/calls.js";
+import { alarmFlags } from "../src/abi/vmi.js";
 import { vmi, type VmiConfig } from "../src/backend.js";
 import { buildRom, type Rom, ROM_BASE, type RomEntry } from "../src/rom/rom.js";
 
@@ -45,8 +53,12 @@ export class TestGuest {
     this.#rom = buildRom({ level: config.cpl ?? 0, flagPage: undefined }, 0);
   }
 
-  static async start(config: Partial<VmiConfig> = {}, vcpus = 1): Promise<TestGuest> {
-    const bench = await backendBench(vmi.with({ ...config, hole: 0 }), [native], vcpus);
+  static async start(
+    config: Partial<VmiConfig> = {},
+    vcpus = 1,
+    { layer = native, board }: { layer?: BackendDefinition; board?: BoardDefinition } = {},
+  ): Promise<TestGuest> {
+    const bench = await backendBench(vmi.with({ ...config, hole: 0 }), [layer], vcpus, board);
     const guest = new TestGuest(bench, config);
     for (const { id } of bench.environment.vcpus) guest.enter("Init", [], id);
     return guest;
@@ -54,6 +66,19 @@ export class TestGuest {
 
   registers(vcpu = 0) {
     return this.bench.core.vcpus[vcpu]!.registers;
+  }
+
+  /** A vCPU's alarm as calls program it, with `flags` for its wiring. A counter's ticks are ns here. */
+  alarm(vcpu: number, flags: number): GuestTimer {
+    const set = (more: number, expiry: number, period: number): void => {
+      const words = [expiry, period].flatMap((value) => [BigInt(value) & 0xffffffffn, BigInt(value) >> 32n]);
+      this.enter("SetAlarm", [flags | more, ...words], vcpu);
+    };
+    return {
+      setNextEvent: (deadlineNs) => set(0, deadlineNs, 0),
+      setPeriodic: (periodNs) => set(alarmFlags.periodic, this.bench.environment.clock.nowNs() + periodNs, periodNs),
+      shutdown: () => void this.enter("CancelAlarm", [flags], vcpu),
+    };
   }
 
   /** Calls with arguments in EAX, EDX, ECX and on the stack: EDX:EAX, or the answer when it is no result. */

@@ -1,5 +1,5 @@
-import type { GuestImage } from "@paravane/paravirt-ops";
-import { backendSuite } from "@paravane/paravirt-ops/conformance";
+import { type GuestImage, listOperations } from "@paravane/paravirt-ops";
+import { backendSuite, ownAnswers } from "@paravane/paravirt-ops/conformance";
 import { describe, expect, test } from "vitest";
 import { native, TestGuest } from "../test/guest.js";
 import { elfKernel, image, plainNotes, xenNotes } from "../test/images.js";
@@ -7,6 +7,12 @@ import { xen } from "./backend.js";
 
 describe("Xen, as every backend", () => {
   for (const { name, run } of backendSuite(xen, [native])) test(name, run);
+});
+
+test("what it answers itself is its timers; all other operations are the layer's beneath", async () => {
+  expect(await ownAnswers(xen)).toEqual(["time.setNextEvent", "time.setPeriodic", "time.shutdownEvent"]);
+  // A new operation wants to be read: does it belong to this ABI?
+  expect(listOperations().length).toBe(98);
 });
 
 test("it is the only one that can start a kernel with PV notes alone, and cannot start one without", () => {

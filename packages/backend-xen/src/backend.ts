@@ -1,13 +1,14 @@
 /** Xen as a backend: what it accepts, and what it puts to work in one machine. */
 import {
   type BackendEnvironment,
+  clockEventSlots,
   type DeliveryHandler,
   defineBackend,
   type GuestImage,
   type GuestNote,
   HvError,
   type InterceptHandler,
-  type ParavirtOps,
+  layerOver,
   requireHypervisor,
   requireUnder,
 } from "@paravane/paravirt-ops";
@@ -21,11 +22,6 @@ import { startPvhDomain } from "./domain/start-pvh.js";
 import { startPvDomain } from "./domain/start-pv.js";
 import { storeToTable } from "./mmu/writable-tables.js";
 import { modes } from "./modes/index.js";
-import { cpuOps } from "./ops/cpu.js";
-import { irqOps } from "./ops/irq.js";
-import { mmuOps } from "./ops/mmu.js";
-import { smpOps } from "./ops/smp.js";
-import { timeOps } from "./ops/time.js";
 import { Deliveries } from "./vcpu/exceptions.js";
 import { PvhExits } from "./vcpu/pvh-exits.js";
 import { Instructions } from "./vcpu/instructions.js";
@@ -88,13 +84,8 @@ export const xen = defineBackend<XenConfig>({
   install: (beneath, environment, config) => {
     const under = requireUnder(beneath, "xen");
     let guest: Guest | undefined;
-    const ops: ParavirtOps = {
-      cpu: cpuOps(under.cpu),
-      irq: irqOps(under.irq),
-      mmu: mmuOps(under.mmu),
-      time: timeOps(under.time),
-      smp: smpOps(under.smp),
-    };
+    // What a call has in common with the bare machine ends there; a domain's timers are its own.
+    const ops = layerOver(under, { time: clockEventSlots((vcpu) => guest?.domain.timers[vcpu]) });
     return {
       ops,
       intercept: (vcpu, intercepted) => guest?.intercept(vcpu, intercepted) ?? "architectural",

@@ -11,8 +11,8 @@ export { HvError, isHvError } from "./errors.js";
 export type { HvErrorOptions } from "./errors.js";
 
 // Operations: five groups, and how a slot is filled.
-export { listOperations, operations } from "./ops/index.js";
-export type { OperationGroup, OperationRow, ParavirtOps } from "./ops/index.js";
+export { layerOver, listOperations, operations } from "./ops/index.js";
+export type { OperationGroup, OperationRow, OwnAnswers, ParavirtOps } from "./ops/index.js";
 export { completeOperations } from "./ops/complete.js";
 export { cpuOperations } from "./ops/cpu.js";
 export type { CpuidResult, CpuOps, TableOperand } from "./ops/cpu.js";
@@ -20,7 +20,7 @@ export { irqOperations } from "./ops/irq.js";
 export type { IrqOps } from "./ops/irq.js";
 export { mmuOperations } from "./ops/mmu.js";
 export type { LazyMode, MmuOps, TableLevel } from "./ops/mmu.js";
-export { timeOperations } from "./ops/time.js";
+export { clockEventSlots, timeOperations } from "./ops/time.js";
 export type { TimeOps } from "./ops/time.js";
 export { smpOperations } from "./ops/smp.js";
 export type { ShutdownReason, SmpOps, StartState } from "./ops/smp.js";
@@ -71,6 +71,7 @@ export type { GuestMemory } from "./handles/guest-memory.js";
 export type { IrqFlow, IrqLine, MsiSink } from "./handles/irq-line.js";
 export type { Alarm, Clock } from "./handles/clock.js";
 export type { ClockEvent, Clocksource, Timekeeping } from "./handles/time.js";
+export { clockEventOver } from "./handles/clock-event.js";
 export { noIntercepts } from "./handles/intercepts.js";
 export type {
   InterceptableInstruction,

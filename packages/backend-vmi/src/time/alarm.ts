@@ -2,7 +2,7 @@
  * VMI's alarm of one vCPU: a clock event device whose expiry is an absolute value of one of the cycle counters, and whose interrupt goes to
  * IRQ 0 or to the local timer entry. Lines are the board's; no timer chip knows of it.
  */
-import type { BackendEnvironment, ClockEvent, IrqLine } from "@paravane/paravirt-ops";
+import type { BackendEnvironment, ClockEvent, IrqLine, Ns } from "@paravane/paravirt-ops";
 import { alarmFlags, counters } from "../abi/vmi.js";
 import type { CycleCounters } from "./counters.js";
 
@@ -22,6 +22,8 @@ interface Programmed {
 export class VmiAlarm {
   readonly #event: ClockEvent;
   #programmed: Programmed | undefined;
+  /** Where the interrupt goes: as SetAlarm said last. */
+  #wiring = 0;
 
   constructor(
     private readonly vcpu: number,
@@ -34,6 +36,7 @@ export class VmiAlarm {
   /** SetAlarm (68): replaces what was programmed; an expiry that is past fires at once. */
   set(flags: number, expiry: bigint, period: bigint): void {
     const { board } = this.environment;
+    this.#wiring = flags & alarmFlags.lvtt;
     const counter = flags & alarmFlags.counter;
     const periodic = (flags & alarmFlags.periodic) !== 0;
     this.#programmed = {
@@ -49,6 +52,22 @@ export class VmiAlarm {
   cancel(): void {
     this.#programmed = undefined;
     this.#event.shutdown();
+  }
+
+  /** As a clock event device: one shot of real time, wired as it is. */
+  setNextEvent(deadlineNs: Ns): void {
+    this.set(this.#wiring | counters.real, this.cycles.ticksOf(deadlineNs), 0n);
+  }
+
+  /** As a clock event device: periodic, from now on. */
+  setPeriodic(periodNs: Ns): void {
+    const period = this.cycles.ticksOf(periodNs);
+    this.set(this.#wiring | counters.real | alarmFlags.periodic, this.cycles.read(this.vcpu, counters.real) + period, period);
+  }
+
+  /** As a clock event device. */
+  shutdown(): void {
+    this.cancel();
   }
 
   #leastPeriod(): bigint {

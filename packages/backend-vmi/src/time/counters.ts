@@ -1,5 +1,5 @@
 /** GetCycleCounter's three counters, in the clocksource's ticks: real is the sum of available and stolen, exactly, and none goes back. */
-import type { Timekeeping } from "@paravane/paravirt-ops";
+import type { Ns, Timekeeping } from "@paravane/paravirt-ops";
 import { counters } from "../abi/vmi.js";
 
 const NS_PER_SECOND = 1e9;
@@ -27,6 +27,11 @@ export class CycleCounters {
     this.#real[vcpu] = real;
     this.#stolen[vcpu] = stolen;
     return counter === counters.stolen ? stolen : counter === counters.available ? real - stolen : real;
+  }
+
+  /** Ticks that `ns` take, rounded up. */
+  ticksOf(ns: Ns): bigint {
+    return BigInt(Math.ceil((ns * this.hz) / NS_PER_SECOND));
   }
 
   /** Nanoseconds that `ticks` take, rounded up; at most what a clock can hold. */

@@ -30,7 +30,7 @@ export function timeScale(hz: number): { factor: number; shift: number } {
   return { factor: Math.floor(factor * 2 ** 32), shift };
 }
 
-/** The timers of one vCPU. */
+/** The timers of one vCPU: calls program the periodic one and the single shot apart, and operations both as one clock event device. */
 export class VcpuTimers {
   readonly #periodic: ClockEvent;
   readonly #single: ClockEvent;
@@ -51,7 +51,26 @@ export class VcpuTimers {
     this.#periodic.setPeriodic(DEFAULT_PERIOD_NS);
   }
 
+  /** As one device: whatever was programmed is replaced. */
+  setNextEvent(deadlineNs: number): void {
+    this.#periodic.shutdown();
+    this.#single.setNextEvent(deadlineNs);
+  }
+
+  /** As one device. */
   setPeriodic(periodNs: number): void {
+    this.#single.shutdown();
+    this.#periodic.setPeriodic(periodNs);
+  }
+
+  /** As one device. */
+  shutdown(): void {
+    this.#single.shutdown();
+    this.#periodic.shutdown();
+  }
+
+  /** The periodic timer alone. */
+  startPeriodic(periodNs: number): void {
     this.#periodic.setPeriodic(periodNs);
   }
 

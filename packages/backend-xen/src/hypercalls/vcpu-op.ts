@@ -99,7 +99,7 @@ export function vcpuOp({ domain, vcpu, args }: Call): CallResult {
       const period = copy.readNumber(vcpu.id, address, 8);
       if (period === undefined) return -errno.EFAULT;
       if (period < SHORTEST_PERIOD_NS || period > MAX_NS) return -errno.EINVAL;
-      timers.setPeriodic(Number(period));
+      timers.startPeriodic(Number(period));
       return 0;
     }
     case vcpuCommands.stop_periodic_timer:

@@ -16,6 +16,8 @@ const TIMER_GSI = 2;
 /** A wire that several devices may pull: it is asserted while one of them asserts it. */
 class SharedWire {
   #count = 0;
+  /** An edge was made on it that nobody holds up: the 8259 forgets a request whose wire falls before it is taken. */
+  #stretched = false;
   readonly #drive: (level: boolean) => void;
 
   constructor(drive: (level: boolean) => void) {
@@ -23,16 +25,17 @@ class SharedWire {
     drive(false);
   }
 
-  /** A connection whose rises are edges even while another device asserts the wire. */
+  /** A connection whose rises are edges even while another device asserts the wire. Its falls are seen at the next rise of the wire. */
   connectEdge(): IrqLine {
     let mine = false;
     return {
       set: (level) => {
-        if (level === mine) return;
+        if (level && !mine) {
+          this.#drive(false);
+          this.#drive(true);
+          this.#stretched = this.#count === 0;
+        }
         mine = level;
-        if (level && this.#count > 0) this.#drive(false);
-        this.#count += level ? 1 : -1;
-        if (level || this.#count === 0) this.#drive(level);
       },
     };
   }
@@ -45,7 +48,10 @@ class SharedWire {
         if (level === mine) return;
         mine = level;
         this.#count += level ? 1 : -1;
-        if (this.#count === (level ? 1 : 0)) this.#drive(level);
+        if (this.#count !== (level ? 1 : 0)) return;
+        if (this.#stretched && level) this.#drive(false);
+        this.#stretched = false;
+        this.#drive(level);
       },
     };
   }

@@ -146,6 +146,30 @@ describe("interrupt routing", () => {
     }
   });
 
+  test("such an edge is there until it is taken, with the interval timer's output low, and the interval timer's own come after it", () => {
+    const { board, pio, clock } = pcRig();
+    pio.write(0x21, 1, 0xfe);
+    pio.write(0x43, 1, 0x30);
+    const edge = (): void => {
+      board.timerLine().set(true);
+      board.timerLine().set(false);
+    };
+    const take = (): number => {
+      const vector = board.localInterrupts.acknowledge(0);
+      pio.write(0x20, 1, 0x20);
+      return vector;
+    };
+    edge();
+    clock.advance(1000);
+    expect([take(), take()]).toEqual([0x08, -1]);
+    edge();
+    expect([take(), take()]).toEqual([0x08, -1]);
+    pio.write(0x40, 1, 2);
+    pio.write(0x40, 1, 0);
+    clock.advance(1e4);
+    expect([take(), take()]).toEqual([0x08, -1]);
+  });
+
   test("a rise at a local timer input has the vector that the entry has then, and none while it is masked", () => {
     const { board, mmio, take } = pcRig();
     const line = board.localTimerLine(0);

@@ -3,154 +3,18 @@
  * on every hypervisor, and share nothing between machines. Runs on the recording core and board.
  */
 import { answersOfForms, contradictions, listAnswers } from "../answers.js";
-import type { BackendDefinition, BackendEnvironment, InstalledBackend } from "../backend.js";
+import type { BackendDefinition } from "../backend.js";
 import { CONTRACT_VERSION } from "../abi.js";
 import { isHvError } from "../errors.js";
-import type { Alarm } from "../handles/clock.js";
 import type { Vcpu } from "../handles/vcpu.js";
 import { type OperationGroup, operations, type ParavirtOps } from "../ops/index.js";
 import { isGuestFault, type Operation } from "../ops/operation.js";
 import { contractIncludes, partKind } from "../part.js";
-import type { Ns } from "../units.js";
+import { type BackendBench, backendBench } from "./backend-bench.js";
 import { type ConformanceCase, check, same } from "./case.js";
-import { recordingBoard } from "./recording-board.js";
-import { type RecordingCore, recordingCore } from "./recording-core.js";
 import { sampleArguments } from "./samples.js";
 
-const MIB = 0x100000;
 const INLINE_KINDS = ["architectural", "exit", "nop", "fault", "load-field", "store-field"];
-
-/** A backend at work on the recording parts. */
-export interface BackendBench {
-  readonly backend: InstalledBackend;
-  readonly core: RecordingCore;
-  readonly environment: BackendEnvironment;
-  /** Guest time, moved by the test; alarms fire as it passes. */
-  advance(ns: Ns): void;
-  /** What the backend ended the machine with. */
-  readonly shutdowns: readonly string[];
-}
-
-/** A clock that the test moves. */
-class HandClock {
-  now = 0;
-  readonly #armed = new Map<object, { deadlineNs: Ns; fire: (deadlineNs: Ns) => void }>();
-
-  nowNs(): Ns {
-    return this.now;
-  }
-
-  createAlarm(_name: string, fire: (deadlineNs: Ns) => void): Alarm {
-    const armed = this.#armed;
-    const alarm: Alarm = {
-      arm: (deadlineNs) => void armed.set(alarm, { deadlineNs, fire }),
-      disarm: () => void armed.delete(alarm),
-      get deadlineNs() {
-        return armed.get(alarm)?.deadlineNs;
-      },
-    };
-    return alarm;
-  }
-
-  advance(ns: Ns): void {
-    const until = this.now + ns;
-    for (;;) {
-      const due = [...this.#armed].filter(([, { deadlineNs }]) => deadlineNs <= until).sort((a, b) => a[1].deadlineNs - b[1].deadlineNs)[0];
-      if (due === undefined) break;
-      const [alarm, { deadlineNs, fire }] = due;
-      this.#armed.delete(alarm);
-      this.now = Math.max(this.now, deadlineNs);
-      fire(deadlineNs);
-    }
-    this.now = until;
-  }
-}
-
-/** Installs a backend, and the layers beneath it, on recording parts. */
-export async function backendBench(
-  definition: BackendDefinition,
-  layers: readonly BackendDefinition[] = [],
-  vcpus = 2,
-): Promise<BackendBench> {
-  const clock = new HandClock();
-  const board = recordingBoard();
-  const buses = board.createBuses();
-  const core = await recordingCore().create({
-    ...buses,
-    memory: new WebAssembly.Memory({ initial: 1 }),
-    ramBytes: 8 * MIB,
-    vcpus,
-    localInterrupts: { acknowledge: () => -1, readTaskPriority: () => 0, writeTaskPriority: () => {} },
-    msrs: { msrRead: () => undefined, msrWrite: () => false },
-    readTsc: () => clock.now,
-    tscHz: 1e9,
-    random: () => {},
-  });
-  const shutdowns: string[] = [];
-  const instance = board.create({
-    ...buses,
-    ramBytes: 8 * MIB,
-    vcpus,
-    clock,
-    wallClock: { nowMs: () => 1.7e12 },
-    entropy: { fill: () => {} },
-    serial: { write: () => true, onDrain: () => {}, onData: () => {}, ready: () => {} },
-    drives: [],
-    currentVcpu: () => 0,
-    power: () => {},
-    setA20: () => {},
-    tscHz: 1e9,
-  });
-  const environment: BackendEnvironment = {
-    ...buses,
-    vcpus: core.vcpus,
-    memory: core.guestMemory,
-    clock,
-    time: {
-      clocksource: { name: "hand", hz: 1e9, read: () => clock.now, stolenNs: () => 0 },
-      createClockEvent: (vcpu, name, expire) => {
-        const alarm = clock.createAlarm(name, expire);
-        let periodNs = 0;
-        const again = clock.createAlarm(name, (at) => {
-          again.arm(at + periodNs);
-          expire(at);
-        });
-        return {
-          name,
-          vcpu,
-          setNextEvent: (deadlineNs) => {
-            again.disarm();
-            alarm.arm(deadlineNs);
-          },
-          setPeriodic: (period) => {
-            alarm.disarm();
-            periodNs = Math.max(1000, period);
-            again.arm(clock.now + periodNs);
-          },
-          shutdown: () => {
-            alarm.disarm();
-            again.disarm();
-          },
-        };
-      },
-    },
-    wallClock: { nowMs: () => 1.7e12 },
-    entropy: { fill: (bytes) => void bytes.fill(7) },
-    hypervisor: core.hypervisor,
-    board: instance,
-    cpuid: (leaf, subleaf) => ({ eax: leaf, ebx: subleaf, ecx: 0, edx: 0 }),
-    console: { write: () => true, onDrain: () => {}, onData: () => {}, ready: () => {} },
-    drives: [],
-    ports: [],
-    taps: {},
-    shutdown: (reason, detail) => void shutdowns.push(`${reason}: ${detail}`),
-  };
-  const installed = new Map<string, InstalledBackend>();
-  for (const layer of [...layers, definition]) {
-    installed.set(layer.name, layer.install(installed.get(layer.needs.at(-1) ?? "")?.ops, environment));
-  }
-  return { backend: installed.get(definition.name)!, core, environment, advance: (ns) => clock.advance(ns), shutdowns };
-}
 
 type AnyOperation = Operation<readonly unknown[], unknown>;
 

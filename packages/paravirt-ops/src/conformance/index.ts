@@ -13,8 +13,11 @@ export type { RecordingCore, RecordingCoreDefinition } from "./recording-core.js
 export { recordingBoard } from "./recording-board.js";
 export type { RecordingBoard, RecordingBoardDefinition } from "./recording-board.js";
 export { plainBackend, plainOps } from "./plain-backend.js";
-export { backendBench, backendSuite } from "./backend.js";
-export type { BackendBench } from "./backend.js";
+export { backendBench, ownAnswers } from "./backend-bench.js";
+export type { BackendBench } from "./backend-bench.js";
+export { backendSuite } from "./backend.js";
+export { clockEventSuite } from "./clock-events.js";
+export type { ClockEventBench, ClockEventTraits, GuestTimer } from "./clock-events.js";
 export { coreSuite } from "./core.js";
 export { deviceSuite } from "./device.js";
 export type { DeviceBench } from "./device.js";

@@ -38,7 +38,7 @@ class Recorder implements RecordingCore {
   ) {
     this.guestMemory = new RecordingMemory(environment.ramBytes);
     this.hypervisor = new RecordingHypervisor(this.guestMemory);
-    this.vcpus = Array.from({ length: environment.vcpus }, (_, id) => new RecordingVcpu(id, program));
+    this.vcpus = Array.from({ length: environment.vcpus }, (_, id) => new RecordingVcpu(id, program, environment.msrs));
   }
 
   bind(ops: ParavirtOps): void {

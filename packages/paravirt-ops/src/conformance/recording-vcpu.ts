@@ -1,4 +1,5 @@
 /** A vCPU whose "instructions" are a function, with registers that are only remembered. */
+import type { MsrDevice } from "../core.js";
 import type {
   ControlRegister,
   DebugRegister,
@@ -13,7 +14,10 @@ import type {
 
 type RegisterName = GeneralRegister | "rip" | "rflags" | ControlRegister | DebugRegister;
 
-/** Registers that remember what was set. MSRs exist once they were set, and a few from the start. */
+/** MSRs of one vCPU that a board answers. */
+type BoardMsrs = { read(index: number): bigint | undefined; write(index: number, value: bigint): boolean };
+
+/** Registers that remember what was set. MSRs are the board's where it has them; a few more are there from the start. */
 export class RecordingRegisters implements VcpuRegisters {
   readonly #values = new Map<RegisterName, bigint>();
   readonly #segments = new Map<SegmentName, SegmentCache>();
@@ -26,6 +30,8 @@ export class RecordingRegisters implements VcpuRegisters {
     [0xc0000101, 0n],
     [0xc0000102, 0n],
   ]);
+
+  constructor(private readonly board?: BoardMsrs) {}
 
   get(name: RegisterName): bigint {
     return this.#values.get(name) ?? (name === "rflags" ? 2n : 0n);
@@ -60,10 +66,11 @@ export class RecordingRegisters implements VcpuRegisters {
   }
 
   msr(index: number): bigint | undefined {
-    return this.#msrs.get(index);
+    return this.board?.read(index) ?? this.#msrs.get(index);
   }
 
   setMsr(index: number, value: bigint): boolean {
+    if (this.board?.write(index, value) === true) return true;
     if (!this.#msrs.has(index)) return false;
     this.#msrs.set(index, value);
     return true;
@@ -81,7 +88,7 @@ export const spin: GuestProgram = (vcpu, budget) => {
 
 /** A vCPU that runs a `GuestProgram`. */
 export class RecordingVcpu implements Vcpu {
-  readonly registers = new RecordingRegisters();
+  readonly registers: RecordingRegisters;
   retired = 0;
   fault: string | undefined;
   halted: boolean;
@@ -95,7 +102,13 @@ export class RecordingVcpu implements Vcpu {
   constructor(
     readonly id: number,
     readonly program: GuestProgram,
+    msrs?: MsrDevice,
   ) {
+    const board = msrs && {
+      read: (index: number) => msrs.msrRead(id, index),
+      write: (index: number, value: bigint) => msrs.msrWrite(id, index, value),
+    };
+    this.registers = new RecordingRegisters(board);
     this.halted = id !== 0;
   }
 

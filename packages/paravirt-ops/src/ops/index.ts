@@ -46,3 +46,20 @@ export function listOperations(): OperationRow[] {
     Object.entries(rows).map(([name, spec]: [string, OperationSpec]) => ({ group: group as OperationGroup, name, ...spec })),
   );
 }
+
+/** A layer's own answers: of each group the slots in which it differs from what lies beneath. */
+export type OwnAnswers = { readonly [Group in OperationGroup]?: Partial<ParavirtOps[Group]> };
+
+/**
+ * The operations of a layer: its own answers, and in every other slot the very slot of the layer beneath, so that whoever asks can tell the two
+ * apart. What a layer owns is to be named in its tests together with how many operations there are: a new one wants to be read by each author.
+ */
+export function layerOver(under: ParavirtOps, own: OwnAnswers): ParavirtOps {
+  return {
+    cpu: { ...under.cpu, ...own.cpu },
+    irq: { ...under.irq, ...own.irq },
+    mmu: { ...under.mmu, ...own.mmu },
+    time: { ...under.time, ...own.time },
+    smp: { ...under.smp, ...own.smp },
+  };
+}

@@ -2,8 +2,9 @@
  * Operations on time. Timers are a clocksource and a per-vCPU clock event device; neither knows an interrupt number.
  * Origins: pv_time_ops (2.6.32), pv_sched_clock and pv_steal_clock (6.1), x86_platform.
  */
+import type { ClockEvent } from "../handles/time.js";
 import type { Ns } from "../units.js";
-import { operation as op, type SlotsOf } from "./operation.js";
+import { exit, operation as op, type SlotsOf } from "./operation.js";
 
 /** Operations on time. Nanoseconds are guest time since the machine was made. */
 export const timeOperations = {
@@ -35,3 +36,14 @@ export const timeOperations = {
 
 /** A backend's answers to the time group. */
 export type TimeOps = SlotsOf<typeof timeOperations>;
+
+/** The slots that program a vCPU's timer, for a backend whose guests have timers of its own. `eventOf` names no device before there is a guest. */
+export function clockEventSlots(
+  eventOf: (vcpu: number) => Pick<ClockEvent, "setNextEvent" | "setPeriodic" | "shutdown"> | undefined,
+): Pick<TimeOps, "setNextEvent" | "setPeriodic" | "shutdownEvent"> {
+  return {
+    setNextEvent: exit(({ id }, deadlineNs) => eventOf(id)?.setNextEvent(deadlineNs)),
+    setPeriodic: exit(({ id }, periodNs) => eventOf(id)?.setPeriodic(periodNs)),
+    shutdownEvent: exit(({ id }) => eventOf(id)?.shutdown()),
+  };
+}
