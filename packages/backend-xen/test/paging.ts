@@ -69,7 +69,7 @@ export class PagingBench {
           target,
           write: (low & 2) !== 0,
           leaf: type === frameTypes.l1,
-          self: type === frameTypes.l4 && target === table,
+          self: type !== frameTypes.l1 && target === table,
         };
       }
     }

@@ -166,6 +166,42 @@ static void exchanged_between_changes(void) {
   l1b[0] = 0;
 }
 
+/** Tables that name their own level are seen where pages would be. */
+static void linear_tables(void) {
+  word slot = 1ul << 30, self = slot + (5ul << 21), further = slot + (6ul << 21);
+  u64 third = entry_machine(3, slot);
+  l1[0] = entry_for(page, P | W | U | AD);
+  l2[0] = entry_for(l1, P | W | U | AD);
+  l2[5] = entry_for(l2, P | W | U | AD);
+  l2b[0] = 0;
+  read_only(l1);
+  read_only(l2);
+  read_only(l2b);
+  expect("a table that names itself for writing is none", extended(1, frame_of(l2), 0), -EINVAL);
+  writable(l2);
+  l2[5] = entry_for(l2, P | U | AD);
+  read_only(l2);
+  expect("one that names itself for reading is one", extended(1, frame_of(l2), 0), 0);
+  expect("hung in", set_entry(third, entry_for(l2, P | W | U | AD)), 0);
+  expect("it is a page of itself", *(u64 *)(self + (5 << 12)) == l2[0], 1);
+  expect("in which the table below is one too", *(u64 *)self == l1[0], 1);
+  expect_fault("to be read", attempt(write_at, self), PF, 3);
+  expect("another of its level", extended(1, frame_of(l2b), 0), 0);
+  expect("can be hung in to be read", set_entry(entry_machine(2, slot) + 48, entry_for(l2b, P | U | AD)), 0);
+  expect("but not to be written", set_entry(entry_machine(2, slot) + 48, entry_for(l2b, P | W | U | AD)), -EINVAL);
+  expect("it is without pages", attempt(read_at, further).vector, PF);
+  expect("it names none that names it", set_entry(machine_of(l2b) & ~4095ull, entry_for(l2, P | U | AD)), -EINVAL);
+  expect("but itself", set_entry(machine_of(l2b) & ~4095ull, entry_for(l2b, P | U | AD)), 0);
+  expect("which is seen", *(u64 *)further == l2b[0], 1);
+  expect("unpinned it stays a table", extended(4, frame_of(l2b), 0) == 0 && writable(l2b) == -EBUSY, 1);
+  expect("until it is taken out", set_entry(entry_machine(2, slot) + 48, 0), 0);
+  expect("and is a page again", writable(l2b), 0);
+  set_entry(third, 0);
+  extended(6, 0, 0);
+  expect("as is the first", extended(4, frame_of(l2), 0) == 0 && writable(l2) == 0 && writable(l1) == 0, 1);
+  l2[5] = l2b[0] = l1[0] = 0;
+}
+
 static void tops(void) {
   u64 root = machine_of(table_at(TOP, 0)) & ~4095ull;
 #if LONG
@@ -221,6 +257,7 @@ void test_main(void) {
   requests();
   tables();
   exchanged_between_changes();
+  linear_tables();
   tops();
   plain_stores();
 }

@@ -16,9 +16,11 @@ export function brokenInvariants(domain: Domain): string[] {
     const child = paging.validation.childType(type, index);
     if (!frames.owns(target)) found.push(`${where}, names ${target}, which is not the domain's`);
     else if (child === undefined && write && frames.typeOf(target) !== frameTypes.writable) found.push(`${where}, can write to ${target}`);
-    const self = type === frameTypes.l4 && target === table && !write;
-    if (child !== undefined && !self && frames.typeOf(target) !== child) found.push(`${where}, names ${target}, which is no table for it`);
-    if (self) continue;
+    // A table of its own level is named for reading only.
+    const linear = child !== undefined && !write && levelOf(frames.typeOf(target)) === levelOf(type);
+    if (child !== undefined && !linear && frames.typeOf(target) !== child)
+      found.push(`${where}, names ${target}, which is no table for it`);
+    if (linear && target === table) continue;
     add(used, target);
     if (child !== undefined || write) add(typed, target);
   }

@@ -67,6 +67,33 @@ describe.each([64, 32] as const)("page tables of a %i-bit domain", (bits) => {
     expect(bench.faults()).toEqual([]);
   });
 
+  test("a table below the top may name itself and others of its level, to be read, and no ring of tables holds itself", () => {
+    const bench = tree(bits);
+    bench.write(C, 5, entry(C, P));
+    expect(bench.paging.pin(C, frameTypes.l2)).toBe(0);
+    expect(bench.set(C, 6, entry(C, P | RW))).toBe(-errno.EINVAL);
+    expect(bench.set(C, 6, entry(F, P | RW))).toBe(0);
+    expect(bench.set(C, 7, entry(A + 8, P))).toBe(0);
+    expect([bench.paging.pin(A + 9, frameTypes.l2), bench.paging.pin(A + 10, frameTypes.l2)]).toEqual([0, 0]);
+    expect(bench.set(C, 8, entry(A + 9, P))).toBe(0);
+    expect(bench.set(C, 9, entry(A + 9, P))).toBe(0);
+    expect(bench.set(C, 8, entry(A + 9, P | RW))).toBe(-errno.EINVAL);
+    expect(bench.faults()).toEqual([]);
+    for (const other of [C, A + 10]) expect(bench.set(A + 9, 0, entry(other, P))).toBe(-errno.EINVAL);
+    expect(bench.set(A + 10, 0, entry(C, P))).toBe(-errno.EINVAL);
+    expect(bench.set(A + 10, 0, entry(A + 9, P))).toBe(0);
+    expect(bench.set(A + 9, 1, entry(A + 9, P))).toBe(0);
+    expect([bench.paging.unpin(A + 9), bench.paging.unpin(A + 10)]).toEqual([0, 0]);
+    expect(bench.frames.typeOf(A + 9)).toBe(frameTypes.l2);
+    expect(bench.paging.unpin(C)).toBe(0);
+    expect([C, A + 9, A + 10].map((frame) => bench.frames.typeCountOf(frame))).toEqual([0, 0, 0]);
+    expect(bench.faults()).toEqual([]);
+    // What was named by others may name some itself afterwards.
+    bench.write(A + 10, 0, 0n);
+    expect([bench.paging.pin(A + 10, frameTypes.l2), bench.paging.pin(A + 9, frameTypes.l2)]).toEqual([0, 0]);
+    expect(bench.set(A + 9, 0, entry(A + 10, P))).toBe(0);
+  });
+
   test("a frame that was writable is forgotten by all processors before it becomes a table", () => {
     const bench = tree(bits);
     bench.paging.pin(D, frameTypes.l1);
@@ -90,7 +117,7 @@ describe.each([64, 32] as const)("page tables of a %i-bit domain", (bits) => {
       expect(bench.set(D, 2, entry(F, P | flags))).toBe(-errno.EINVAL);
     expect(bench.set(D, 2, entry(F, P | NX | (1n << 52n) | (1n << 8n) | (7n << 9n)))).toBe(0);
     expect(bench.set(C, 1, entry(F, P | (1n << 7n)))).toBe(-errno.EINVAL);
-    expect(bench.set(C, 1, entry(C, P))).toBe(-errno.EINVAL);
+    expect(bench.set(C, 1, entry(C, P | RW))).toBe(-errno.EINVAL);
     expect(bench.set(E, 0, 0n)).toBe(-errno.EINVAL);
     expect(bench.faults()).toEqual([]);
   });

@@ -30,6 +30,8 @@ export function storeEntry(memory: GuestMemory, frame: Mfn, index: number, low: 
 /** Checks tables of a domain of one width. */
 export class TableValidation implements TypeContents {
   #revision = 0;
+  /** Of tables, how many others of their level they name; below 0, how often they are named so. */
+  readonly #linear = new Map<Mfn, number>();
   /** First entry of a 32-bit guest's last second-level table that is Xen's. */
   readonly #firstXenL2: number;
 
@@ -66,15 +68,24 @@ export class TableValidation implements TypeContents {
     const target = frameOf(low, high);
     const child = this.childType(type, index);
     if (child === undefined) return this.#getLeaf(target, (low & WRITE) !== 0);
-    if (this.#isSelfMap(table, type, low, target)) return 0;
-    return this.frames.get(target, child);
+    const error = this.frames.get(target, child);
+    return error === -errno.EINVAL && this.#getLinear(table, type, low, target) ? 0 : error;
   }
 
   /** Gives back what a present entry of a table names. */
   putEntry(table: Mfn, type: FrameType, low: number, high: number): void {
     const target = frameOf(low, high);
-    if (type === frameTypes.l1 && (low & WRITE) === 0) this.frames.putAny(target);
-    else if (!this.#isSelfMap(table, type, low, target)) this.frames.put(target);
+    if (type === frameTypes.l1 && (low & WRITE) === 0) {
+      this.frames.putAny(target);
+      return;
+    }
+    // A table names its own level only where it is mapped by that, and then holds nothing of itself.
+    if (target === table && type !== frameTypes.l1) return;
+    if (type !== frameTypes.l1 && levelOf(this.frames.typeOf(target)) === levelOf(type)) {
+      this.#countLinear(table, -1);
+      this.#countLinear(target, 1);
+    }
+    this.frames.put(target);
   }
 
   /** TypeContents.validate */
@@ -144,9 +155,26 @@ export class TableValidation implements TypeContents {
     return 0;
   }
 
-  /** A top level may name itself, for reading: guests with linear page tables find their entries there. */
-  #isSelfMap(table: Mfn, type: FrameType, low: number, target: Mfn): boolean {
-    return type === frameTypes.l4 && table === target && (low & WRITE) === 0;
+  /**
+   * Linear page tables: a table names itself or another of its level, for reading, and its guest finds entries where pages would be. One that
+   * names others is named by none and the other way round, for a ring of tables would hold itself for ever.
+   */
+  #getLinear(table: Mfn, type: FrameType, low: number, target: Mfn): boolean {
+    if ((low & WRITE) !== 0 || (this.bits === 32 && type === frameTypes.l3)) return false;
+    if (target === table) return true;
+    const other = this.frames.typeOf(target);
+    if (levelOf(other) !== levelOf(type)) return false;
+    if ((this.#linear.get(table) ?? 0) < 0 || (this.#linear.get(target) ?? 0) > 0) return false;
+    if (this.frames.get(target, other) !== 0) return false;
+    this.#countLinear(table, 1);
+    this.#countLinear(target, -1);
+    return true;
+  }
+
+  #countLinear(table: Mfn, change: number): void {
+    const count = (this.#linear.get(table) ?? 0) + change;
+    if (count === 0) this.#linear.delete(table);
+    else this.#linear.set(table, count);
   }
 
   /** A 32-bit top level must have a table of its own in its last slot. */
