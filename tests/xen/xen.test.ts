@@ -1,6 +1,7 @@
-// PV guests of our own that look at what they are given: traps, privileged instructions, page tables, calls. Both widths, by one source.
+// Guests of our own that look at what they are given: traps, privileged instructions, page tables, calls, events. PV ones of both widths by
+// one source, PVH ones in four kinds of paging.
 import { describe, expect, test } from "vitest";
-import { type Bits, buildGuest, canBuild, INSTALL } from "./runner/build.js";
+import { type Bits, buildGuest, buildPvhGuest, canBuild, INSTALL, narrowed, type Paging } from "./runner/build.js";
 import { complaints, runDomain } from "./runner/machine.js";
 
 const GUESTS = {
@@ -21,5 +22,26 @@ describe.each([64, 32] as const)("a %i-bit PV guest", (bits: Bits) => {
   }
   test.each(Object.entries(GUESTS))("%s: %s", { timeout: 90_000 }, async (name) => {
     expect(complaints(await runDomain(await buildGuest(name, bits), { vcpus: name === "second" ? 2 : 1 }))).toEqual([]);
+  });
+});
+
+const PAGING = { 4: "in long mode", 3: "under PAE tables", 2: "under 4 MiB pages", 0: "without paging" } as const;
+const PVH_GUESTS = {
+  pvh: "what it is given, and what it may do",
+  pvhevents: "how it is told of events, and who talks to it",
+} as const;
+
+describe.each(Object.entries(PAGING))("a PVH guest with %s levels of tables, %s", (levels) => {
+  const paging = Number(levels) as Paging;
+  if (!canBuild(paging === 4 ? 64 : 32)) {
+    test.skip(`needs a compiler: ${INSTALL}`, () => {});
+    return;
+  }
+  test.each(Object.entries(PVH_GUESTS))("%s: %s", { timeout: 90_000 }, async (name) => {
+    expect(complaints(await runDomain(await buildPvhGuest(name, paging)))).toEqual([]);
+  });
+  if (paging !== 4) return;
+  test("the width of its image is not that of what it shares", { timeout: 90_000 }, async () => {
+    expect(complaints(await runDomain(await narrowed(await buildPvhGuest("pvhevents", paging))))).toEqual([]);
   });
 });

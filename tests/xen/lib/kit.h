@@ -8,10 +8,10 @@ typedef unsigned long word;
 
 #ifdef __x86_64__
 #define LONG 1
-#define FIELD(wide, narrow) (wide)
+#define FIELD(wide, narrow) wide
 #else
 #define LONG 0
-#define FIELD(wide, narrow) (narrow)
+#define FIELD(wide, narrow) narrow
 #endif
 
 #ifdef PVH
@@ -43,6 +43,9 @@ typedef unsigned long word;
 #define PAGED __attribute__((aligned(4096)))
 #define DOMID_SELF 0x7ff0
 
+/** Vector by which a PVH guest is told of events. */
+#define UPCALL 0x60
+
 enum { DE, DB, NMI, BP, OF, BR, UD, NM, DF, TS = 10, NP, SS, GP, PF, MF = 16, AC, MC, XM };
 enum { RETURNED = -1, USER_DONE = 48, EVENT = 256, FAILSAFE, SYSCALLED, SYSENTERED = 261 };
 enum { EPERM = 1, ENOENT = 2, ESRCH = 3, EFAULT = 14, EBUSY = 16, ENODEV = 19, EINVAL = 22, ENOSYS = 38 };
@@ -50,7 +53,7 @@ enum { EPERM = 1, ENOENT = 2, ESRCH = 3, EFAULT = 14, EBUSY = 16, ENODEV = 19, E
 enum {
   set_trap_table, mmu_update, set_gdt, stack_switch, set_callbacks, fpu_taskswitch, set_debugreg = 8, get_debugreg, update_descriptor,
   memory_op = 12, multicall, update_va_mapping, set_timer_op, xen_version = 17, console_io, grant_table_op = 20, vm_assist,
-  update_va_mapping_otherdomain, iret, vcpu_op, set_segment_base, mmuext_op, nmi_op = 28, sched_op, callback_op, event_channel_op = 32, physdev_op
+  update_va_mapping_otherdomain, iret, vcpu_op, set_segment_base, mmuext_op, nmi_op = 28, sched_op, callback_op, event_channel_op = 32, physdev_op, hvm_op
 };
 
 /** What a trap found, as Xen pushed it. A 32-bit frame from the kernel itself ends at the flags. */
@@ -118,6 +121,18 @@ u8 *console(u32 *port);
 word fault_address(void);
 void set_entries(void);
 __attribute__((noreturn)) void power_off(void);
+#ifdef PVH
+/** Xen's first CPUID leaf. */
+extern u32 xen_leaves;
+extern u8 hypercall_page[4096];
+void cpuid(u32 leaf, u32 subleaf, u32 out[4]);
+/** HVM parameters. */
+u64 parameter(u32 index);
+long set_parameter(u32 index, u64 value);
+/** XENMEM_add_to_physmap. */
+long place(u32 space, word index, word frame);
+u8 *store_ring(u32 *port);
+#endif
 /** An exclusive-or generator: `state` must not be 0. */
 u32 random_below(u32 below);
 extern u32 random_state;

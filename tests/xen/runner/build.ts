@@ -1,6 +1,6 @@
 // From C and assembly to PV kernels, by the host's gcc: one ELF image for a guest and a width.
 import { execFile, spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -36,11 +36,36 @@ async function run(tool: string, args: readonly string[]): Promise<void> {
   });
 }
 
-/** Builds guests/NAME.c. @throws with the compiler's words */
-export async function buildGuest(name: string, bits: Bits, defines: Readonly<Record<string, string | number>> = {}): Promise<Uint8Array> {
+/** Builds guests/NAME.c as a PV kernel. @throws with the compiler's words */
+export function buildGuest(name: string, bits: Bits, defines: Readonly<Record<string, string | number>> = {}): Promise<Uint8Array> {
+  return build(name, bits, ["start.S", "pv.c"], defines);
+}
+
+/** Levels of page tables: long mode, PAE, 4 MiB pages, none. */
+export type Paging = 4 | 3 | 2 | 0;
+
+/** Builds guests/NAME.c as a PVH kernel. @throws with the compiler's words */
+export function buildPvhGuest(name: string, paging: Paging): Promise<Uint8Array> {
+  return build(name, paging === 4 ? 64 : 32, ["pvh-start.S", "pvh.c"], { PVH: 1, PAGING: paging });
+}
+
+/** A 64-bit image as a 32-bit one, as loaders of 32-bit images want it: how the guest is entered is the same for both. */
+export async function narrowed(image: Uint8Array): Promise<Uint8Array> {
+  const [wide, narrow] = [join(scratch, "wide.elf"), join(scratch, "narrow.elf")];
+  writeFileSync(wide, image);
+  await run("objcopy", ["-O", "elf32-i386", wide, narrow]);
+  return readFileSync(narrow);
+}
+
+async function build(
+  name: string,
+  bits: Bits,
+  parts: readonly string[],
+  defines: Readonly<Record<string, string | number>>,
+): Promise<Uint8Array> {
   const base = join(scratch, `${name}-${bits}-${Object.values(defines).join("-")}`);
   const macros = Object.entries(defines).map(([macro, value]) => `-D${macro}=${value}`);
-  const sources = [join(library, "start.S"), join(library, "kit.c"), join(library, "pv.c"), join(folder, "guests", `${name}.c`)];
+  const sources = [...["kit.c", ...parts].map((part) => join(library, part)), join(folder, "guests", `${name}.c`)];
   const objects = await Promise.all(
     sources.map(async (source, index) => {
       const object = `${base}.${index}.o`;

@@ -41,7 +41,7 @@ function watchedXen(): { readonly backend: BackendDefinition; readonly domain: (
   return { backend: { ...definition, install }, domain: () => environment && domains.get(environment) };
 }
 
-/** Boots the kernel as a PV domain and waits for its end. */
+/** Boots the kernel as a domain, PV or PVH as its notes say, and waits for its end. */
 export async function runDomain(
   kernel: Uint8Array,
   { limitSeconds = 60, memory = "32M", vcpus = 1, disk, clock = "host", look }: Watch = {},
@@ -54,6 +54,7 @@ export async function runDomain(
   const machine = await createMachine({
     ...parts,
     backends: [...parts.backends, backend],
+    preference: ["xen"],
     guest: { kernel },
     memory,
     vcpus,

@@ -32,6 +32,12 @@ import { VcpuTimers } from "./timers.js";
 /** The number that this domain goes by; 0 is the machine's owner. */
 export const DOMAIN_ID = 1;
 
+/** A guest whose mode is its own affair is taken for a 64-bit one until its drivers begin. */
+const PVH_SHARED_BITS = 64;
+const EFER_LMA = 1n << 10n;
+/** L in a segment's access word. */
+const CS_LONG = 0x2000;
+
 /** Settings of the backend. */
 export interface XenConfig {
   /** PV unless the kernel has a PVH entry only, or always one of them. */
@@ -99,7 +105,7 @@ export class Domain {
     this.frames.connect(validation);
     this.paging = new DirectPaging(this.frames, validation, memory);
     this.machToPhys = new MachToPhys(hypervisor, bits, memory.size / 4096, kind === "pv");
-    this.shared = new SharedInfo(hypervisor, bits);
+    this.shared = new SharedInfo(hypervisor, kind === "pv" ? bits : PVH_SHARED_BITS);
     this.frames.share(this.shared.frame);
     this.copy = new GuestCopy(hypervisor, bits, kind === "pv");
     this.entry = new KernelEntry(hypervisor, this.copy, () => this.assists.has(vmAssists.architectural_iopl));
@@ -114,12 +120,31 @@ export class Domain {
     this.activeGrants = new ActiveGrants(this.grants, grantedFrames(this.frames));
     this.timers = this.vcpus.map((vcpu) => this.#timersOf(vcpu));
     this.runstates = this.vcpus.map((vcpu) => this.#runstateOf(vcpu));
-    this.shared.setWallClock(BigInt(Math.floor(environment.wallClock.nowMs())) * 1_000_000n - BigInt(Math.floor(this.now)));
+    this.shared.setWallClock(this.#bootTime);
   }
 
   /** System time, in ns: guest time. */
   get now(): number {
     return this.environment.clock.nowNs();
+  }
+
+  /** A PVH guest calls: what it gives and gets has the width of the code that it runs. */
+  callsFrom({ registers }: VirtualCpu): void {
+    const wide = (registers.get("efer") & EFER_LMA) !== 0n && (registers.segment("cs").access & CS_LONG) !== 0;
+    this.bits = this.copy.bits = wide ? 64 : 32;
+  }
+
+  /**
+   * The guest's drivers begin: what it shares with the hypervisor is laid out as for the width of the code that calls (Xen's
+   * hvm_latch_shinfo_size).
+   */
+  latchWidth(): void {
+    this.shared.layOut(this.bits, this.#bootTime);
+  }
+
+  /** Wall time at system time 0, in ns. */
+  get #bootTime(): bigint {
+    return BigInt(Math.floor(this.environment.wallClock.nowMs())) * 1_000_000n - BigInt(Math.floor(this.now));
   }
 
   /** Frame for the domain's own number, given out at the start or later. */
@@ -236,7 +261,7 @@ export class Domain {
 
   #runstateOf(vcpu: VirtualCpu): RunState {
     return new RunState(vcpu.online, {
-      bits: this.shared.bits,
+      bits: () => this.shared.bits,
       now: () => this.now,
       stolen: () => this.environment.time.clocksource.stolenNs(vcpu.id),
       write: (address, bytes) => void (vcpu.initialised && this.copy.write(vcpu.id, address, bytes)),
@@ -269,7 +294,7 @@ export class Domain {
   }
 
   #twoLevel(): TwoLevel {
-    return new TwoLevel(this.shared, this.bits, this.#eventTargets);
+    return new TwoLevel(this.shared, this.#eventTargets);
   }
 
   #eventTarget(vcpu: VirtualCpu): EventTarget {

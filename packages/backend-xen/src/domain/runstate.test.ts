@@ -9,7 +9,7 @@ function bench() {
   const at = { now: 0, stolen: 0 };
   const written: Uint8Array[] = [];
   const runstate = new RunState(true, {
-    bits: 64,
+    bits: () => 64,
     now: () => at.now,
     stolen: () => at.stolen,
     write: (_address, bytes) => void written.push(bytes.slice()),

@@ -26,7 +26,7 @@ export class RunState {
       stolen(): number;
       /** Stores to the guest's memory; a guest that took its memory away is not told. */
       write(address: bigint, bytes: Uint8Array): void;
-      readonly bits: GuestBits;
+      bits(): GuestBits;
       marksUpdates(): boolean;
     },
   ) {
@@ -56,14 +56,15 @@ export class RunState {
   publish(): void {
     if (this.#area === undefined) return;
     this.#told = this.parts.stolen();
-    const bytes = this.snapshot(this.parts.bits);
+    const bits = this.parts.bits();
+    const bytes = this.snapshot(bits);
     if (!this.parts.marksUpdates()) {
       this.parts.write(this.#area, bytes);
       return;
     }
-    const view = new StructView(vcpu_runstate_info[this.parts.bits], bytes);
+    const view = new StructView(vcpu_runstate_info[bits], bytes);
     const entry = view.wide("state_entry_time");
-    const { offset } = vcpu_runstate_info[this.parts.bits].fields.state_entry_time;
+    const { offset } = vcpu_runstate_info[bits].fields.state_entry_time;
     view.set("state_entry_time", entry | UPDATING);
     this.parts.write(this.#area, bytes);
     view.set("state_entry_time", entry);

@@ -11,11 +11,13 @@ const RECORD = "vcpu_info";
 /** shared_info in a frame of the hypervisor's own. */
 export class SharedInfo {
   #frame: Mfn;
+  #bits: GuestBits;
 
   constructor(
     private readonly hypervisor: HypervisorHandle,
-    readonly bits: GuestBits,
+    bits: GuestBits,
   ) {
+    this.#bits = bits;
     this.#frame = hypervisor.frames.allocate(1);
     const bytes = this.bytes;
     for (let vcpu = 0; vcpu < LEGACY_MAX_VCPUS; vcpu++) bytes[vcpu * 64 + MASK] = 1;
@@ -23,6 +25,18 @@ export class SharedInfo {
 
   get frame(): Mfn {
     return this.#frame;
+  }
+
+  /** Whose layout it has. */
+  get bits(): GuestBits {
+    return this.#bits;
+  }
+
+  /** It has the layout of that width from now on, and says the time there. What is pending in the other one is not looked for. */
+  layOut(bits: GuestBits, bootNs: bigint): void {
+    if (bits === this.#bits) return;
+    this.#bits = bits;
+    this.setWallClock(bootNs);
   }
 
   /** It is that page from now on, contents and all. */
@@ -107,13 +121,15 @@ export class VcpuInfo {
   }
 
   /** Which words of the pending bitmap have something. */
-  selector(bits: GuestBits): bigint {
+  get selector(): bigint {
+    const { bits } = this.shared;
     const { offset } = vcpu_info[bits].fields.evtchn_pending_sel;
     const { view } = this;
     return bits === 64 ? view.getBigUint64(offset, true) : BigInt(view.getUint32(offset, true));
   }
 
-  setSelector(bits: GuestBits, value: bigint): void {
+  set selector(value: bigint) {
+    const { bits } = this.shared;
     const { offset } = vcpu_info[bits].fields.evtchn_pending_sel;
     const { view } = this;
     if (bits === 64) view.setBigUint64(offset, BigInt.asUintN(64, value), true);
@@ -138,12 +154,12 @@ export class VcpuInfo {
   }
 
   /** Moves it, contents and all; everything is pending afterwards, so that the guest looks. */
-  move(frame: Mfn, offset: number, bits: GuestBits): void {
+  move(frame: Mfn, offset: number): void {
     const before = this.bytes.slice();
     this.#frame = frame;
     this.#offset = offset;
     this.bytes.set(before);
-    this.setSelector(bits, -1n);
+    this.selector = -1n;
     this.pending = true;
     this.#announce();
   }

@@ -1,6 +1,5 @@
 /** Pending and masked ports as two bitmaps in shared_info, with a word of selectors in each vcpu_info: public/event_channel.h "2-level". */
 import { errno } from "../abi/errno.js";
-import type { GuestBits } from "../abi/struct.js";
 import { shared_info } from "../abi/xen.js";
 import type { SharedInfo, VcpuInfo } from "../domain/shared-info.js";
 import type { EventDelivery } from "./ports.js";
@@ -14,15 +13,15 @@ export interface EventTarget {
 
 /** The two-level delivery. */
 export class TwoLevel implements EventDelivery {
-  readonly limit: number;
   readonly hasPriorities = false;
 
   constructor(
     private readonly shared: SharedInfo,
-    private readonly bits: GuestBits,
     private readonly targets: readonly EventTarget[],
-  ) {
-    this.limit = bits * bits;
+  ) {}
+
+  get limit(): number {
+    return this.shared.bits ** 2;
   }
 
   raise(port: number, vcpu: number): void {
@@ -56,21 +55,21 @@ export class TwoLevel implements EventDelivery {
   close(): void {}
 
   #select({ info, notify }: EventTarget, port: number): void {
-    const word = 1n << BigInt(Math.floor(port / this.bits));
-    const selector = info.selector(this.bits);
+    const word = 1n << BigInt(Math.floor(port / this.shared.bits));
+    const selector = info.selector;
     if ((selector & word) !== 0n) return;
-    info.setSelector(this.bits, selector | word);
+    info.selector = selector | word;
     if (info.pending) return;
     info.pending = true;
     notify();
   }
 
   #pendingAt(port: number): number {
-    return shared_info[this.bits].fields.evtchn_pending.offset + (port >>> 3);
+    return shared_info[this.shared.bits].fields.evtchn_pending.offset + (port >>> 3);
   }
 
   #maskAt(port: number): number {
-    return shared_info[this.bits].fields.evtchn_mask.offset + (port >>> 3);
+    return shared_info[this.shared.bits].fields.evtchn_mask.offset + (port >>> 3);
   }
 
   #test(at: number, port: number): boolean {

@@ -75,6 +75,7 @@ function parameter({ domain, vcpu, args }: Call, set: boolean): CallResult {
   if (index !== hvmParams.CALLBACK_IRQ) return -errno.EPERM;
   domain.parameters.set(index, asked.wide("value"));
   domain.upcalls!.setCallback(asked.wide("value"));
+  domain.latchWidth();
   return 0;
 }
 
@@ -108,7 +109,6 @@ export function hvmMemoryOp(call: Call): CallResult {
     case memoryCommands.set_memory_map:
       return domain.copy.readStruct(vcpu.id, address, memory_map) === undefined ? -errno.EFAULT : 0;
     case memoryCommands.machphys_mapping:
-    case memoryCommands.machphys_mfn_list:
       return -errno.ENOSYS;
     default:
       return memoryOp(call);

@@ -4,6 +4,7 @@ import { segmentBases } from "../abi/arch-x86.js";
 import { errno } from "../abi/errno.js";
 import { ARGUMENT_REGISTERS, type HypercallName, hypercallName, hypercalls } from "../abi/hypercalls.js";
 import * as services from "../abi/services.js";
+import type { GuestBits } from "../abi/struct.js";
 import { mmuExtCommands, mmuUpdateCommands, multicall_entry } from "../abi/xen.js";
 import type { Domain } from "../domain/domain.js";
 import type { VirtualCpu } from "../vcpu/virtual-cpu.js";
@@ -72,7 +73,6 @@ const pvHandlers: Handlers = {
 
 /** What guests with a physical address space of their own can call. */
 const hvmHandlers: Handlers = {
-  sched_op_compat: schedOpCompat,
   platform_op: denied,
   memory_op: hvmMemoryOp,
   multicall,
@@ -160,10 +160,18 @@ const FEW_ARGUMENTS: Readonly<Record<number, number>> = {
   [hypercalls.sched_op]: 2,
 };
 
+/** A number that stays free. */
+const NO_CALL = 0xffff_ffff;
+
 function argumentsOf(registers: VcpuRegisters, count: number): bigint[] {
   const args: bigint[] = [];
   for (let index = 0; index < count; index++) args.push(registers.get(ARGUMENT_REGISTERS[64][index]!));
   return args;
+}
+
+/** 64-bit code gives all of RAX, and a number that does not fit is none. */
+function callNumber(rax: bigint, bits: GuestBits): number {
+  return bits === 64 && rax > 0xffff_ffffn ? NO_CALL : u32(rax);
 }
 
 /** The instruction that calls: arguments from registers, result to RAX. "resume" when the registers are as the guest is to find them. */
@@ -171,7 +179,7 @@ export function callFromRegisters(domain: Domain, vcpu: VirtualCpu): "next" | "r
   const { registers } = vcpu;
   const { bits } = domain;
   const names = ARGUMENT_REGISTERS[bits];
-  const number = u32(registers.get("rax"));
+  const number = callNumber(registers.get("rax"), bits);
   const result = dispatch(
     domain,
     vcpu,

@@ -91,7 +91,7 @@ export function vcpuOp({ domain, vcpu, args }: Call): CallResult {
       if (target.info.moved || (target !== vcpu && target.online)) return -errno.EINVAL;
       const frame = frameNumber(asked.wide("mfn"));
       if (domain.frames.get(frame, frameTypes.writable) !== 0) return -errno.EINVAL;
-      target.info.move(frame, offset, domain.bits);
+      target.info.move(frame, offset);
       timers.publish(target.info);
       return 0;
     }

@@ -7,13 +7,17 @@ import { frameNumber } from "../hypercalls/call.js";
 import { isCanonical } from "../hypercalls/vcpu-state.js";
 import type { VirtualCpu } from "./virtual-cpu.js";
 
+/** Says whether CPUID of user code can be made to fault. */
+export const MSR_PLATFORM_INFO = 0xce;
+/** Makes it. */
+export const MSR_MISC_FEATURES_ENABLES = 0x140;
 const MSR = {
   TSC: 0x10,
   PLATFORM_ID: 0x17,
   APIC_BASE: 0x1b,
   UCODE_REV: 0x8b,
-  PLATFORM_INFO: 0xce,
-  MISC_FEATURES_ENABLES: 0x140,
+  PLATFORM_INFO: MSR_PLATFORM_INFO,
+  MISC_FEATURES_ENABLES: MSR_MISC_FEATURES_ENABLES,
   MCG_CAP: 0x179,
   MCG_STATUS: 0x17a,
   MISC_ENABLE: 0x1a0,
@@ -97,9 +101,7 @@ export function writeModelRegister(domain: Domain, vcpu: VirtualCpu, index: numb
     case MSR.PAT:
       return value === XEN_PAT;
     case MSR.MISC_FEATURES_ENABLES:
-      if ((value & ~CPUID_FAULTING) !== 0n) return false;
-      vcpu.cpuidFaults = value === CPUID_FAULTING;
-      return true;
+      return writeCpuidFaulting(vcpu, value);
     // Neither branch traces nor records of branches are the guest's.
     case MSR.DEBUGCTL:
       return value === 0n;
@@ -115,6 +117,13 @@ export function writeModelRegister(domain: Domain, vcpu: VirtualCpu, index: numb
     default:
       return isMachineCheckBank(index);
   }
+}
+
+/** MSR_MISC_FEATURES_ENABLES: false for #GP. */
+export function writeCpuidFaulting(vcpu: VirtualCpu, value: bigint): boolean {
+  if ((value & ~CPUID_FAULTING) !== 0n) return false;
+  vcpu.cpuidFaults = value === CPUID_FAULTING;
+  return true;
 }
 
 /** Fills one of the domain's own frames with calls. */

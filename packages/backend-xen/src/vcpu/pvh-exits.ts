@@ -1,35 +1,28 @@
 /**
- * What a PVH guest does that comes to the hypervisor: calls by VMCALL or VMMCALL, CPUID, HLT, ports, and one WRMSR. All else is the
+ * What a PVH guest does that comes to the hypervisor: calls by VMCALL or VMMCALL, CPUID, HLT, ports, and a few MSRs. All else is the
  * processor's, under page tables of its own: the guest is alone at level 0.
  */
-import type {
-  DeliveryAnswer,
-  DeliveryEvent,
-  InterceptableInstruction,
-  InterceptAnswer,
-  InterceptedInstruction,
+import {
+  type DeliveryAnswer,
+  type DeliveryEvent,
+  generalProtection,
+  type InterceptableInstruction,
+  type InterceptAnswer,
+  type InterceptedInstruction,
 } from "@paravane/paravirt-ops";
-import { XEN_HYPERCALL_MSR } from "../abi/arch-x86.js";
 import { errno } from "../abi/errno.js";
 import { DOMAIN_ID, type Domain } from "../domain/domain.js";
-import { pvhHypercallPage } from "../domain/hypercall-page.js";
-import { frameNumber } from "../hypercalls/call.js";
 import { callFromRegisters } from "../hypercalls/table.js";
 import { hvmCpuid } from "./cpuid.js";
+import { accessedRegister } from "./pvh-registers.js";
 import type { VirtualCpu } from "./virtual-cpu.js";
 
 const GENERAL_PROTECTION = 13;
 const RFLAGS_IF = 1n << 9n;
-const CS_LONG = 0x2000;
-const EFER_LMA = 1n << 10n;
-const WRMSR = [0x0f, 0x30] as const;
-const SUPERVISOR = { level: 0 } as const;
-/** EBX of leaf 0: "Genu". */
-const INTEL = 0x756e_6547;
 
 const FROM_ALL: readonly InterceptableInstruction[] = ["vmcall", "vmmcall", "cpuid"];
 
-/** Intercept sets of a guest's kernel and of its user code. A #GP of the kernel may be the WRMSR that asks for the page of calls. */
+/** Intercept sets of a guest's kernel and of its user code. A #GP of the kernel may be an access to a register of the hypervisor's. */
 export const pvhInterceptSets = {
   kernel: { instructions: [...FROM_ALL, "hlt", "in", "out"], exceptions: [GENERAL_PROTECTION], interrupts: true },
   user: { instructions: FROM_ALL, exceptions: [], interrupts: true },
@@ -63,7 +56,7 @@ export class PvhExits {
       case "vmmcall":
         return this.#call(vcpu, i.level);
       case "cpuid":
-        return this.#cpuid(vcpu);
+        return vcpu.cpuidFaults && i.level !== 0 ? generalProtection : this.#cpuid(vcpu);
       case "hlt":
         return this.#halt(vcpu);
       case "in":
@@ -82,8 +75,7 @@ export class PvhExits {
       registers.set("rax", BigInt.asUintN(64, BigInt(-errno.EPERM)));
       return "next";
     }
-    const wide = (registers.get("efer") & EFER_LMA) !== 0n && (registers.segment("cs").access & CS_LONG) !== 0;
-    domain.bits = domain.copy.bits = wide ? 64 : 32;
+    domain.callsFrom(vcpu);
     return callFromRegisters(domain, vcpu);
   }
 
@@ -130,24 +122,8 @@ export class PvhExits {
       this.#seen(vcpu);
       domain.upcalls!.delivered(vcpu, event.vector ?? 0);
     }
-    return event.kind === "exception" && event.vector === GENERAL_PROTECTION && this.#asksForCalls(vcpu) ? "handled" : "architectural";
-  }
-
-  /** The #GP was a WRMSR that asks for the page of calls: fills it, steps over the instruction, and is true. */
-  #asksForCalls(vcpu: VirtualCpu): boolean {
-    const { registers } = vcpu;
-    const { hypervisor, environment, frames } = this.domain;
-    if ((registers.get("rcx") & 0xffff_ffffn) !== BigInt(XEN_HYPERCALL_MSR)) return false;
-    const code = new Uint8Array(WRMSR.length);
-    const rip = registers.get("rip");
-    const linear = BigInt.asUintN(64, registers.segment("cs").base + rip);
-    if (hypervisor.linear.read(vcpu.id, linear, code, SUPERVISOR) !== undefined) return false;
-    if (!WRMSR.every((byte, index) => code[index] === byte)) return false;
-    const value = ((registers.get("rdx") & 0xffff_ffffn) << 32n) | (registers.get("rax") & 0xffff_ffffn);
-    const frame = frameNumber(value >> 12n);
-    if ((value & 0xfffn) !== 0n || !frames.owns(frame)) return false;
-    environment.memory.write(frame * 4096, pvhHypercallPage(environment.cpuid(0, 0).ebx === INTEL ? "intel" : "amd"));
-    registers.set("rip", rip + BigInt(WRMSR.length));
-    return true;
+    return event.kind === "exception" && event.vector === GENERAL_PROTECTION && accessedRegister(domain, vcpu)
+      ? "handled"
+      : "architectural";
   }
 }
