@@ -1,10 +1,19 @@
 // Adds up vitest's JSON reports and prints, last, "N passed, N failed". A report that is missing or empty is a failure, and so is a
-// test that did not run: on CI a missing tool must not look like success.
+// test that did not run: on CI a missing tool must not look like success. `NAME=STATUS` is one more item, passed when the status is 0.
 import { readFileSync } from "node:fs";
 
 let passed = 0;
 let failed = 0;
 for (const path of process.argv.slice(2)) {
+  const item = /^([a-z]+)=(\d+)$/.exec(path);
+  if (item) {
+    if (item[2] === "0") passed++;
+    else {
+      console.log(`failed: ${item[1]}, with status ${item[2]}`);
+      failed++;
+    }
+    continue;
+  }
   let report;
   try {
     report = JSON.parse(readFileSync(path, "utf8"));

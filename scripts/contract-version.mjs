@@ -7,4 +7,4 @@ const source = join(root, "packages/paravirt-ops/src/abi.ts");
 const { version } = JSON.parse(readFileSync(join(root, "packages/paravirt-ops/package.json"), "utf8"));
 const [major, minor] = version.split(".");
 const before = readFileSync(source, "utf8");
-writeFileSync(source, before.replace(/(CONTRACT_VERSION = ")[^"]*"/, `$1${major}.${minor}"`));
+writeFileSync(source, before.replace(/(CONTRACT_VERSION: string = ")[^"]*"/, `$1${major}.${minor}"`));

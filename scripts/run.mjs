@@ -12,6 +12,25 @@ async function paravane(args) {
 const exec = (...args) => must(...pnpm("exec", ...args), { stdout: "inherit" });
 const source = ["--conditions", "@paravane/source"];
 
+/** A script of scripts/guards, on the sources. */
+const guard = (name, ...args) => ["node", ["--conditions=@paravane/source", "--import", "tsx", `scripts/guards/${name}.ts`, ...args]];
+const passes = (command, args) => run(command, args, { stdout: "inherit" }) === 0;
+const publishable = ["-r", "--filter", "./packages/*", "--filter", "./apps/cli", "exec"];
+
+/** What `npm run check` consists of: what has to be made before, and the check. `npm run check -- abi api` runs two of them. */
+const checks = {
+  types: { needs: "build", passes: () => passes("node_modules/.bin/tsc", ["-p", "tsconfig.test.json"]) },
+  lint: { passes: () => passes("node_modules/.bin/biome", ["check"]) },
+  boundaries: { passes: () => passes("node_modules/.bin/depcruise", ["--config", ".dependency-cruiser.mjs", "packages"]) },
+  operations: { passes: () => passes(...guard("operations")) },
+  abi: { needs: "generate", passes: () => passes(...guard("abi")) },
+  api: { needs: "build", passes: () => passes(...guard("api")) },
+  packages: {
+    needs: "build",
+    passes: () => passes(...pnpm(...publishable, "publint", "--strict", "--pack", "pnpm")) && passes(...guard("packed")),
+  },
+};
+
 const tasks = {
   async start(args) {
     build();
@@ -32,20 +51,34 @@ const tasks = {
     build();
     exec("vitest", "run", "--config", "vitest.guests.config.ts", ...args);
   },
-  check() {
-    build();
-    exec("tsc", "-p", "tsconfig.test.json");
-    exec("biome", "check");
-    must("node", ["scripts/api.mjs", "--check"], { stdout: "inherit" });
-    must(...pnpm("-r", "--filter", "./packages/*", "--filter", "./apps/cli", "exec", "publint", "--strict", "--pack", "pnpm"), {
-      stdout: "inherit",
-    });
+  /** All of what must hold before a change goes in, or the parts that are named. Goes on after a failure and names all that failed. */
+  check(args) {
+    const unknown = args.filter((name) => !(name in checks));
+    if (unknown.length > 0) {
+      console.error(`no check is called ${unknown.join(", ")}; there are ${Object.keys(checks).join(", ")}`);
+      process.exit(2);
+    }
+    const chosen = args.length > 0 ? args : Object.keys(checks);
+    if (chosen.some((name) => checks[name].needs === "build")) build();
+    else if (chosen.some((name) => checks[name].needs === "generate")) build("generate");
+    const failed = chosen.filter((name) => !checks[name].passes());
+    if (failed.length > 0) console.error(`check failed: ${failed.join(", ")}`);
+    else console.error(`check passed: ${chosen.join(", ")}`);
+    process.exit(failed.length > 0 ? 1 : 0);
   },
   lint: (args) => exec("biome", "check", ...args),
   format: (args) => exec("biome", "check", "--write", ...args),
   api(args) {
     build();
-    must("node", ["scripts/api.mjs", ...args], { stdout: "inherit" });
+    must(...guard("api", "--update", ...args), { stdout: "inherit" });
+  },
+  "abi:update"() {
+    build("generate");
+    must(...guard("abi", "--update"), { stdout: "inherit" });
+  },
+  "version-packages"() {
+    build();
+    must(...guard("release"), { stdout: "inherit" });
   },
   async bench(args) {
     build();

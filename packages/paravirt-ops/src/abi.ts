@@ -4,7 +4,7 @@
  */
 
 /** Version of the contract, major and minor, that this package describes: those of its own release. Parts say for which ones they were written. */
-export const CONTRACT_VERSION = "1.0";
+export const CONTRACT_VERSION: string = "1.0";
 
 /** What sort of thing a guest sees by a number. */
 export type AbiKind =

@@ -12,7 +12,9 @@ export type PartKind = "core" | "board" | "backend";
 
 /** The mark of a part: what it is, and the version of the copy of the contract that defined it. */
 export interface PartMark {
+  /** What sort of part. */
   readonly kind: PartKind;
+  /** CONTRACT_VERSION of that copy. */
   readonly contract: string;
 }
 
@@ -32,6 +34,7 @@ export interface PartDeclaration {
 
 /** A definition that the monitor takes. Made by `defineCore`, `defineBoard` and `defineBackend`. */
 export interface Part extends PartDeclaration {
+  /** Set by who defined it. */
   readonly [PART]: PartMark;
 }
 
