@@ -28,7 +28,7 @@ test("the root manifest depends on no package of the workspace, so that Node doe
 });
 
 test("the contract's own version is that of its release, 1.0 before the first", () => {
-  const [, constant] = /CONTRACT_VERSION = "(.*)"/.exec(read("packages/paravirt-ops/src/abi.ts"))!;
+  const [, constant] = /CONTRACT_VERSION: string = "(.*)"/.exec(read("packages/paravirt-ops/src/abi.ts"))!;
   const { version } = JSON.parse(read("packages/paravirt-ops/package.json")) as Manifest;
   expect(constant).toBe(version === "0.0.0" ? "1.0" : version.split(".").slice(0, 2).join("."));
 });
