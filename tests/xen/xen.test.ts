@@ -13,6 +13,7 @@ const GUESTS = {
   gates: "call gates, from user code and from the kernel's own",
   second: "a second vCPU, made while an event is pending",
   privileged: "privileged instructions, ports, debug registers and MSRs",
+  emulated: "what emulation must not lose",
 } as const;
 
 describe.each([64, 32] as const)("a %i-bit PV guest", (bits: Bits) => {

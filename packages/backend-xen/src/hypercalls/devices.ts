@@ -7,6 +7,8 @@ import { isCanonical } from "./vcpu-state.js";
 
 const MAX_PORTS = 65_536;
 const CONSOLE_CHUNK = 128;
+/** What there was when the command came first in the argument. */
+const COMPAT_COMMANDS: readonly number[] = [physdevCommands.set_iopl, physdevCommands.set_iobitmap];
 
 /** For the machine's owner. */
 export function denied(): CallResult {
@@ -54,6 +56,16 @@ export function physdevOp({ domain, vcpu, args }: Call): CallResult {
     default:
       return -errno.ENOSYS;
   }
+}
+
+/** physdev_op_compat(argument): the command comes first in it. */
+export function physdevOpCompat(call: Call): CallResult {
+  const { domain, vcpu, args } = call;
+  const address = args[0] ?? 0n;
+  const command = domain.copy.readNumber(vcpu.id, address, 4);
+  if (command === undefined) return -errno.EFAULT;
+  if (!COMPAT_COMMANDS.includes(Number(command))) return -errno.ENOSYS;
+  return physdevOp({ ...call, args: [command, address + (domain.bits === 64 ? 8n : 4n)] });
 }
 
 const NMIOP_register_callback = 0;

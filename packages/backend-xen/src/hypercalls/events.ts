@@ -106,6 +106,16 @@ export function eventChannelOp({ domain, vcpu, args }: Call): CallResult {
   }
 }
 
+/** event_channel_op_compat(argument): the command comes first in it, and the newer ones are not known. */
+export function eventChannelOpCompat(call: Call): CallResult {
+  const { domain, vcpu, args } = call;
+  const address = args[0] ?? 0n;
+  const command = domain.copy.readNumber(vcpu.id, address, 4);
+  if (command === undefined) return -errno.EFAULT;
+  if (command > BigInt(eventChannelCommands.unmask)) return -errno.ENOSYS;
+  return eventChannelOp({ ...call, args: [command, address + 4n] });
+}
+
 /** What a port is, in the words of EVTCHNOP_status from the third on. */
 function tellStatus(view: DataView, { state, vcpu, virq, remoteDomain, remotePort }: Channel): void {
   view.setUint32(8, state, true);

@@ -43,7 +43,7 @@ export function hvmOp(call: Call): CallResult {
     case hvmCommands.pagetable_dying:
       return -errno.EINVAL;
     case hvmCommands.get_time:
-      return domain.copy.writeNumber(vcpu.id, address, 8, BigInt(Math.floor(domain.now))) ? 0 : -errno.EFAULT;
+      return tellTime(call);
     case hvmCommands.set_evtchn_upcall_vector: {
       const asked = domain.copy.read(vcpu.id, address, 8);
       if (asked === undefined) return -errno.EFAULT;
@@ -57,6 +57,30 @@ export function hvmOp(call: Call): CallResult {
     default:
       return -errno.ENOSYS;
   }
+}
+
+/** hvm_op of a PV guest, which has no parameters. */
+export function hvmOpOfPv({ domain, vcpu, args }: Call): CallResult {
+  const address = args[1] ?? 0n;
+  switch (u32(args[0])) {
+    case hvmCommands.set_param:
+    case hvmCommands.get_param: {
+      const asked = domain.copy.readStruct(vcpu.id, address, hvm_param);
+      if (asked === undefined) return -errno.EFAULT;
+      return asked.get("index") < HVM_NR_PARAMS && !isOwn(asked.get("domid")) ? -errno.ESRCH : -errno.EINVAL;
+    }
+    case hvmCommands.get_time:
+      return tellTime({ domain, vcpu, args });
+    case hvmCommands.flush_tlbs:
+    case hvmCommands.set_evtchn_upcall_vector:
+      return -errno.EINVAL;
+    default:
+      return -errno.ENOSYS;
+  }
+}
+
+function tellTime({ domain, vcpu, args }: Call): CallResult {
+  return domain.copy.writeNumber(vcpu.id, args[1] ?? 0n, 8, BigInt(Math.floor(domain.now))) ? 0 : -errno.EFAULT;
 }
 
 /** HVMOP_set_param, HVMOP_get_param. A guest sees the parameters that are for it, and sets where it wants its callbacks. */

@@ -9,11 +9,11 @@ import { mmuExtCommands, mmuUpdateCommands, multicall_entry } from "../abi/xen.j
 import type { Domain } from "../domain/domain.js";
 import type { VirtualCpu } from "../vcpu/virtual-cpu.js";
 import { type Call, type CallHandler, type CallResult, isAgain, PIECES_AT_ONCE, resumed, u32 } from "./call.js";
-import { consoleIo, denied, nmiOp, physdevOp } from "./devices.js";
-import { eventChannelOp, schedOp, schedOpCompat } from "./events.js";
+import { consoleIo, denied, nmiOp, physdevOp, physdevOpCompat } from "./devices.js";
+import { eventChannelOp, eventChannelOpCompat, schedOp, schedOpCompat } from "./events.js";
 import { grantTableOp } from "./grants.js";
 import { memoryOp, xenVersion } from "./information.js";
-import { hvmMemoryOp, hvmOp } from "./hvm.js";
+import { hvmMemoryOp, hvmOp, hvmOpOfPv } from "./hvm.js";
 import { hvmVcpuOp } from "./hvm-context.js";
 import { mmuExtOp, mmuUpdate, updateVaMapping, updateVaMappingOtherdomain } from "./page-tables.js";
 import {
@@ -52,8 +52,10 @@ const pvHandlers: Handlers = {
   multicall,
   update_va_mapping: updateVaMapping,
   set_timer_op: setTimerOp,
+  event_channel_op_compat: eventChannelOpCompat,
   xen_version: xenVersion,
   console_io: consoleIo,
+  physdev_op_compat: physdevOpCompat,
   grant_table_op: grantTableOp,
   vm_assist: vmAssist,
   update_va_mapping_otherdomain: updateVaMappingOtherdomain,
@@ -66,9 +68,13 @@ const pvHandlers: Handlers = {
   callback_op: callbackOp,
   event_channel_op: eventChannelOp,
   physdev_op: physdevOp,
+  hvm_op: hvmOpOfPv,
   sysctl: denied,
   domctl: denied,
+  kexec_op: denied,
   xenpmu_op: notSupported,
+  hypfs_op: denied,
+  mca: denied,
 };
 
 /** What guests with a physical address space of their own can call. */
@@ -88,6 +94,7 @@ const hvmHandlers: Handlers = {
   sysctl: denied,
   domctl: denied,
   xenpmu_op: notSupported,
+  hypfs_op: denied,
 };
 const handlersOf = { pv: pvHandlers, pvh: hvmHandlers } as const;
 

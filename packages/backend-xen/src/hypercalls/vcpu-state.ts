@@ -34,6 +34,7 @@ export function setTrapTable({ domain, vcpu, args }: Call): CallResult {
     const trap = domain.copy.readStruct(vcpu.id, address + BigInt(index * size), trap_info);
     if (trap === undefined) return -errno.EFAULT;
     if (trap.wide("address") === 0n) return 0;
+    if (domain.bits === 64 && !isCanonical(trap.wide("address"))) return -errno.EINVAL;
     const flags = trap.get("flags");
     vcpu.traps.set(trap.get("vector"), {
       selector: kernelSelector(vcpu, trap.get("cs")),
@@ -48,7 +49,8 @@ export function setTrapTable({ domain, vcpu, args }: Call): CallResult {
 /** callback_op(command, argument) */
 export function callbackOp({ domain, vcpu, args }: Call): CallResult {
   const command = u32(args[0]);
-  if (command !== callbackCommands.register && command !== callbackCommands.unregister) return -errno.ENOSYS;
+  if (command !== callbackCommands.register && command !== callbackCommands.unregister)
+    return domain.bits === 64 ? -errno.ENOSYS : -errno.EINVAL;
   const found = domain.copy.readStruct(vcpu.id, args[1] ?? 0n, callback_register);
   if (found === undefined) return -errno.EFAULT;
   const type = found.get("type");
@@ -98,7 +100,7 @@ export function stackSwitch({ vcpu, args }: Call): CallResult {
 
 /** fpu_taskswitch(set) */
 export function fpuTaskSwitch({ domain, vcpu, args }: Call): CallResult {
-  vcpu.taskSwitched = (args[0] ?? 0n) !== 0n;
+  vcpu.taskSwitched = u32(args[0]) !== 0;
   setTaskSwitched(domain, vcpu, vcpu.taskSwitched);
   return 0;
 }

@@ -17,30 +17,46 @@ function registerOf(vcpu: VirtualCpu, index: number): 0 | 1 | 2 | 3 | 6 | 7 | un
   return (vcpu.cr4 & CR4_DE) !== 0n ? undefined : ((index + 2) as 6 | 7);
 }
 
-const missing = (index: number): number => (index > 7 ? -errno.EINVAL : -errno.ENODEV);
-
-/** A breakpoint on a port, switched on: those mean something only under CR4.DE. */
-function watchesPort(dr7: bigint): boolean {
-  return [0n, 1n, 2n, 3n].some((n) => ((dr7 >> (2n * n)) & 3n) !== 0n && ((dr7 >> (16n + 4n * n)) & 3n) === IO_BREAKPOINT);
+/** Numbers of the breakpoints that are on ports and switched on: those mean something only under CR4.DE. */
+function portBreakpoints(dr7: bigint): readonly (0 | 1 | 2 | 3)[] {
+  if ((dr7 & DR7_ENABLES) === 0n) return [];
+  return ([0, 1, 2, 3] as const).filter((n) => ((dr7 >> BigInt(2 * n)) & 3n) !== 0n && typeOf(dr7, n) === IO_BREAKPOINT);
 }
 
-/** Sets a register: 0, or -EPERM for what would watch Xen, -EINVAL, -ENODEV. */
+const typeOf = (dr7: bigint, n: number): bigint => (dr7 >> BigInt(16 + 4 * n)) & 3n;
+/** Bytes that a breakpoint is long, by its bits in DR7. */
+const LENGTHS = [1n, 2n, 8n, 4n] as const;
+
+/** Bits of DR6 for the breakpoints on any of `size` ports from `port` on. */
+export function watchedPorts({ cr4, registers }: VirtualCpu, port: number, size: number): bigint {
+  if ((cr4 & CR4_DE) === 0n) return 0n;
+  const dr7 = registers.get("dr7");
+  let hits = 0n;
+  for (const n of portBreakpoints(dr7)) {
+    const start = registers.get(`dr${n}`);
+    const length = LENGTHS[Number((dr7 >> BigInt(18 + 4 * n)) & 3n)]!;
+    if (start < BigInt(port + size) && start + length > BigInt(port)) hits |= 1n << BigInt(n);
+  }
+  return hits;
+}
+
+/** Sets a register: 0, or -EPERM for what would watch Xen, -EINVAL, -ENODEV for one that there is not. */
 export function setDebugRegister(domain: Domain, vcpu: VirtualCpu, index: number, value: bigint): number {
   const register = registerOf(vcpu, index);
-  if (register === undefined) return missing(index);
+  if (register === undefined) return -errno.ENODEV;
   if (register < 4) {
     if (!domain.copy.mayName(value, 1)) return -errno.EPERM;
   } else if (value > 0xffff_ffffn) return -errno.EINVAL;
   else if (register === 7) {
     if ((value & DR7_GD) !== 0n) return -errno.EPERM;
-    if ((value & DR7_ENABLES) !== 0n && (vcpu.cr4 & CR4_DE) === 0n && watchesPort(value)) return -errno.EPERM;
+    if ((vcpu.cr4 & CR4_DE) === 0n && portBreakpoints(value).length > 0) return -errno.EPERM;
   }
   const fault = domain.operations.cpu.setDebugreg.run(vcpu.core, register, value);
   return isGuestFault(fault) ? -errno.EINVAL : 0;
 }
 
-/** What a register holds, or -EINVAL, -ENODEV. */
+/** What a register holds, or -ENODEV. */
 export function debugRegister(vcpu: VirtualCpu, index: number): bigint | number {
   const register = registerOf(vcpu, index);
-  return register === undefined ? missing(index) : vcpu.registers.get(`dr${register}`);
+  return register === undefined ? -errno.ENODEV : vcpu.registers.get(`dr${register}`);
 }

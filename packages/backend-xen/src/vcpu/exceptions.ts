@@ -4,6 +4,7 @@ import type { Domain } from "../domain/domain.js";
 import { setTaskSwitched } from "../hypercalls/vcpu-state.js";
 import { leafOf, throughGate } from "./call-gates.js";
 import { takeNmi } from "./nmi.js";
+import { readCounter } from "./time-counter.js";
 import type { VirtualCpu } from "./virtual-cpu.js";
 
 const DEBUG = 1;
@@ -76,6 +77,7 @@ export class Deliveries {
       (errorCode & FROM_TABLE) === 0
     )
       return this.#farTransfer(vcpu, errorCode);
+    if (vector === GENERAL_PROTECTION && errorCode === 0 && readCounter(this.domain, vcpu)) return this.#afterStep(vcpu);
     return this.#bounce(vcpu, vector, errorCode, address);
   }
 
@@ -86,7 +88,14 @@ export class Deliveries {
     if (isGuestFault(through)) return this.#bounce(vcpu, through.fault, through.errorCode, through.address);
     if ((through.rflags & TF) === 0n) return through;
     domain.entry.apply(vcpu, through);
-    vcpu.registers.set("dr6", vcpu.registers.get("dr6") | DR6_STEP);
+    return this.#afterStep(vcpu);
+  }
+
+  /** An instruction was emulated: a guest that steps is told. */
+  #afterStep(vcpu: VirtualCpu): DeliveryAnswer {
+    const { registers } = vcpu;
+    if ((registers.get("rflags") & TF) === 0n) return "handled";
+    registers.set("dr6", registers.get("dr6") | DR6_STEP);
     return this.#bounce(vcpu, DEBUG, undefined, undefined);
   }
 

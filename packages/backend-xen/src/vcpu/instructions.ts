@@ -13,6 +13,7 @@ import {
   undefinedOpcode,
 } from "@paravane/paravirt-ops";
 import { FORCED_EMULATION_PREFIX, selectors } from "../abi/arch-x86.js";
+import { errno } from "../abi/errno.js";
 import { HYPERCALL_VECTOR } from "../abi/hypercalls.js";
 import { vmAssists } from "../abi/xen.js";
 import { BOOT_CR0, BOOT_CR4, CR4_GUEST, kernelSegments } from "../domain/boot-vcpu.js";
@@ -29,6 +30,7 @@ import { Ports } from "./ports.js";
 import { stringPort } from "./string-ports.js";
 import type { VirtualCpu } from "./virtual-cpu.js";
 
+const DEBUG = 1;
 const BREAKPOINT = 3;
 const OVERFLOW = 4;
 const GENERAL_PROTECTION = 13;
@@ -121,10 +123,10 @@ export class Instructions {
         return this.#ports.hasPrivilege(vcpu) ? "next" : generalProtection;
       case "in":
       case "out":
-        return this.#port(vcpu, i);
+        return this.#watched(vcpu, i, this.#port(vcpu, i));
       case "ins":
       case "outs":
-        return stringPort(this.domain, this.#ports, vcpu, i);
+        return this.#watched(vcpu, i, stringPort(this.domain, this.#ports, vcpu, i));
       default:
         return vcpu.inKernel ? this.#privileged(vcpu, i) : generalProtection;
     }
@@ -225,6 +227,15 @@ export class Instructions {
     registers.set("rdx", BigInt(edx >>> 0));
   }
 
+  /** A watched port was accessed: #DB, when the access is over. */
+  #watched(vcpu: VirtualCpu, { length }: InterceptedInstruction, answer: InterceptAnswer): InterceptAnswer {
+    const { debugHits, registers } = vcpu;
+    vcpu.debugHits = 0n;
+    if (debugHits === 0n || (answer !== "next" && answer !== "resume")) return answer;
+    registers.set("dr6", registers.get("dr6") | debugHits);
+    return this.#inject(vcpu, DEBUG, registers.get("rip") + BigInt(answer === "next" ? length : 0));
+  }
+
   #port(vcpu: VirtualCpu, { instruction, port = 0, size = 1, operand = 0n }: InterceptedInstruction): InterceptAnswer {
     if (instruction === "out") return this.#ports.write(vcpu, port, size, Number(operand)) ?? "next";
     const value = this.#ports.read(vcpu, port, size);
@@ -247,7 +258,7 @@ export class Instructions {
       case "mov-from-dr":
         return this.#readDebug(vcpu, i);
       case "mov-to-dr":
-        return setDebugRegister(this.domain, vcpu, i.index ?? 0, i.operand ?? 0n) === 0 ? "next" : generalProtection;
+        return this.#writeDebug(vcpu, i);
       case "rdmsr":
         return this.#readMsr(vcpu, i.index ?? 0);
       case "wrmsr":
@@ -266,7 +277,13 @@ export class Instructions {
 
   #readDebug(vcpu: VirtualCpu, i: InterceptedInstruction): InterceptAnswer {
     const value = debugRegister(vcpu, i.index ?? 0);
-    return this.#result(vcpu, i, typeof value === "number" ? generalProtection : value);
+    return this.#result(vcpu, i, typeof value === "number" ? undefinedOpcode : value);
+  }
+
+  #writeDebug(vcpu: VirtualCpu, { index = 0, operand = 0n }: InterceptedInstruction): InterceptAnswer {
+    const error = setDebugRegister(this.domain, vcpu, index, operand);
+    if (error === 0) return "next";
+    return error === -errno.ENODEV ? undefinedOpcode : generalProtection;
   }
 
   #fault(answer: unknown): InterceptAnswer {

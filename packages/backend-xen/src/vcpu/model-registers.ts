@@ -35,6 +35,8 @@ const MSR = {
 const MC_BANKS = 2;
 const MC0_CTL = 0x400;
 const isMachineCheckBank = (index: number): boolean => index >= MC0_CTL && index < MC0_CTL + 4 * MC_BANKS;
+/** LME, LMA, LMSLE: 32-bit guests know nothing of long mode. */
+const EFER_LONG = 0x2500n;
 const XEN_PAT = 0x0000_0501_0007_0406n;
 const APIC_BASE = 0xfee0_0800n;
 /** CPUID of user code can be made to fault, and does. */
@@ -53,7 +55,7 @@ export function readModelRegister(vcpu: VirtualCpu, index: number): bigint | und
     case MSR.KERNEL_GS_BASE:
       return vcpu.otherGsBase;
     case MSR.EFER:
-      return registers.get("efer");
+      return vcpu.bits === 64 ? registers.get("efer") : registers.get("efer") & ~EFER_LONG;
     case MSR.TSC:
     case MSR.TSC_AUX:
       return registers.msr(index);
@@ -97,7 +99,7 @@ export function writeModelRegister(domain: Domain, vcpu: VirtualCpu, index: numb
     case MSR.TSC_AUX:
       return registers.setMsr(index, value);
     case MSR.EFER:
-      return value === registers.get("efer");
+      return value === readModelRegister(vcpu, index);
     case MSR.PAT:
       return value === XEN_PAT;
     case MSR.MISC_FEATURES_ENABLES:

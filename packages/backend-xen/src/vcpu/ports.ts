@@ -6,6 +6,7 @@ import type { AccessSize, GuestFault } from "@paravane/paravirt-ops";
 import { generalProtection, isGuestFault } from "@paravane/paravirt-ops";
 import { vmAssists } from "../abi/xen.js";
 import type { Domain } from "../domain/domain.js";
+import { watchedPorts } from "./debug-registers.js";
 import type { VirtualCpu } from "./virtual-cpu.js";
 
 const CONFIG_ADDRESS = 0xcf8;
@@ -29,17 +30,26 @@ export class Ports {
   allows(vcpu: VirtualCpu, port: number, size: number): boolean {
     if (this.hasPrivilege(vcpu)) return true;
     const { address, ports } = vcpu.ioBitmap;
-    if (port + size > ports) return false;
-    for (let at = port; at < port + size; at++) {
-      const byte = this.domain.copy.read(vcpu.id, address + BigInt(at >>> 3), 1);
-      if (byte === undefined || (byte[0]! & (1 << (at & 7))) !== 0) return false;
-    }
-    return true;
+    // As in Xen, where the last port of a bitmap is never open.
+    if (port + size >= ports) return false;
+    const bits = this.#bitmapAt(vcpu, address + BigInt(port >>> 3));
+    return ((bits >>> (port & 7)) & ((1 << size) - 1)) === 0;
+  }
+
+  /** Two bytes of the guest's bitmap, which its kernel has; what is not there is closed. */
+  #bitmapAt(vcpu: VirtualCpu, address: bigint): number {
+    const { copy, bits } = this.domain;
+    const fromUser = bits === 64 && !vcpu.inKernel;
+    if (fromUser) vcpu.space.enterKernel();
+    const [low, high] = [0n, 1n].map((offset) => copy.read(vcpu.id, address + offset, 1)?.[0] ?? 0xff);
+    if (fromUser) vcpu.space.enterUser();
+    return low! | (high! << 8);
   }
 
   /** IN */
   read(vcpu: VirtualCpu, port: number, size: AccessSize): number | GuestFault {
     if (!this.allows(vcpu, port, size)) return generalProtection;
+    vcpu.debugHits |= watchedPorts(vcpu, port, size);
     const ones = size === 4 ? 0xffff_ffff : (1 << (8 * size)) - 1;
     if (port === CONFIG_ADDRESS && size === 4) return this.#configAddress;
     if (size !== 1 || !VIRTUAL_PORTS.includes(port)) return ones;
@@ -50,6 +60,7 @@ export class Ports {
   /** OUT */
   write(vcpu: VirtualCpu, port: number, size: AccessSize, value: number): GuestFault | undefined {
     if (!this.allows(vcpu, port, size)) return generalProtection;
+    vcpu.debugHits |= watchedPorts(vcpu, port, size);
     if (port === CONFIG_ADDRESS && size === 4) this.#configAddress = value >>> 0;
     else if (size === 1 && VIRTUAL_PORTS.includes(port)) this.domain.operations.cpu.writePort.run(vcpu.core, port, size, value);
     return undefined;

@@ -71,6 +71,7 @@ export function stringPort(domain: Domain, ports: Ports, vcpu: VirtualCpu, i: In
     registers.set(index, wrapped(at, offset + step));
     if (!form.repeats) return "next";
     registers.set("rcx", wrapped(registers.get("rcx"), left - 1n));
+    if (vcpu.debugHits !== 0n) return left === 1n ? "next" : "resume";
   }
   return "resume";
 }

@@ -50,6 +50,8 @@ export class VirtualCpu {
   ioBitmap = { address: 0n, ports: 0 };
   /** CR0.TS as the guest set it. */
   taskSwitched = false;
+  /** Bits of DR6 that an emulated instruction brought about. */
+  debugHits = 0n;
   /** The bits of CR4 that the guest has. */
   cr4 = 0n;
   /** CPUID of user code is #GP: MSR_MISC_FEATURES_ENABLES, bit 0. */
