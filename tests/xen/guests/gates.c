@@ -152,6 +152,54 @@ static void stepping(void) {
   expect("a step through a gate", end.vector, RETURNED);
   expect("ends behind it", stepped, (word)gate_entry);
 }
+
+CODE(fs_call, "mov 4(%esp), %eax\nlcall *%fs:(%eax)");
+asm(".text\nend_of_the_way: ud2");
+
+enum { FIRST_RANDOM = 32, RANDOM = 32, TRIES = 4000 };
+
+static u16 some_selector(void) {
+  switch (random_below(8)) {
+    case 0: return random_below(8);
+    case 1: return random_below(0x10000);
+    case 2: return KERNEL_CS;
+    case 3: return FLAT_USER_CS;
+    default: return SELECTOR(FIRST_RANDOM + random_below(RANDOM), random_below(8));
+  }
+}
+
+/** Anything that may be in a table, except code that begins somewhere else. */
+static void put_random(void) {
+  extern u8 end_of_the_way[];
+  int index = FIRST_RANDOM + random_below(RANDOM);
+  word target = random_below(4) ? (word)end_of_the_way : 0x60000000 + random_below(4096);
+  u32 kind = random_below(0x10000);
+  switch (random_below(4)) {
+    case 0: put(index, random_below(~0u), 0x00c01000 | (kind & 0xf700)); break;
+    case 1: put(index, random_below(0x10000), 0x00c01800 | (kind & 0xff00) | (random_below(16) << 16)); break;
+    default: put_gate(index, some_selector(), target, random_below(4) ? 0x8c00 | (kind & 0x6003) : kind & 0xefff);
+  }
+}
+
+/** Random tables, and far calls and jumps to all that is in them: each comes to an end, and some come through. */
+static void hostile(void) {
+  int arrived = 0, ended = 0;
+  random_state = 0x9e3779b9;
+  extended(13, (word)gdt, 512);
+  for (int n = 0; n < TRIES; n++) {
+    put_random();
+    extern u8 end_of_the_way[];
+    pointer.offset = (word)end_of_the_way;
+    word argument = through(some_selector());
+    word (*code)(word) = random_below(3) ? far_call : random_below(2) ? far_jump : fs_call;
+    struct outcome got = random_below(2) ? attempt_user(code, argument) : attempt(code, argument);
+    arrived += got.vector == UD && got.ip == (word)end_of_the_way;
+    ended += got.vector == UD || got.vector == GP || got.vector == NP || got.vector == SS || got.vector == PF || got.vector == TS;
+  }
+  extended(13, 0, 0);
+  expect("every random transfer ends", ended, TRIES);
+  expect("and some lead somewhere", arrived > TRIES / 20, 1);
+}
 #endif
 
 void test_main(void) {
@@ -164,5 +212,6 @@ void test_main(void) {
   refusals();
   local();
   stepping();
+  hostile();
 #endif
 }
