@@ -138,6 +138,17 @@ static void segments(void) {
   expect_fault("beyond the limit of FS", attempt_user(fs_limited, 0xc0000000), GP, 0);
   expect_fault("beyond the limit of ES by ESP", attempt_user(es_by_esp, 0xc0000000), GP, 0);
   expect_fault("a store through CS", attempt_user(cs_write, 0xc0000000), GP, 0);
+  put_descriptor(11, 0xffff, 0x00cfda00); // and what is neither the kernel's nor the user's
+  put_descriptor(12, 0xffff, 0x00cfd200);
+  user_cs = 11 * 8 + 2;
+  user_ss = 12 * 8 + 2;
+  struct outcome middle = attempt_user(do_ud2, 0);
+  expect_fault("ring 2 is user code", middle, UD, 0);
+  expect("that the kernel sees where it is", middle.cs, 11 * 8 + 2);
+  expect_fault("its page faults are a user's", attempt_user(read_at, unmapped), PF, 4);
+  expect_fault("it makes no calls", attempt_user(user_syscall, 0), GP, 0x82 * 8 + 2);
+  expect_fault("nor does it halt", attempt_user(halt, 0), GP, 0);
+  expect_fault("and comes back", attempt_user(load_ds, 0xe033), RETURNED, 0);
   user_cs = FLAT_USER_CS;
   user_ss = FLAT_USER_SS;
 #endif
@@ -212,6 +223,13 @@ static word iret_to_bad_selector(word selector) {
   __builtin_unreachable();
 }
 
+#if !LONG
+static word iret_to_vm86(word flags) {
+  asm volatile("push $4\npush $3\npush $2\npush $1\npush $0x55\npush $0x1234\npush %[flags]\npush $0x1000\npush $0x5678\njmp iret_call" : : [flags] "r"(flags));
+  __builtin_unreachable();
+}
+#endif
+
 static void ways_back(void) {
   struct outcome left = attempt(iret_in_multicall, 0);
   expect("an iret ends its multicall", left.vector, USER_DONE);
@@ -221,6 +239,13 @@ static void ways_back(void) {
   expect("a return to a bad selector comes to failsafe", failed.vector, FAILSAFE);
   expect("which sees where it would have led", failed.ip, 0x100000);
   expect("and its selector", failed.cs, 0x63);
+#if !LONG
+  struct outcome vm86 = attempt(iret_to_vm86, 0x20202);
+  expect_fault("a return to virtual-8086 mode is #GP", vm86, GP, 0);
+  expect("at its first instruction", vm86.ip, 0x5678);
+  expect("in its segment", vm86.cs, 0x1000);
+  expect("with its flags", vm86.flags, 0x20202);
+#endif
 }
 
 static int steps;

@@ -99,6 +99,7 @@ function connectDisks(domain: Domain, xenstore: XenStore): void {
 function setIntercepts({ bits, hypervisor }: Domain, vcpu: number): void {
   hypervisor.setIntercepts(vcpu, KERNEL_LEVEL, interceptSets.kernel);
   hypervisor.setIntercepts(vcpu, 3, interceptSets.user);
+  if (bits === 32) hypervisor.setIntercepts(vcpu, 2, interceptSets.user);
   // Both a 64-bit guest's kernel and its user run at CPL 3; which of them it is, is ours to know.
   if (bits === 64) hypervisor.setVirtualLevel(vcpu, KERNEL_LEVEL);
 }

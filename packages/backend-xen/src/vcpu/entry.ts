@@ -17,6 +17,11 @@ const NT = 0x4000n;
 const RF = 0x1_0000n;
 const VM = 0x2_0000n;
 const AC = 0x4_0000n;
+/** VM in the third byte of flags. */
+const VM_BYTE = 2;
+const GENERAL_PROTECTION = 13;
+/** Of an iret call to virtual-8086 mode: EAX, EIP, CS, EFLAGS, ESP, SS, ES, DS, FS, GS. */
+const VM86_FRAME_BYTES = 40;
 /** What no handler starts with. */
 const ENTRY_CLEARS = TF | NT | RF | VM | AC;
 const STACK_ALIGNMENT = 15n;
@@ -136,6 +141,7 @@ export class KernelEntry {
     const stack = registers.get("rsp") & 0xffff_ffffn;
     const short = this.copy.read(vcpu.id, stack, 16);
     if (short === undefined) return { crash: "the frame of an iret call cannot be read" };
+    if ((short[14]! & VM_BYTE) !== 0) return this.#iretToVm86(vcpu, stack);
     const level = short[8]! & 3;
     if (level === 0) return { crash: "a return to ring 0" };
     const bytes = level === 1 ? new Uint8Array(24) : this.copy.read(vcpu.id, stack, 24);
@@ -153,6 +159,31 @@ export class KernelEntry {
     this.#returnFlags(vcpu, frame.wide("rflags"));
     if (segments === undefined) return "segments";
     dropKernelSegments(registers, level);
+    return undefined;
+  }
+
+  /** There is no virtual-8086 mode: the kernel gets #GP as if its first instruction there had raised it, with the frame that it meant to leave by. */
+  #iretToVm86(vcpu: VirtualCpu, stack: bigint): Crash | undefined {
+    const { registers } = vcpu;
+    const frame = this.copy.read(vcpu.id, stack, VM86_FRAME_BYTES);
+    const trap = vcpu.traps.get(GENERAL_PROTECTION);
+    const rsp = BigInt.asUintN(32, vcpu.kernelStack.pointer - BigInt(VM86_FRAME_BYTES));
+    if (frame === undefined || trap === undefined) return { crash: "a return to virtual-8086 mode" };
+    const view = new DataView(frame.buffer);
+    registers.set("rax", BigInt(view.getUint32(0, true)));
+    const rflags = BigInt(view.getUint32(12, true));
+    // Where RAX was is the error code.
+    view.setUint32(0, 0, true);
+    const code = this.#codeSegment(vcpu, trap);
+    const ring = vcpu.tables.segment(vcpu.kernelStack.selector);
+    if (code === undefined || ring === undefined || !this.copy.write(vcpu.id, rsp, frame))
+      return { crash: "a return to virtual-8086 mode" };
+    this.#returnFlags(vcpu, rflags & ~(RF | NT | TF));
+    if (trap.masksEvents) vcpu.info.mask = 1;
+    registers.setSegment("cs", code);
+    registers.setSegment("ss", ring);
+    registers.set("rip", trap.address);
+    registers.set("rsp", rsp);
     return undefined;
   }
 
@@ -176,13 +207,19 @@ export class KernelEntry {
   /** Segments that a handler starts with. 32-bit handlers name theirs; the stack changes only on the way in from user code. */
   #segments(vcpu: VirtualCpu, target: Callback, fromKernel: boolean): { code: SegmentCache; stack?: SegmentCache } | undefined {
     if (vcpu.bits === 64) return kernelSegments[64];
-    const selector = target.selector | ((target.selector & 3) === 0 ? 1 : 0);
-    const code = selector === kernelSegments[32].code.selector ? kernelSegments[32].code : vcpu.tables.segment(selector);
-    if (code === undefined || (code.access & 8) === 0 || levelOf(code) !== (selector & 3) || levelOf(code) === 0) return undefined;
-    if (fromKernel) return { code };
+    const code = this.#codeSegment(vcpu, target);
+    if (code === undefined || fromKernel) return code && { code };
     const { selector: stackSelector } = vcpu.kernelStack;
     const stack = stackSelector === kernelSegments[32].stack.selector ? kernelSegments[32].stack : vcpu.tables.segment(stackSelector);
     return stack === undefined ? undefined : { code, stack };
+  }
+
+  /** 32 bit: where a handler runs. */
+  #codeSegment(vcpu: VirtualCpu, target: Callback): SegmentCache | undefined {
+    const selector = target.selector | ((target.selector & 3) === 0 ? 1 : 0);
+    const code = selector === kernelSegments[32].code.selector ? kernelSegments[32].code : vcpu.tables.segment(selector);
+    const runs = code !== undefined && (code.access & 8) !== 0 && levelOf(code) === (selector & 3) && levelOf(code) !== 0;
+    return runs ? code : undefined;
   }
 
   /** Flags as a frame shows them: the interrupt flag is the events' mask. */

@@ -1,5 +1,5 @@
 /** What Xen remembers about one vCPU of a PV guest beyond the processor's own registers. */
-import type { Vcpu, VcpuRegisters } from "@paravane/paravirt-ops";
+import type { PrivilegeLevel, Vcpu, VcpuRegisters } from "@paravane/paravirt-ops";
 import type { GuestBits } from "../abi/struct.js";
 import type { VcpuInfo } from "../domain/shared-info.js";
 import type { AddressSpace } from "./address-space.js";
@@ -96,14 +96,14 @@ export class VirtualCpu {
     return this.core.registers;
   }
 
-  /** The guest's kernel was running. */
+  /** The guest's kernel was running. Ring 2 of a 32-bit guest is user code. */
   get inKernel(): boolean {
-    return this.bits === 64 ? this.#kernelMode : (this.registers.segment("cs").selector & 3) < 3;
+    return this.bits === 64 ? this.#kernelMode : this.level < 2;
   }
 
   /** The processor's own level, by which paging goes: 64-bit kernels share the user's. */
-  get level(): 1 | 3 {
-    return this.bits === 32 && this.inKernel ? 1 : 3;
+  get level(): PrivilegeLevel {
+    return this.bits === 32 ? ((this.registers.segment("cs").selector & 3) as PrivilegeLevel) : 3;
   }
 
   /** 64 bit: notes the change; address space and GS base are the caller's affair. */
