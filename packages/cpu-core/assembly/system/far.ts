@@ -97,6 +97,18 @@ function checkTargetIp(cpu: usize, offset: u64): bool {
   return false;
 }
 
+/** Goes on at the same privilege; the target's descriptor is the present one and has been checked. */
+function farWithin(cpu: usize, selector: u32, offset: u64, size: u32, call: bool): void {
+  if (call) {
+    stackCurrent(cpu, 0);
+    if (!pushReturn(cpu, size)) return;
+  }
+  if (!checkTargetIp(cpu, offset) || !markAccessed(cpu)) return;
+  if (call) stackCommit(cpu);
+  setSegment(cpu, CS, (selector & ~3) | load<u32>(cpu, CPL), descLow, descHigh);
+  store<u64>(cpu, offset, RIP);
+}
+
 /** A code segment named directly; its descriptor is the present one. */
 function farCode(cpu: usize, selector: u32, offset: u64, size: u32, call: bool): void {
   const access = descAccess;
@@ -111,14 +123,7 @@ function farCode(cpu: usize, selector: u32, offset: u64, size: u32, call: bool):
     raiseSelector(cpu, NP, selector);
     return;
   }
-  if (call) {
-    stackCurrent(cpu, 0);
-    if (!pushReturn(cpu, size)) return;
-  }
-  if (!checkTargetIp(cpu, offset) || !markAccessed(cpu)) return;
-  if (call) stackCommit(cpu);
-  setSegment(cpu, CS, (selector & ~3) | cpl, descLow, descHigh);
-  store<u64>(cpu, offset, RIP);
+  farWithin(cpu, selector, offset, size, call);
 }
 
 /** Copies `count` parameters of `size` bytes from the caller's stack to the cursor's. */
@@ -203,14 +208,7 @@ function farGate(cpu: usize, gate: u32, call: bool): void {
     callInner(cpu, selector, offset, size, parameters);
     return;
   }
-  if (call) {
-    stackCurrent(cpu, 0);
-    if (!pushReturn(cpu, size)) return;
-  }
-  if (!checkTargetIp(cpu, offset) || !markAccessed(cpu)) return;
-  if (call) stackCommit(cpu);
-  setSegment(cpu, CS, (selector & ~3) | cpl, descLow, descHigh);
-  store<u64>(cpu, offset, RIP);
+  farWithin(cpu, selector, offset, size, call);
 }
 
 /** Call gates, task gates and TSSs; the descriptor is the present one. */
