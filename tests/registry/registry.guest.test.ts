@@ -1,6 +1,6 @@
 // Mix and match as a stranger does it: all packages are released to a registry on loopback, installed into empty folders by npm, pnpm and
 // yarn in combinations, and each boots a guest by the example of a README. Nothing is read from the workspace but the tools.
-import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -15,6 +15,8 @@ import { Workspace } from "./lib/releases.js";
 const ALL = ["backend-native", "backend-vmi", "backend-xen", "cpu-core", "devices", "paravirt-ops", "vmm"];
 const BARE = ["paravirt-ops", "vmm", "cpu-core", "devices", "backend-native"];
 const HELLO = { native: "hello from the bare machine", xen: "xen poweroff", vmi: "vmi poweroff" };
+
+const TYPESCRIPT = { strict: true, target: "ES2022", lib: ["ES2023", "DOM"], types: [] };
 
 const folder = mkdtempSync(join(tmpdir(), "paravane-registry-"));
 const guests = { bare: join(folder, "bare.elf"), vmi: join(folder, "vmi.elf"), xen: join(folder, "xen.elf") };
@@ -117,10 +119,7 @@ describe.skipIf(!ready)("packages from a registry (needs gcc and chromium)", () 
           "declare const kernel: Uint8Array, initrd: Uint8Array, decompressors: import('@paravane/vmm').Decompressors;",
         );
         const options = {
-          strict: true,
-          target: "ES2022",
-          lib: ["ES2023", "DOM"],
-          types: [],
+          ...TYPESCRIPT,
           module: resolution === "bundler" ? "ESNext" : "NodeNext",
           moduleResolution: resolution,
         };
@@ -134,6 +133,38 @@ describe.skipIf(!ready)("packages from a registry (needs gcc and chromium)", () 
         expect((await made.boot("out/xen", guests.xen)).all).toContain(HELLO.xen);
       },
     );
+
+    test("a backend from elsewhere, the example, passes the conformance suite and boots its guest", async () => {
+      const made = project("backend-pebble");
+      const from = join(import.meta.dirname, "../../examples/backend-pebble");
+      cpSync(from, made.folder, { recursive: true, filter: (path) => !/(node_modules|dist)$/.test(path) });
+      const { status, all } = await made.install("npm", []);
+      expect(status, all).toBe(0);
+      const tested = await run("npm", ["test"], made.folder);
+      expect(tested.status, tested.all).toBe(0);
+      expect(tested.all).toMatch(/# pass 1[0-9]\n/);
+    });
+
+    test("what the pages about devices and cores show is what the types ask for, and the device passes its suite", async () => {
+      const made = await installedBy("npm", "pages", BARE);
+      const blocks = (page: string): string[] =>
+        [...readFileSync(join(import.meta.dirname, "../../docs", page), "utf8").matchAll(/```ts\n([\s\S]*?)```/g)].map(([, text]) => text!);
+      const [chip, suite, board] = blocks("writing-a-device.md");
+      const [core, coreTest] = blocks("writing-a-core.md");
+      const files = { "countdown.ts": chip!, "device.test.ts": suite!, "board.ts": board!, "core.ts": core!, "core.test.ts": coreTest! };
+      for (const [name, text] of Object.entries(files)) made.write(name, text);
+      made.write("node.d.ts", 'declare module "node:test" { export function test(name: string, run: () => unknown): void; }');
+      made.write(
+        "tsconfig.json",
+        JSON.stringify({
+          compilerOptions: { ...TYPESCRIPT, module: "NodeNext", outDir: "out" },
+          files: ["node.d.ts", ...Object.keys(files)],
+        }),
+      );
+      await made.tool("typescript/bin/tsc");
+      const tested = await run(process.execPath, ["--test", "out/device.test.js"], made.folder);
+      expect(tested.all).toMatch(/# pass 5\n# fail 0/);
+    });
 
     describe("bundled", () => {
       let made: Project;

@@ -25,7 +25,7 @@ export interface BlockStore {
 
 /** A pair of byte directions with backpressure, as a serial port or console needs it. */
 export interface ByteStream {
-  /** Guest to host. False asks the guest to wait; `onDrain` then tells when to go on. */
+  /** Guest to host. False when the host is behind: nothing was taken then, and `onDrain` tells when to try again. */
   write(bytes: Uint8Array): boolean;
   /** Called when the host can take more after a refused write. */
   onDrain(listener: () => void): void;
