@@ -9,7 +9,7 @@ import type { Parts } from "./parts.js";
 export const BACKEND_NAMES = ["native", "xen", "vmi"] as const;
 
 /** A layer that other backends stand on and that starts no guest itself. */
-function layerOnly(definition: BackendDefinition): BackendDefinition {
+export function layerOnly(definition: BackendDefinition): BackendDefinition {
   return { ...definition, boot: { ...definition.boot, accepts: () => "no" } };
 }
 
@@ -35,6 +35,20 @@ async function loaded<Exports>(load: () => Promise<Exports>, name: string): Prom
   }
 }
 
+type Loaders = Readonly<Record<Exclude<(typeof BACKEND_NAMES)[number], "native">, () => Promise<BackendDefinition>>>;
+
+/** Where the backends beside native come from; each is imported by its name, so that any of them may be missing. */
+const LOADERS: Loaders = {
+  xen: async () => (await import("@paravane/backend-xen")).xen as BackendDefinition,
+  vmi: async () => (await import("@paravane/backend-vmi")).vmi as BackendDefinition,
+};
+
+/** All backends that are installed, with their usual settings. */
+export async function installedBackends(parts: Parts): Promise<BackendDefinition[]> {
+  const found = await Promise.all(Object.entries(LOADERS).map(([name, load]) => loaded(load, name)));
+  return [...parts.backends, ...found.filter((definition) => definition !== undefined)];
+}
+
 /**
  * The parts with the backends that were named; native is a layer when it was not. "auto" alone: everything that is installed.
  * A backend that was named and is not installed is a usage error that says what to install.
@@ -47,13 +61,11 @@ export async function withBackends(
   const wanted = preference(names);
   const [native] = parts.backends;
   const backends: BackendDefinition[] = [wanted.includes("native") ? native! : layerOnly(native!)];
-  const add = async (name: string, load: () => Promise<BackendDefinition>): Promise<void> => {
-    if (!wanted.includes(name)) return;
+  for (const [name, load] of Object.entries(LOADERS)) {
+    if (!wanted.includes(name)) continue;
     const definition = await loaded(load, name);
-    if (definition !== undefined) backends.push(definition);
+    if (definition !== undefined) backends.push(definition.with(settings[name as keyof Loaders] ?? {}));
     else if (names.includes(name)) throw usageError(`--backend ${name}: not installed; npm install @paravane/backend-${name}`);
-  };
-  await add("xen", async () => (await import("@paravane/backend-xen")).xen.with(settings.xen ?? {}) as BackendDefinition);
-  await add("vmi", async () => (await import("@paravane/backend-vmi")).vmi.with(settings.vmi ?? {}) as BackendDefinition);
+  }
   return { ...parts, backends };
 }

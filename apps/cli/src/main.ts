@@ -21,6 +21,10 @@ const VERBS: Readonly<Record<string, VerbEntry>> = {
     about: "headless: status 0 when the console has shown what --until names",
     load: async () => (await import("./verbs/machine.js")).boot,
   },
+  abi: {
+    about: "list | matrix | show BACKEND | probe KERNEL: backends, operations, ABI numbers, what a kernel can run on",
+    load: async () => (await import("./verbs/abi.js")).abi,
+  },
   img: { about: "make and look at kernels and initramfs", load: async () => (await import("./verbs/img.js")).img },
   bench: { about: "how fast guests run here; minutes of CPU time", load: async () => (await import("./verbs/bench.js")).bench },
   lockstep: {
@@ -32,7 +36,7 @@ const VERBS: Readonly<Record<string, VerbEntry>> = {
     load: async () => (await import("./verbs/doctor.js")).doctor,
   },
 };
-const LATER_VERBS = ["abi", "trace", "gdb", "snapshot", "record", "replay"];
+const LATER_VERBS = ["trace", "gdb", "snapshot", "record", "replay"];
 const KNOWN = [...Object.keys(VERBS), "help"];
 
 /** Runs the command line; never throws and never ends the process. */

@@ -30,6 +30,8 @@ export interface SessionOptions {
   /** With the keyboard (run) or without (boot). */
   readonly interactive: boolean;
   readonly steps: readonly Step[];
+  /** One more watcher of the machine; the core is there once the machine is made. */
+  readonly watch?: (core: () => Core | undefined) => Taps;
 }
 
 /** Why a session was ended from our side. */
@@ -98,6 +100,7 @@ class Session {
     this.#profiler = settings.profile.length === 0 ? undefined : new Profiler();
     if (this.#profiler !== undefined) this.#watchers.push(this.#profiler.exits.taps);
     if (settings.stats !== undefined) this.#watchers.push(this.#requests.taps);
+    if (options.watch !== undefined) this.#watchers.push(options.watch(() => this.#core));
     const from = settings.profileFrom;
     this.#profileFrom =
       from === undefined

@@ -1,0 +1,60 @@
+// What the matrix says of each kind of guest, compared with what guests of our own do: every call, interception and operation is counted.
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { disagreements } from "../../apps/cli/src/abi/counts.js";
+import { helloImage } from "../../apps/cli/src/guests/hello-image.js";
+import { buildImage, INSTALL, installed } from "../system/runner/build.js";
+import { buildGuest, canBuild } from "../xen/runner/build.js";
+import { runCounted, sums } from "./run.js";
+
+const NOTHING = { calls: 0, instructions: 0, functions: 0 };
+
+test("a guest of the bare machine asks nobody for anything", async () => {
+  const run = await runCounted("native", helloImage(), { commandLine: "hello", type: { at: "hello> ", text: "cpu\rline\rpoweroff\r" } });
+  expect([run.end, disagreements(run.column, run.counts)]).toEqual(["poweroff", []]);
+  expect([...run.counts.operations]).toEqual([]);
+  expect(run.counts.sites).toBe(0);
+});
+
+describe.each([64, 32] as const)("PV guests of %i bits", (bits) => {
+  test.skipIf(!canBuild(bits))("calls, page tables and traps are as the matrix says", { timeout: 90_000 }, async () => {
+    const seen = new Set<string>();
+    for (const name of ["calls", "paging", "traps", "second"]) {
+      const run = await runCounted("xen/pv", await buildGuest(name, bits), { vcpus: name === "second" ? 2 : 1 });
+      expect([name, run.end, disagreements(run.column, run.counts)]).toEqual([name, "poweroff", []]);
+      // No operation ran or was called; what was emulated of it is an instruction that the guest tries.
+      expect({ name, ...sums(run, "memory"), instructions: 0 }).toEqual({ name, ...NOTHING });
+      expect({ name, ...sums(run, "none") }).toEqual({ name, ...NOTHING });
+      expect({ name, ...sums(run, "native") }).toEqual({ name, ...NOTHING });
+      expect(sums(run, "paravirtual").calls).toBeGreaterThan(10);
+      for (const [operation, { calls, sites }] of run.counts.operations) {
+        if (calls > 0) seen.add(operation);
+        expect(sites, operation).toBeLessThanOrEqual(run.counts.sites);
+      }
+    }
+    const expected = ["cpu.loadIdt", "mmu.writeCr3", "mmu.setPte", "mmu.activateMm", "mmu.flushTlbSingle", "smp.sendIpi", "smp.vcpuUp", "smp.shutdown"];
+    expect(expected.filter((operation) => !seen.has(operation))).toEqual([]);
+  });
+
+  test.skipIf(!canBuild(bits))("privileged instructions are emulated where the matrix says so", { timeout: 90_000 }, async () => {
+    const run = await runCounted("xen/pv", await buildGuest("privileged", bits));
+    expect([run.end, sums(run, "native"), { ...sums(run, "memory"), instructions: 0 }]).toEqual(["poweroff", NOTHING, NOTHING]);
+    const emulated = [...run.counts.operations].filter(([, { instructions }]) => instructions > 0).map(([operation]) => operation);
+    for (const operation of ["cpu.readCr0", "cpu.writeCr4", "cpu.readMsr", "cpu.readPort", "cpu.cpuid"]) expect(emulated).toContain(operation);
+  });
+});
+
+describe.skipIf(!installed("gcc"))(`guests of VMI (needs ${INSTALL})`, () => {
+  test.each([0, 1] as const)("every call from a kernel at CPL %i is as the matrix says", async (level) => {
+    const folder = join(import.meta.dirname, "../vmi/calls");
+    const settings = { defines: { LEVEL: String(level) } };
+    const { bytes } = await buildImage({ title: "calls", folder, mode: "32p", suite: "quick", settings });
+    const run = await runCounted(`vmi/cpl${level}`, bytes, { exitPort: 0xf4 });
+    expect([run.end, disagreements(run.column, run.counts)]).toEqual(["exit 1", []]);
+    expect([{ ...sums(run, "memory"), instructions: 0 }, sums(run, "none"), sums(run, "native")]).toEqual([NOTHING, NOTHING, NOTHING]);
+    if (level === 0) expect(sums(run, "memory").instructions).toBe(0);
+    const asked = run.column.rows.filter(({ operation }) => (run.counts.operations.get(operation)?.calls ?? 0) > 0);
+    expect(asked.length).toBeGreaterThan(50);
+    expect(run.counts.sites).toBeGreaterThan(20);
+  });
+});
