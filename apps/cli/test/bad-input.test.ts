@@ -75,6 +75,10 @@ describe("images that cannot be used end with status 3", () => {
     await expectRefusal(["run", process.execPath], 3, /user space|without a way to boot/);
   });
 
+  test("a file that is asked about and is no kernel", async () => {
+    await expectRefusal(["abi", "probe", file("note", "Dear kernel,\n".repeat(100))], 3, /is text/);
+  });
+
   test("an initrd larger than memory", async () => {
     const path = file("large-initrd", "");
     truncateSync(path, 80 * 2 ** 20);
@@ -97,6 +101,10 @@ describe("mistakes in the arguments end with status 2", () => {
     ["an unknown tap", ["run", "hello", "--trace", "everything"], /unknown tap/],
     ["two guests", ["run", "hello", "--kernel", "x"], /not both/],
     ["too many arguments", ["run", "hello", "world"], /too many arguments/],
+    ["a question about ABIs that there is not", ["abi", "walk"], /abi walk: unknown.*list, matrix, show BACKEND, probe KERNEL/],
+    ["a backend that nobody knows", ["abi", "show", "kvm"], /no backend kvm; installed: native, xen, vmi/],
+    ["a kind of guest that there is not", ["abi", "matrix", "--backend", "xen/hvm"], /xen has: xen\/pv, xen\/pvh/],
+    ["what goes with a run, without one", ["abi", "matrix", "-m", "64M"], /-m is about a run; give --run GUEST too/],
     ["an unknown CPU model", ["run", "hello", "--cpu", "abacus"], /abacus/],
   ])("%s", async (_, args, message) => {
     await expectRefusal(args, 2, message);
