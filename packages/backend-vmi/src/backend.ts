@@ -79,7 +79,7 @@ function installGuest(environment: BackendEnvironment, under: ParavirtOps, confi
   environment.memory.write(ROM_BASE, rom.image);
   for (let at = ROM_BASE; at < ROM_BASE + ROM_BYTES; at += PAGE) hypervisor.protectFrame(at / PAGE, true);
   for (const { id } of environment.vcpus) {
-    hypervisor.setIntercepts(id, 0, { instructions: ["vmcall"], exceptions: [], interrupts: false });
+    hypervisor.setIntercepts(id, 0, { instructions: config.cpl === 0 ? ["vmcall"] : ["vmcall", "ltr"], exceptions: [], interrupts: false });
   }
   return { guest, calls };
 }

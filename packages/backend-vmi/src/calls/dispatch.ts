@@ -4,7 +4,7 @@
  */
 import { generalProtection, type InterceptAnswer, type InterceptedInstruction, isGuestFault, type Vcpu } from "@paravane/paravirt-ops";
 import { callByNumber, relocationTypes } from "../abi/calls.js";
-import type { Guest } from "../guest.js";
+import type { Guest, GuestCpu } from "../guest.js";
 import { ROM_BYTES, type RomEntry } from "../rom/rom.js";
 import { cpuCalls } from "./cpu.js";
 import { mmuCalls } from "./mmu.js";
@@ -46,6 +46,10 @@ export class Calls {
     const { taps, clock } = this.guest.environment;
     taps.intercept?.(clock.nowNs(), vcpu, intercepted);
     if (intercepted.instruction !== "vmcall") {
+      if (intercepted.level === 0) {
+        const fault = this.guest.active ? this.#enter(cpu) : undefined;
+        if (!this.guest.active || isGuestFault(fault)) return fault ?? "architectural";
+      }
       return this.guest.kernel.intercept(cpu.vcpu, intercepted);
     }
     const offset = this.romOffset(cpu.vcpu);
@@ -60,15 +64,21 @@ export class Calls {
     return answer;
   }
 
+  /** A processor that came up through real-address mode is at CPL 0 until its first call, or until it loads TR: its kernel's tables are there then. */
+  #enter(cpu: GuestCpu): CallAnswer {
+    if (cpu.entered) return undefined;
+    const fault = this.guest.kernel.enter(cpu.vcpu);
+    if (isGuestFault(fault)) return fault;
+    cpu.entered = true;
+  }
+
   #run(entry: RomEntry, offset: number, call: RomCall): CallAnswer {
-    const { guest, vcpu } = call;
+    const { guest } = call;
     if (entry === "GetRelocationInfo") return this.#relocation(call, offset);
-    // A processor that came up through real-address mode is at CPL 0 until its first call.
-    if (entry === "Init" || (guest.active && !call.cpu.entered)) {
-      const fault = call.cpu.entered ? undefined : guest.kernel.enter(vcpu);
+    if (entry === "Init" || guest.active) {
+      const fault = this.#enter(call.cpu);
       if (isGuestFault(fault)) return fault;
       guest.active = true;
-      call.cpu.entered = true;
       if (entry === "Init") return call.result(0);
     }
     const handler = this.#handlers[entry];

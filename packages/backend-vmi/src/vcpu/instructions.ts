@@ -61,6 +61,7 @@ export const deprivilegedIntercepts: readonly InterceptableInstruction[] = [
 /** Flags that POPF changes beside IF: arithmetic ones, TF, DF, NT, AC, ID. */
 const POPPED = 0x244dd5n;
 const LOW_WORD = 0xffffn;
+const IOPL_SHIFT = 12n;
 
 type Handler = (vcpu: Vcpu, instruction: InterceptedInstruction, cpu: CpuShadow) => Done | bigint | "resume";
 
@@ -174,7 +175,8 @@ export class KernelInstructions {
     const popped = BigInt(new DataView(image.buffer).getUint32(0, true));
     const mask = bytes === 2 ? POPPED & LOW_WORD : POPPED;
     registers.set("rsp", BigInt.asUintN(32, registers.get("rsp") + BigInt(bytes)));
-    registers.set("rflags", shadow.realFlags((registers.get("rflags") & ~mask) | (popped & mask)));
+    registers.set("rflags", (registers.get("rflags") & ~mask) | (popped & mask));
+    shadow.iopl = Number((popped >> IOPL_SHIFT) & 3n); // the kernel is its machine's most privileged code
     this.kernel.setInterruptFlag(vcpu, (popped & BigInt(RFLAGS_IF)) !== 0n);
   }
 }
