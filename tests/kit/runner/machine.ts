@@ -65,7 +65,8 @@ export async function runKit(kernel: Uint8Array, run: KitRun): Promise<KitOutcom
     const result = await machine.run();
     await machine.close();
     await reading;
-    const end = result.kind === "exit" ? `exit ${result.status}` : result.kind === "poweroff" ? result.kind : `${result.kind}: ${result.detail}`;
+    const end =
+      result.kind === "exit" ? `exit ${result.status}` : result.kind === "poweroff" ? result.kind : `${result.kind}: ${result.detail}`;
     return { console, end, calls, stats: machine.stats() };
   } catch (error) {
     await machine.close();

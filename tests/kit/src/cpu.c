@@ -2,7 +2,9 @@
 #include "pv.h"
 
 u8 stacks[2 * MAX_CPUS][STACK_BYTES] __attribute__((aligned(4096)));
-u64 gdt[512] PAGED = {
+u64 gdts[MAX_CPUS][512] PAGED;
+/** As they are before a hypervisor has changed their level. */
+static const u64 segments[] = {
     [KERNEL_CS / 8] = LONG ? 0x00af9b000000ffff : 0x00cf9b000000ffff,
     [KERNEL_DS / 8] = 0x00cf93000000ffff,
     [0x18 / 8] = 0x00cffb000000ffff, // user code of 32 bits, data, user code of 64: the order of SYSRET and SYSEXIT
@@ -30,8 +32,12 @@ static unsigned gate_level(unsigned vector) {
   return vector == BP || vector == OF || vector == USER_DONE || vector == SYSCALL_INT ? 3 : 0;
 }
 
+void prepare_cpu(unsigned cpu) {
+  for (unsigned index = 0; index < sizeof segments / 8; index++) gdts[cpu][index] = segments[index];
+}
+
 void setup_cpu(unsigned cpu) {
-  pv.cpu.load_gdt(gdt, 64);
+  pv.cpu.load_gdt(gdts[cpu], 64);
   if (cpu == 0)
     for (unsigned vector = 0; vector < 256; vector++) pv.cpu.write_gate(vector, vector_entries[vector], gate_level(vector));
   pv.cpu.load_idt();
@@ -39,11 +45,10 @@ void setup_cpu(unsigned cpu) {
   tss[cpu].iomap = sizeof(struct tss);
   pv.cpu.load_kernel_stack(STACK_TOP(cpu, 1));
   if (pv.cpu.load_tr) {
-    unsigned selector = TSS_SELECTOR + 16 * cpu;
-    pv.cpu.write_gdt_entry(selector / 8, descriptor((word)&tss[cpu], sizeof(struct tss) - 1, 0x89, 0));
+    pv.cpu.write_gdt_entry(TSS_SELECTOR / 8, descriptor((word)&tss[cpu], sizeof(struct tss) - 1, 0x89, 0));
 #if LONG
-    pv.cpu.write_gdt_entry(selector / 8 + 1, (word)&tss[cpu] >> 32);
+    pv.cpu.write_gdt_entry(TSS_SELECTOR / 8 + 1, (word)&tss[cpu] >> 32);
 #endif
-    pv.cpu.load_tr(selector);
+    pv.cpu.load_tr(TSS_SELECTOR);
   }
 }

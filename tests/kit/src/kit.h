@@ -83,7 +83,7 @@ extern u8 stacks[2 * MAX_CPUS][STACK_BYTES];
 extern u8 user_stack[STACK_BYTES];
 /** Flags with which user code starts. */
 extern word user_flags;
-extern u64 gdt[512], ldt[512];
+extern u64 gdts[MAX_CPUS][512], ldt[512];
 struct gate { u16 offset0, selector; u8 ist, type; u16 offset1;
 #if LONG
   u32 offset2, reserved;
@@ -102,6 +102,8 @@ u64 descriptor(u32 base, u32 limit, u8 access, u8 flags);
 extern unsigned kernel_rpl;
 unsigned cpu_number(void);
 void setup_cpu(unsigned cpu);
+/** Before another processor starts: its tables. */
+void prepare_cpu(unsigned cpu);
 
 // ---- memory ----
 #if WIDE_ENTRIES

@@ -16,6 +16,7 @@ pte *entry_of(pte *root, int level, word linear) {
 
 /** Xen has its own way in. Everything else is a PC; VMI is one with a ROM. */
 static void find_platform(void) {
+  prepare_cpu(0);
 #ifdef XEN
   if (xen_start_info) {
     xen_setup(xen_start_info);
@@ -25,7 +26,7 @@ static void find_platform(void) {
   native_early();
   const u32 *info = (const u32 *)multiboot_info;
   if (info[0] & 4) command_line = (const char *)(word)info[4];
-  pv.cpu.load_gdt(gdt, 64);
+  pv.cpu.load_gdt(gdts[0], 64);
 #if !LONG
   vmi_setup();
 #endif
@@ -35,18 +36,15 @@ void kit_main(void) {
   find_platform();
   setup_cpu(0);
   print("the guest kit: %s bits on %s, %d processors, kernel at level %d\n", MODE, pv.platform.name, pv.smp.count(), kernel_rpl);
-  if (has_option("bench")) benchmarks();
-  else {
-    test_cpu();
-    test_irq();
-    test_user();
-    test_mmu();
-    test_time();
+  test_cpu();
+  test_irq();
+  test_user();
+  test_mmu();
+  test_time();
 #if !LONG
-    test_vmi();
+  test_vmi();
 #endif
-    if (pv.smp.count() > 1) test_smp();
-  }
+  if (pv.smp.count() > 1 && !has_option("nolapic")) test_smp(); // without local APICs there is one processor
   print("%d passed, %d failed\n", passed, failed);
   pv.platform.power_off(failed != 0);
 }

@@ -99,7 +99,7 @@ static u16 store_tr(void) {
   asm volatile("str %0" : "=rm"(selector));
   return selector;
 }
-static void write_gdt_entry(unsigned index, u64 value) { gdt[index] = value; }
+static void write_gdt_entry(unsigned index, u64 value) { gdts[cpu_number()][index] = value; }
 static void write_ldt_entry(unsigned index, u64 value) { ldt[index] = value; }
 static void write_gate(unsigned vector, const void *entry, unsigned dpl) {
   word at = (word)entry;

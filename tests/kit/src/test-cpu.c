@@ -66,7 +66,7 @@ static void debug_registers(void) {
 
 static void descriptors(void) {
   if (pv.cpu.store_gdt) {
-    expect("store_gdt: the kernel's own", pv.cpu.store_gdt(), (word)gdt);
+    expect("store_gdt: the kernel's own", pv.cpu.store_gdt(), (word)gdts[0]);
     expect("store_idt: the kernel's own", pv.cpu.store_idt(), (word)idt);
     expect("store_tr", pv.cpu.store_tr(), TSS_SELECTOR);
   } else without("reading descriptor table registers");

@@ -66,7 +66,10 @@ void test_smp(void) {
   handlers[IPI_VECTOR] = on_message;
   handlers[TIMER_VECTOR] = on_alarm;
   unsigned others = pv.smp.count() - 1;
-  for (unsigned cpu = 1; cpu <= others; cpu++) pv.smp.start(cpu);
+  for (unsigned cpu = 1; cpu <= others; cpu++) {
+    prepare_cpu(cpu);
+    pv.smp.start(cpu);
+  }
   expect_true("all processors come", wait(&arrived, others));
   bool right = true;
   for (unsigned cpu = 1; cpu <= others; cpu++) right = right && level_of[cpu] == kernel_rpl;

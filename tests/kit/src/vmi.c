@@ -60,7 +60,7 @@ static void vmi_load_ldt(u64 *table, unsigned entries) {
 static u16 vmi_store_ldt(void) { return ROM_CALL(u32, GetLDT, void)(); }
 static void vmi_load_tr(u16 selector) { ROM_CALL(void, SetTR, u32)(selector); }
 static u16 vmi_store_tr(void) { return ROM_CALL(u32, GetTR, void)(); }
-static void vmi_write_gdt_entry(unsigned index, u64 value) { ROM_CALL(void, WriteGDTEntry, void *, u32, u32, u32)(gdt, index, value, value >> 32); }
+static void vmi_write_gdt_entry(unsigned index, u64 value) { ROM_CALL(void, WriteGDTEntry, void *, u32, u32, u32)(gdts[cpu_number()], index, value, value >> 32); }
 static void vmi_write_ldt_entry(unsigned index, u64 value) { ROM_CALL(void, WriteLDTEntry, void *, u32, u32, u32)(ldt, index, value, value >> 32); }
 static void vmi_write_gate(unsigned vector, const void *entry, unsigned dpl) {
   u32 at = (u32)entry;
@@ -158,7 +158,7 @@ static void vmi_describe_start(unsigned cpu) {
   struct ap_state state = {
       .cr0 = 0x80050033, .cr3 = (u32)pv.mmu.read_root(), .cr4 = pv.cpu.read_cr4(), .efer = WIDE_ENTRIES ? 0x800 : 0,
       .eip = (u32)start_secondary, .esp = STACK_TOP(cpu, 0) - 16, .cs = KERNEL_CS, .ss = KERNEL_DS, .ds = KERNEL_DS, .es = KERNEL_DS,
-      .gdt_limit = 511, .gdt_base = (u32)gdt, .idt_base = (u32)idt, .idt_limit = sizeof idt - 1,
+      .gdt_limit = 511, .gdt_base = (u32)gdts[cpu], .idt_base = (u32)idt, .idt_limit = sizeof idt - 1,
   };
   ROM_CALL(void, SetInitialAPState, const void *, u32)(&state, cpu);
 }

@@ -1,2 +1,0 @@
-#include "pv.h"
-void xen_setup(void *info) { (void)info; }
