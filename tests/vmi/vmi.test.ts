@@ -1,50 +1,13 @@
 // Guest programs of our own on VMI, in process: every call from C, at the levels and in the paging modes that the ABI has.
-import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { vmi, type VmiConfig } from "../../packages/backend-vmi/src/index.js";
-import { native } from "../../packages/backend-native/src/index.js";
-import { pcBoard } from "../../packages/devices/src/board/index.js";
-import type { BackendDefinition } from "../../packages/paravirt-ops/src/index.js";
-import { cpuCoreWith } from "../../packages/cpu-core/src/index.js";
-import { createMachine } from "../../packages/vmm/src/index.js";
-import { buildImage, INSTALL, installed } from "../system/runner/build.js";
+import type { VmiConfig } from "../../packages/backend-vmi/src/index.js";
+import { INSTALL, installed } from "../system/runner/build.js";
 import type { Mode } from "../system/runner/catalogue.js";
+import { type Run, run as runGuest } from "./runner.js";
 
-interface Run {
-  readonly console: string;
-  readonly end: string;
-}
-
-async function run(program: string, mode: Mode, config: Partial<VmiConfig>, vcpus = 1): Promise<Run> {
-  const folder = join(import.meta.dirname, program);
+function run(program: string, mode: Mode, config: Partial<VmiConfig>, vcpus = 1): Promise<Run> {
   const defines = { LEVEL: String(config.cpl ?? 0), ...(config.calls === "all=native" ? { RAW: "1" } : {}) };
-  const { bytes } = await buildImage({
-    title: program,
-    folder,
-    mode,
-    suite: "quick",
-    settings: { defines },
-  });
-  const layer: BackendDefinition = { ...native, boot: { ...native.boot, accepts: () => "no" } };
-  const machine = await createMachine({
-    core: cpuCoreWith({ engine: "jit" }),
-    board: pcBoard,
-    backends: [layer, vmi.with(config) as BackendDefinition],
-    guest: { kernel: bytes },
-    memory: "32M",
-    vcpus,
-    exitPort: 0xf4,
-    signal: AbortSignal.timeout(15_000),
-  });
-  let console = "";
-  const reading = (async () => {
-    const text = machine.serial!.readable.pipeThrough(new TextDecoderStream("latin1") as ReadableWritablePair<string, Uint8Array>);
-    for await (const piece of text) console += piece;
-  })();
-  const result = await machine.run();
-  await machine.close();
-  await reading;
-  return { console, end: result.kind === "exit" ? `exit ${result.status}` : `${result.kind}: ${"detail" in result ? result.detail : ""}` };
+  return runGuest(program, { mode, config, vcpus, defines, limitMs: 15_000 });
 }
 
 describe.skipIf(!installed("gcc"))(`on VMI (needs ${INSTALL})`, () => {

@@ -15,7 +15,7 @@ import { Calls } from "./calls/dispatch.js";
 import { type Guest, guestCpus } from "./guest.js";
 import { modes } from "./modes.js";
 import { parsePolicy } from "./policy.js";
-import { buildRom, ROM_BASE, ROM_BYTES } from "./rom/rom.js";
+import { buildRom, inRom, ROM_BASE, ROM_BYTES } from "./rom/rom.js";
 import { CycleCounters } from "./time/counters.js";
 import { DeprivilegedKernel } from "./vcpu/deprivileged.js";
 import type { KernelParts } from "./vcpu/kernel.js";
@@ -84,8 +84,6 @@ function installGuest(environment: BackendEnvironment, under: ParavirtOps, confi
   return { guest, calls };
 }
 
-const isRom = (physical: number): boolean => physical >= ROM_BASE && physical < ROM_BASE + ROM_BYTES;
-
 /** VMI 3.0 for 32-bit kernels. */
 export const vmi = defineBackend<VmiConfig>({
   name: "vmi",
@@ -108,7 +106,7 @@ export const vmi = defineBackend<VmiConfig>({
       intercept: (vcpu, intercepted) => calls.intercept(vcpu, intercepted),
       delivery: (vcpu, event) => guest.kernel.deliver(guest.cpus[vcpu]!.vcpu, event),
       // A ROM drops what is stored to it.
-      store: (_vcpu, store) => (isRom(store.physical) ? "done" : guest.kernel.store(store)),
+      store: (_vcpu, store) => (inRom(store.physical) ? "done" : guest.kernel.store(store)),
       startup: (vcpu) => {
         const cpu = guest.cpus[vcpu]!;
         const image = cpu.start;

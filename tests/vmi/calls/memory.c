@@ -20,6 +20,11 @@ static void update(pte *entry, u32 flags) {
 }
 static void set_wild(void *entry) { set_entry(entry, 0, PT); }
 static void read_window(void *unused) { (void)unused, (void)*(volatile u32 *)window; }
+static void rom_kept(const char *what) {
+  u8 sum = 0;
+  for (unsigned i = 0; i < rom->blocks * 512u; i++) sum += ((const u8 *)rom)[i];
+  expect_value(what, sum, 0);
+}
 static u32 look(void) { return *(volatile u32 *)window; }
 
 void test_memory(void) {
@@ -65,6 +70,13 @@ void test_memory(void) {
 #else
   expect_true("AllocatePage clones", table[255] == 0 && table[256] == 256 && table[511] == 511 && table[512] == 0);
 #endif
+  set_entry((pte *)((word)rom + 0xf00), 0x12345, PT);
+  rom_kept("SetPxE does not change the ROM");
+  CALL(AllocatePage, (word)rom >> 12, 0x62, (word)first >> 12, 0, 256);
+  rom_kept("nor does AllocatePage");
+  CALL(GetGDT, (word)rom + 0xf00);
+  CALL(WriteGDTEntry, (word)rom, 0xf00 / 8, 0x12345, 0x6789);
+  rom_kept("nor do GetGDT and WriteGDTEntry");
   CALL(AllocatePage, (word)second >> 12, 0x41, 0, 0, 0);
   CALL(ReleasePage, (word)second >> 12, 0x41);
   expect_value("MachineToPhysical", (u32)CALL(MachineToPhysical, 0x1234), 0x1234);

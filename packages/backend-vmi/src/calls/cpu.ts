@@ -1,10 +1,13 @@
 /** Calls on processor state: control and debug registers, MSRs, descriptor tables, the kernel's stack (VMI calls 0 to 28 and 61). */
 import { type GuestFault, generalProtection, isGuestFault, type TableOperand, undefinedOpcode } from "@paravane/paravirt-ops";
 import type { CallAnswer, CallHandlers, RomCall } from "./rom-call.js";
+import { guestStore } from "./stores.js";
 
 const TABLE_ENTRIES = 8192;
 const IDT_ENTRIES = 256;
 const DEBUG_REGISTERS = 8;
+/** ESP0 and SS0 in a task state segment. */
+const TSS_STACK = 4n;
 
 /** The operand of LGDT and LIDT at EAX. */
 function tableAt(call: RomCall): TableOperand | GuestFault {
@@ -20,14 +23,15 @@ function storeTable(call: RomCall, table: TableOperand | GuestFault): CallAnswer
   const image = new DataView(new ArrayBuffer(6));
   image.setUint16(0, table.limit, true);
   image.setUint32(2, Number(BigInt.asUintN(32, table.base)), true);
-  return call.write(BigInt(call.eax), new Uint8Array(image.buffer));
+  return guestStore(call, call.eax, 6, () => call.write(BigInt(call.eax), new Uint8Array(image.buffer)));
 }
 
-/** The descriptor of WriteGDTEntry and its like: ECX below, [ESP + 4] above. */
-function descriptor(call: RomCall, entries: number): bigint | GuestFault {
+/** WriteGDTEntry and its like: the table is EAX, the index EDX, the descriptor ECX below and [ESP + 4] above. */
+function writeEntry(call: RomCall, entries: number, write: (table: bigint, descriptor: bigint) => CallAnswer): CallAnswer {
   if (call.edx >= entries) return generalProtection;
   const high = call.stackWords(0, 1);
-  return isGuestFault(high) ? high : (BigInt(high[0]!) << 32n) | BigInt(call.ecx);
+  if (isGuestFault(high)) return high;
+  return guestStore(call, call.eax + 8 * call.edx, 8, () => write(BigInt(call.eax), (BigInt(high[0]!) << 32n) | BigInt(call.ecx)));
 }
 
 /** Handlers of these calls. */
@@ -59,24 +63,20 @@ export const cpuCalls: CallHandlers = {
   /** VMI_CALL_GetTR (10): the selector in EAX. */
   GetTR: (call) => call.result(call.guest.under.cpu.storeTr.run(call.vcpu)),
   /** VMI_CALL_WriteGDTEntry (11): table EAX, index EDX, descriptor ECX and [ESP + 4]. */
-  WriteGDTEntry: (call) => {
-    const value = descriptor(call, TABLE_ENTRIES);
-    return isGuestFault(value) ? value : call.guest.kernel.writeGdtEntry(call.vcpu, BigInt(call.eax), call.edx, value);
-  },
+  WriteGDTEntry: (call) =>
+    writeEntry(call, TABLE_ENTRIES, (table, value) => call.guest.under.cpu.writeGdtEntry.run(call.vcpu, table, call.edx, value)),
   /** VMI_CALL_WriteLDTEntry (12): as WriteGDTEntry. */
-  WriteLDTEntry: (call) => {
-    const value = descriptor(call, TABLE_ENTRIES);
-    return isGuestFault(value) ? value : call.guest.kernel.writeLdtEntry(call.vcpu, BigInt(call.eax), call.edx, value);
-  },
+  WriteLDTEntry: (call) =>
+    writeEntry(call, TABLE_ENTRIES, (table, value) => call.guest.under.cpu.writeLdtEntry.run(call.vcpu, table, call.edx, value)),
   /** VMI_CALL_WriteIDTEntry (13): as WriteGDTEntry. */
-  WriteIDTEntry: (call) => {
-    const value = descriptor(call, IDT_ENTRIES);
-    return isGuestFault(value)
-      ? value
-      : (call.guest.under.cpu.writeIdtEntry.run(call.vcpu, BigInt(call.eax), call.edx, [value]) ?? undefined);
-  },
+  WriteIDTEntry: (call) =>
+    writeEntry(call, IDT_ENTRIES, (table, value) => call.guest.under.cpu.writeIdtEntry.run(call.vcpu, table, call.edx, [value])),
   /** VMI_CALL_UpdateKernelStack (14): SS in EAX, ESP0 in EDX. */
-  UpdateKernelStack: (call) => call.guest.kernel.loadStack(call.vcpu, call.eax & 0xffff, call.edx),
+  UpdateKernelStack: (call) => {
+    const { base } = call.registers.segment("tr");
+    const stack = Number(BigInt.asUintN(32, base + TSS_STACK));
+    return guestStore(call, stack, 8, () => call.guest.kernel.loadStack(call.vcpu, call.eax & 0xffff, call.edx));
+  },
   /** VMI_CALL_SetCR0 (15). */
   SetCR0: (call) => call.guest.under.cpu.writeCr0.run(call.vcpu, BigInt(call.eax)),
   /** VMI_CALL_SetCR2 (16). */

@@ -5,6 +5,7 @@
 import { generalProtection, isGuestFault, type TableLevel } from "@paravane/paravirt-ops";
 import { flushFlags, lazyModes, pageFlags, tableFlags } from "../abi/vmi.js";
 import type { CallAnswer, CallHandlers, RomCall } from "./rom-call.js";
+import { frameStore, guestStore } from "./stores.js";
 
 const CR4_PAE = 0x20n;
 const PRESENT = 1;
@@ -31,12 +32,12 @@ function makeEffective(call: RomCall, flags: number): CallAnswer {
   const { mmu } = call.guest.under;
   const leaf = (flags & pageFlags.pt) !== 0 && (flags & pageFlags.currentAddressSpace) !== 0;
   const address = leaf ? BigInt((flags & PAGE_MASK) >>> 0) : undefined;
+  // Entries of a PAE root are the processor's own copies, which a load of CR3 makes anew, and no flush does: they do not wait for one.
+  if ((flags & pageFlags.pdp) !== 0) return mmu.flushTlbUser.run(call.vcpu);
   if (lazy === "mmu" || (flags & pageFlags.defer) !== 0) {
     flushes.add(address);
     return undefined;
   }
-  // Entries of a PAE root are the processor's own copies, which a load of CR3 makes anew.
-  if ((flags & pageFlags.pdp) !== 0) return mmu.flushTlbUser.run(call.vcpu);
   return address === undefined ? mmu.flushTlbKernel.run(call.vcpu) : mmu.flushTlbSingle.run(call.vcpu, address);
 }
 
@@ -47,8 +48,9 @@ function setEntry(call: RomCall, bytes: 4 | 8, entry: number, value: bigint, fla
   const level = levelOf(flags);
   const old = call.words(BigInt(entry), 1);
   if (isGuestFault(old)) return old;
-  const stored =
-    level === "pte" ? mmu.setPte.run(call.vcpu, BigInt(entry), value) : mmu.setEntry.run(call.vcpu, level, BigInt(entry), value);
+  const stored = guestStore(call, entry, bytes, () =>
+    level === "pte" ? mmu.setPte.run(call.vcpu, BigInt(entry), value) : mmu.setEntry.run(call.vcpu, level, BigInt(entry), value),
+  );
   if (stored !== undefined) return stored;
   // What was not present is cached nowhere; a PAE root's entry is, present or not.
   return (old[0]! & PRESENT) !== 0 || level === "pud" ? makeEffective(call, flags) : undefined;
@@ -72,7 +74,7 @@ function allocate(call: RomCall): CallAnswer {
   if (isGuestFault(range)) return range;
   const [first = 0, count = 0] = range;
   if (first >= TABLE_ENTRIES || count > TABLE_ENTRIES) return generalProtection;
-  return mmu.cloneTable.run(call.vcpu, levelOf(flags), table, source, first, count);
+  return frameStore(call, table, () => mmu.cloneTable.run(call.vcpu, levelOf(flags), table, source, first, count));
 }
 
 /** FlushTLB: EAX says which translations. */

@@ -12,6 +12,9 @@ export const ROM_BYTES = 4096;
 /** Where option ROMs behind the display's are; kernels look from 0xc0000 to 0xe0000, every 2 KiB. */
 export const ROM_BASE = 0xc8000;
 
+/** Does a guest-physical address lie in it? */
+export const inRom = (physical: number): boolean => physical >= ROM_BASE && physical < ROM_BASE + ROM_BYTES;
+
 const MANUFACTURER = "Paravane";
 const PRODUCT = "VMI";
 const LICENSE = "GPL";

@@ -164,24 +164,14 @@ export class DeprivilegedKernel implements Kernel {
   loadTr(vcpu: Vcpu, selector: number): Done {
     const cpu = this.#cpu(vcpu);
     return cpu.loadTr(selector, (descriptor) => {
-      const written = this.writeGdtEntry(vcpu, cpu.gdtr.base, selector >> 3, descriptor);
-      return isGuestFault(written) ? written : undefined;
+      const index = selector >> 3;
+      const fault = this.parts.under.cpu.writeGdtEntry.run(vcpu, cpu.gdtr.base, index, descriptor);
+      if (isGuestFault(fault)) return fault;
+      const at = BigInt.asUintN(32, cpu.gdtr.base + BigInt(8 * index));
+      const physical = this.parts.hypervisor.linear.translate(vcpu.id, at, SUPERVISOR);
+      if (typeof physical === "number") this.stored(physical, 8);
+      return undefined;
     });
-  }
-
-  writeGdtEntry(vcpu: Vcpu, table: bigint, index: number, descriptor: bigint): Done {
-    return this.#written(vcpu, table, index, this.parts.under.cpu.writeGdtEntry.run(vcpu, table, index, descriptor));
-  }
-
-  writeLdtEntry(vcpu: Vcpu, table: bigint, index: number, descriptor: bigint): Done {
-    return this.#written(vcpu, table, index, this.parts.under.cpu.writeLdtEntry.run(vcpu, table, index, descriptor));
-  }
-
-  /** Any vCPU's table may lie there. */
-  #written(vcpu: Vcpu, table: bigint, index: number, fault: Done): Done {
-    if (isGuestFault(fault)) return fault;
-    const physical = this.parts.hypervisor.linear.translate(vcpu.id, BigInt.asUintN(32, table + BigInt(8 * index)), SUPERVISOR);
-    if (typeof physical === "number") this.stored(physical, 8);
   }
 
   /** Memory has changed where tables may be. */

@@ -50,8 +50,6 @@ export interface Kernel {
   storeIdt(vcpu: Vcpu): TableOperand | GuestFault;
   loadLdt(vcpu: Vcpu, selector: number): Done;
   loadTr(vcpu: Vcpu, selector: number): Done;
-  writeGdtEntry(vcpu: Vcpu, table: bigint, index: number, descriptor: bigint): Done;
-  writeLdtEntry(vcpu: Vcpu, table: bigint, index: number, descriptor: bigint): Done;
   loadStack(vcpu: Vcpu, selector: number, pointer: number): Done;
   /** `iopl` is 0 to 3. */
   setIopl(vcpu: Vcpu, iopl: number): Done;
@@ -59,6 +57,8 @@ export interface Kernel {
   intercept(vcpu: Vcpu, intercepted: InterceptedInstruction): InterceptAnswer;
   /** A store to memory in which descriptor tables lie. */
   store(store: ProtectedStore): StoreAnswer;
+  /** A call has stored to guest memory: descriptor tables may lie there. */
+  stored(physical: number, bytes: number): void;
   /** An exception or interrupt that comes to the backend. */
   deliver(vcpu: Vcpu, event: DeliveryEvent): DeliveryAnswer;
 }

@@ -60,14 +60,6 @@ export class PrivilegedKernel implements Kernel {
     return this.parts.under.cpu.loadTr.run(vcpu, selector);
   }
 
-  writeGdtEntry(vcpu: Vcpu, table: bigint, index: number, descriptor: bigint): Done {
-    return this.parts.under.cpu.writeGdtEntry.run(vcpu, table, index, descriptor);
-  }
-
-  writeLdtEntry(vcpu: Vcpu, table: bigint, index: number, descriptor: bigint): Done {
-    return this.parts.under.cpu.writeLdtEntry.run(vcpu, table, index, descriptor);
-  }
-
   loadStack(vcpu: Vcpu, selector: number, pointer: number): Done {
     return updateKernelStack(this.parts.under, vcpu, selector, pointer);
   }
@@ -83,6 +75,8 @@ export class PrivilegedKernel implements Kernel {
   store(): StoreAnswer {
     return "store";
   }
+
+  stored(): void {}
 
   deliver(vcpu: Vcpu, event: DeliveryEvent): DeliveryAnswer {
     if (event.kind !== "exception" || !this.parts.returnIsCalled || this.parts.returningAt(vcpu) !== "iret") return "architectural";

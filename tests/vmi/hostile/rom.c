@@ -1,0 +1,2 @@
+// The ROM as the other guest finds it.
+#include "../calls/rom.c"
