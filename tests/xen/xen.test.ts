@@ -29,6 +29,7 @@ describe.each([64, 32] as const)("a %i-bit PV guest", (bits: Bits) => {
 const PAGING = { 4: "in long mode", 3: "under PAE tables", 2: "under 4 MiB pages", 0: "without paging" } as const;
 const PVH_GUESTS = {
   pvh: "what it is given, and what it may do",
+  pvhmemory: "what it lends and places, and a vCPU that halts for good",
   pvhevents: "how it is told of events, and who talks to it",
 } as const;
 
@@ -39,7 +40,7 @@ describe.each(Object.entries(PAGING))("a PVH guest with %s levels of tables, %s"
     return;
   }
   test.each(Object.entries(PVH_GUESTS))("%s: %s", { timeout: 90_000 }, async (name) => {
-    expect(complaints(await runDomain(await buildPvhGuest(name, paging)))).toEqual([]);
+    expect(complaints(await runDomain(await buildPvhGuest(name, paging), { vcpus: name === "pvhmemory" ? 2 : 1 }))).toEqual([]);
   });
   if (paging !== 4) return;
   test("the width of its image is not that of what it shares", { timeout: 90_000 }, async () => {

@@ -196,6 +196,13 @@ export const machphys_mapping = struct("xen_machphys_mapping", [24, 12], {
 /** Argument of XENMEM_memory_map. */
 export const memory_map = struct("xen_memory_map", [16, 8], { nr_entries: ["u32", 0], buffer: ["ulong", 8, 4] });
 
+/** Argument of XENMEM_set_memory_map. */
+export const foreign_memory_map = struct("xen_foreign_memory_map", [24, 12], {
+  domid: ["u16", 0],
+  "map.nr_entries": ["u32", 8, 4],
+  "map.buffer": ["ulong", 16, 8],
+});
+
 /** Argument of XENMEM_increase_reservation, decrease_reservation and populate_physmap. */
 export const memory_reservation = struct("xen_memory_reservation", [32, 20], {
   extent_start: ["ulong", 0],

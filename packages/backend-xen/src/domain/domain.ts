@@ -9,7 +9,7 @@ import { HvmUpcalls } from "../events/hvm-upcalls.js";
 import { type EventTarget, TwoLevel } from "../events/two-level.js";
 import { DirectPaging } from "../mmu/direct-paging.js";
 import { FrameTable, frameTypes } from "../mmu/frame-table.js";
-import { GrantEntries } from "../mmu/grant-entries.js";
+import { GrantEntries, type GrantMapper } from "../mmu/grant-entries.js";
 import { grantedFrames } from "../mmu/granted-frames.js";
 import { TableValidation } from "../mmu/table-validation.js";
 import { AddressSpace } from "../vcpu/address-space.js";
@@ -19,6 +19,7 @@ import { takeNmi } from "../vcpu/nmi.js";
 import { runStates, VirtualCpu } from "../vcpu/virtual-cpu.js";
 import { ActiveGrants } from "./active-grants.js";
 import { GrantTable } from "./grant-table.js";
+import { GrantWindows } from "./grant-windows.js";
 import { GuestCopy } from "./guest-copy.js";
 import type { MemoryRange } from "./build-pvh.js";
 import { MachToPhys } from "./mach-to-phys.js";
@@ -78,7 +79,7 @@ export class Domain {
   readonly physmap: Physmap;
   /** Grants that it has mapped itself. */
   readonly mapTrack = new MapTrack();
-  readonly grantEntries: GrantEntries;
+  readonly grantMapper: GrantMapper;
   /** Frames that it has. */
   readonly reservation: Reservation;
   readonly #eventTargets: readonly EventTarget[];
@@ -116,7 +117,7 @@ export class Domain {
     this.events = new EventPorts(DOMAIN_ID, this.vcpus.length, this.#twoLevel(), (port) => this.#wakePollers(port));
     this.grants = new GrantTable(hypervisor, this.frames, this.machToPhys);
     this.reservation = new Reservation(this.frames, this.machToPhys, memory);
-    this.grantEntries = new GrantEntries(this.paging);
+    this.grantMapper = kind === "pv" ? new GrantEntries(this.paging) : new GrantWindows(this);
     this.activeGrants = new ActiveGrants(this.grants, grantedFrames(this.frames));
     this.timers = this.vcpus.map((vcpu) => this.#timersOf(vcpu));
     this.runstates = this.vcpus.map((vcpu) => this.#runstateOf(vcpu));

@@ -1,4 +1,5 @@
 /** grant_table_op: map_grant_ref, unmap_grant_ref, unmap_and_replace. Guests map grants of their own; other guests there are none. */
+import type { Mfn } from "@paravane/paravirt-ops";
 import { gnttab_map_grant_ref, gnttab_unmap_grant_ref, grantMapFlags, grantStatus } from "../abi/grant-table.js";
 import type { ActiveGrant } from "../domain/active-grants.js";
 import { DOMAIN_ID, type Domain } from "../domain/domain.js";
@@ -15,7 +16,7 @@ export function mapGrants(call: Call): CallResult {
   return overGrants(call, gnttab_map_grant_ref, (operation) => {
     const flags = operation.get("flags");
     const reference = operation.get("ref");
-    const place = { address: operation.wide("host_addr"), flags, root: vcpu.space.root };
+    const place = { address: operation.wide("host_addr"), flags, root: rootOf(domain, vcpu) };
     const mapped = mapOne(domain, operation.get("dom"), reference, place);
     operation.set("status", typeof mapped === "number" ? mapped : grantStatus.okay);
     if (typeof mapped === "number") return 0;
@@ -30,8 +31,6 @@ function mapOne(domain: Domain, owner: number, reference: number, place: GrantPl
   const { flags } = place;
   const kinds = flags & (device_map | host_map);
   if (kinds === 0) return grantStatus.bad_gntref;
-  // A guest with a physical address space of its own would see the frame at a second address there, and the core knows one for each.
-  if (domain.kind === "pvh") return grantStatus.general_error;
   const foreign = foreignGrant(owner, reference);
   if (foreign === grantStatus.bad_domain) return foreign;
   if (!domain.mapTrack.hasRoom) return grantStatus.no_device_space;
@@ -49,7 +48,7 @@ function mapOne(domain: Domain, owner: number, reference: number, place: GrantPl
   let grant = held;
   if ((kinds & host_map) !== 0) {
     const begun = activeGrants.begin(reference, use);
-    const status = typeof begun === "number" ? begun : domain.grantEntries.create(place, begun.frame);
+    const status = typeof begun === "number" ? begun : domain.grantMapper.create(place, begun.frame);
     if (typeof begun === "number" || status !== grantStatus.okay) {
       if (typeof begun !== "number") activeGrants.end(reference, write);
       if (held !== undefined) activeGrants.drop(reference, held, write);
@@ -99,7 +98,7 @@ function unmapOne(
   const write = (flags & readonly) === 0;
   if (device !== 0n && device !== BigInt(frame) * 4096n) return grantStatus.general_error;
   if (host !== 0n && (flags & host_map) !== 0) {
-    const status = domain.grantEntries.destroy({ address: host, flags, root: vcpu.space.root }, frame, replacement);
+    const status = domain.grantMapper.destroy({ address: host, flags, root: rootOf(domain, vcpu) }, frame, replacement);
     if (status !== grantStatus.okay) return status;
     mapping.flags &= ~host_map;
     activeGrants.end(reference, write);
@@ -110,6 +109,11 @@ function unmapOne(
   }
   if ((mapping.flags & (host_map | device_map)) === 0) mapTrack.remove(handle);
   return grantStatus.okay;
+}
+
+/** A guest with a physical address space of its own names physical addresses. */
+function rootOf({ kind }: Domain, vcpu: VirtualCpu): Mfn | undefined {
+  return kind === "pv" ? vcpu.space.root : undefined;
 }
 
 /** No vCPU uses what was mapped. */

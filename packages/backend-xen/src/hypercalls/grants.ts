@@ -22,6 +22,23 @@ import { mapGrants, unmapAndReplace, unmapGrants } from "./grant-mapping.js";
 const COMMAND_MASK = 0xfff;
 const MAX_COUNT = 0x7fff_ffff;
 
+/** What a guest with a physical address space of its own may ask of its grants, as in Xen. */
+const HVM_COMMANDS: readonly number[] = [
+  grantCommands.query_size,
+  grantCommands.setup_table,
+  grantCommands.set_version,
+  grantCommands.get_version,
+  grantCommands.copy,
+  grantCommands.map_grant_ref,
+  grantCommands.unmap_grant_ref,
+  grantCommands.swap_grant_ref,
+];
+
+/** grant_table_op(command, operations, count) of such a guest */
+export function hvmGrantTableOp(call: Call): CallResult {
+  return HVM_COMMANDS.includes(u32(call.args[0])) ? grantTableOp(call) : -errno.ENOSYS;
+}
+
 /** grant_table_op(command, operations, count) */
 export function grantTableOp(call: Call): CallResult {
   const command = u32(call.args[0]);

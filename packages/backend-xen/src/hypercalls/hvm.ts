@@ -6,6 +6,7 @@ import { errno } from "../abi/errno.js";
 import {
   add_to_physmap,
   HVM_NR_PARAMS,
+  foreign_memory_map,
   hvm_param,
   hvmCommands,
   hvmParams,
@@ -21,6 +22,7 @@ import { memoryOp } from "./information.js";
 
 const FIRST_EXTERNAL_VECTOR = 16;
 const E820_ENTRY_BYTES = 20;
+const MAX_MAP_ENTRIES = 1024;
 const isOwn = (domain: number): boolean => domain === domids.SELF || domain === DOMAIN_ID;
 
 /** hvm_op(command, argument) */
@@ -129,14 +131,36 @@ export function hvmMemoryOp(call: Call): CallResult {
         domain.copy.write(vcpu.id, map.wide("buffer"), new Uint8Array(bytes.buffer)) && domain.copy.writeStruct(vcpu.id, address, map);
       return given ? 0 : -errno.EFAULT;
     }
-    // A kernel that is started by another one finds its map in what that one hands it.
     case memoryCommands.set_memory_map:
-      return domain.copy.readStruct(vcpu.id, address, memory_map) === undefined ? -errno.EFAULT : 0;
+      return setMemoryMap(call, address);
+    case memoryCommands.maximum_gpfn: {
+      const owner = domain.copy.read(vcpu.id, address, 2);
+      if (owner === undefined) return -errno.EFAULT;
+      return isOwn(owner[0]! | (owner[1]! << 8)) ? domain.physmap.last : -errno.ESRCH;
+    }
     case memoryCommands.machphys_mapping:
       return -errno.ENOSYS;
     default:
       return memoryOp(call);
   }
+}
+
+/** XENMEM_set_memory_map, by a kernel that starts another one: who asks for the map is told of this one. */
+function setMemoryMap({ domain, vcpu }: Call, address: bigint): CallResult {
+  const asked = domain.copy.readStruct(vcpu.id, address, foreign_memory_map);
+  if (asked === undefined) return -errno.EFAULT;
+  const count = asked.get("map.nr_entries");
+  if (count > MAX_MAP_ENTRIES) return -errno.EINVAL;
+  if (!isOwn(asked.get("domid"))) return -errno.ESRCH;
+  const entries = domain.copy.read(vcpu.id, asked.wide("map.buffer"), count * E820_ENTRY_BYTES);
+  if (entries === undefined) return -errno.EFAULT;
+  const list = new DataView(entries.buffer);
+  domain.memoryMap = Array.from({ length: count }, (_, index) => ({
+    base: Number(list.getBigUint64(index * E820_ENTRY_BYTES, true)),
+    length: Number(list.getBigUint64(index * E820_ENTRY_BYTES + 8, true)),
+    type: list.getUint32(index * E820_ENTRY_BYTES + 16, true),
+  }));
+  return 0;
 }
 
 /** XENMEM_add_to_physmap: one of the hypervisor's pages is seen at `gfn` from now on. */

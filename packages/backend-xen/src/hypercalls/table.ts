@@ -11,7 +11,7 @@ import type { VirtualCpu } from "../vcpu/virtual-cpu.js";
 import { type Call, type CallHandler, type CallResult, isAgain, PIECES_AT_ONCE, resumed, u32 } from "./call.js";
 import { consoleIo, denied, nmiOp, physdevOp, physdevOpCompat } from "./devices.js";
 import { eventChannelOp, eventChannelOpCompat, schedOp, schedOpCompat } from "./events.js";
-import { grantTableOp } from "./grants.js";
+import { grantTableOp, hvmGrantTableOp } from "./grants.js";
 import { memoryOp, xenVersion } from "./information.js";
 import { hvmMemoryOp, hvmOp, hvmOpOfPv } from "./hvm.js";
 import { hvmVcpuOp } from "./hvm-context.js";
@@ -33,6 +33,8 @@ import {
 import { setTimerOp, vcpuOp } from "./vcpu-op.js";
 
 const notSupported: CallHandler = () => -errno.EOPNOTSUPP;
+/** For domains whose page tables are Xen's affair. */
+const notTranslated: CallHandler = () => -errno.EINVAL;
 type Handlers = Partial<Record<HypercallName, CallHandler>>;
 
 /** What PV guests can call. */
@@ -85,9 +87,10 @@ const hvmHandlers: Handlers = {
   set_timer_op: setTimerOp,
   xen_version: xenVersion,
   console_io: consoleIo,
-  grant_table_op: grantTableOp,
+  grant_table_op: hvmGrantTableOp,
   vm_assist: vmAssist,
   vcpu_op: hvmVcpuOp,
+  mmuext_op: notTranslated,
   sched_op: schedOp,
   event_channel_op: eventChannelOp,
   hvm_op: hvmOp,
@@ -134,7 +137,7 @@ export function guestCalls(kind: Domain["kind"]): GuestCall[] {
   const tables = { ...COMMANDS, mmu_update: mmuUpdateCommands, mmuext_op: mmuExtCommands };
   return Object.entries(hypercalls).flatMap(([name, number]): GuestCall[] => {
     const handler = handlersOf[kind][name as HypercallName];
-    const answered = handler !== undefined && handler !== denied && handler !== notSupported;
+    const answered = handler !== undefined && handler !== denied && handler !== notSupported && handler !== notTranslated;
     const commands: Readonly<Record<string, number>> = tables[name as keyof typeof tables] ?? {};
     return [
       { name, number, answered },

@@ -13,20 +13,27 @@ const AVAILABLE_SHIFT = 9;
 const GUEST_AVAILABLE_SHIFT = 16;
 const MAX_FRAME = 0xff_ffff_ffffn;
 
-/** Where a call says that the entry is: its machine address, or the linear address that it translates. */
+/** Where a call says that the mapping is: the machine address of an entry, the linear address that it translates, or a physical address. */
 export interface GrantPlace {
   readonly address: bigint;
   /** GNTMAP flags. */
   readonly flags: number;
-  /** The caller's top level. */
+  /** The top level of a PV caller. */
   readonly root: Mfn | undefined;
 }
 
+/** How a guest comes to see granted frames. */
+export interface GrantMapper {
+  /** Maps a frame: a status. */
+  create(place: GrantPlace, frame: Mfn): number;
+  /** Ends a mapping of a frame; with `replacement`, what is mapped there takes its place and is no more where it was. A status. */
+  destroy(place: GrantPlace, frame: Mfn, replacement: bigint): number;
+}
+
 /** Entries for grants in a domain's tables. */
-export class GrantEntries {
+export class GrantEntries implements GrantMapper {
   constructor(private readonly paging: DirectPaging) {}
 
-  /** Maps a frame: a status. */
   create(place: GrantPlace, frame: Mfn): number {
     const slot = this.#slot(place);
     if (slot === undefined) return grantStatus.general_error;
@@ -38,7 +45,6 @@ export class GrantEntries {
     return this.paging.setEntry(slot.table, slot.index, low >>> 0, high) === 0 ? grantStatus.okay : grantStatus.general_error;
   }
 
-  /** Ends a mapping of a frame; with `replacement`, the entry of that linear address takes its place and is no more where it was. A status. */
   destroy(place: GrantPlace, frame: Mfn, replacement: bigint): number {
     if (replacement !== 0n && (place.flags & grantMapFlags.contains_pte) !== 0) return grantStatus.general_error;
     const taken = replacement === 0n ? undefined : this.#slot({ ...place, address: replacement });

@@ -15,7 +15,7 @@ import { DOMAIN_ID, type Domain } from "../domain/domain.js";
 import { callFromRegisters } from "../hypercalls/table.js";
 import { hvmCpuid } from "./cpuid.js";
 import { accessedRegister } from "./pvh-registers.js";
-import type { VirtualCpu } from "./virtual-cpu.js";
+import { runStates, type VirtualCpu } from "./virtual-cpu.js";
 
 const GENERAL_PROTECTION = 13;
 const RFLAGS_IF = 1n << 9n;
@@ -46,6 +46,7 @@ export class PvhExits {
 
   /** One that its local APIC started is seen when it first does something. */
   #seen(vcpu: VirtualCpu): void {
+    if (!vcpu.online) this.domain.runstates[vcpu.id]!.enter(runStates.running);
     vcpu.online = vcpu.initialised = true;
     this.domain.upcalls!.runs(vcpu);
   }
@@ -100,6 +101,8 @@ export class PvhExits {
       domain.upcalls!.sleeps(vcpu);
       return "architectural";
     }
+    vcpu.online = false;
+    domain.runstates[vcpu.id]!.enter(runStates.offline);
     const isDown = ({ core, registers }: VirtualCpu): boolean => core.halted && (registers.get("rflags") & RFLAGS_IF) === 0n;
     if (domain.vcpus.every((other) => other === vcpu || isDown(other))) domain.end("poweroff", "every vCPU halted with interrupts off");
     return "architectural";
