@@ -1,5 +1,6 @@
 /** CPUID as a PV guest gets it: the machine's, without what a deprivileged kernel cannot use, and Xen's own leaves. */
 import type { CpuidResult } from "@paravane/paravirt-ops";
+import type { GuestBits } from "../abi/struct.js";
 import { XEN_CPUID_BASE, XEN_CPUID_MAX, XEN_CPUID_SIGNATURE, XEN_HYPERCALL_MSR } from "../abi/arch-x86.js";
 
 const bits = (...numbers: number[]): number => numbers.reduce((mask, number) => mask | (1 << number), 0);
@@ -18,6 +19,14 @@ const HIDDEN_7_ECX = bits(2, 3, 4, 16);
 const HIDDEN_EXTENDED_ECX = bits(2, 10, 12);
 /** The same as in leaf 1, and 1 GiB pages. */
 const HIDDEN_EXTENDED_EDX = bits(1, 3, 9, 12, 13, 17, 26);
+/** What a 32-bit guest has no use for: CX16; LAHF in 64-bit code; long mode; SYSCALL, where only 64-bit code can execute it. */
+const LONG_1_ECX = bits(13);
+const LONG_EXTENDED_ECX = bits(0);
+const LONG_EXTENDED_EDX = bits(29);
+const SYSCALL = bits(11);
+/** EBX of leaf 0 on processors that have SYSCALL everywhere: "Auth". */
+const AMD = 0x68747541;
+const LINEAR_BITS = 0xff00;
 const VERSION = (4 << 16) | 17;
 const PRESERVE_AD = 1;
 const CR4_OSXSAVE = 1n << 18n;
@@ -25,6 +34,7 @@ const MACHINE_ADDRESS_BITS = 32;
 
 /** What the guest's own state adds. */
 export interface CpuidState {
+  readonly bits: GuestBits;
   /** CR4 as the guest has it. */
   readonly cr4: bigint;
   readonly tscKhz: number;
@@ -35,6 +45,27 @@ export interface CpuidState {
 /** The answer to CPUID, by the instruction and by the forced-emulation prefix alike. */
 export function pvCpuid(leaf: number, subleaf: number, state: CpuidState): CpuidResult {
   if (leaf >= XEN_CPUID_BASE && leaf < XEN_CPUID_BASE + 0x100) return xenLeaf(leaf - XEN_CPUID_BASE, subleaf, state);
+  const answer = pvLeaf(leaf, subleaf, state);
+  return state.bits === 64 ? answer : narrow(leaf, answer, state);
+}
+
+/** Without what depends on long mode. */
+function narrow(leaf: number, { eax, ebx, ecx, edx }: CpuidResult, { machine }: CpuidState): CpuidResult {
+  switch (leaf) {
+    case 1:
+      return { eax, ebx, ecx: (ecx & ~LONG_1_ECX) >>> 0, edx };
+    case 0x8000_0001: {
+      const missing = machine(0, 0).ebx === AMD ? LONG_EXTENDED_EDX : LONG_EXTENDED_EDX | SYSCALL;
+      return { eax, ebx, ecx: (ecx & ~LONG_EXTENDED_ECX) >>> 0, edx: (edx & ~missing) >>> 0 };
+    }
+    case 0x8000_0008:
+      return { eax: (eax & ~LINEAR_BITS) | (32 << 8), ebx, ecx, edx };
+    default:
+      return { eax, ebx, ecx, edx };
+  }
+}
+
+function pvLeaf(leaf: number, subleaf: number, state: CpuidState): CpuidResult {
   const { eax, ebx, ecx, edx } = state.machine(leaf, subleaf);
   switch (leaf) {
     case 1: {

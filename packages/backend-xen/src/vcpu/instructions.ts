@@ -217,6 +217,7 @@ export class Instructions {
     const { registers } = vcpu;
     const { environment } = this.domain;
     const { eax, ebx, ecx, edx } = pvCpuid(Number(registers.get("rax") & 0xffff_ffffn), Number(registers.get("rcx") & 0xffff_ffffn), {
+      bits: this.domain.bits,
       cr4: vcpu.cr4,
       tscKhz: Math.round(environment.time.clocksource.hz / 1000),
       machine: (leaf, subleaf) => environment.cpuid(leaf, subleaf),
