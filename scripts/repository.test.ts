@@ -33,6 +33,12 @@ test("the contract's own version is that of its release, 1.0 before the first", 
   expect(constant).toBe(version === "0.0.0" ? "1.0" : version.split(".").slice(0, 2).join("."));
 });
 
+test("every decision is in the index", () => {
+  const index = read("docs/decisions/README.md");
+  const pages = readdirSync(join(root, "docs/decisions")).filter((name) => name !== "README.md");
+  expect(pages.filter((name) => !index.includes(`[${read(`docs/decisions/${name}`).split("\n")[0]!.slice(2)}](${name})`))).toEqual([]);
+});
+
 describe.each(manifests)("%s", (dir) => {
   const manifest = JSON.parse(read(`${dir}/package.json`)) as Manifest;
 

@@ -80,6 +80,7 @@ const tasks = {
     build();
     must(...guard("release"), { stdout: "inherit" });
   },
+  docs: (args) => exec("typedoc", ...args),
   async bench(args) {
     build();
     await paravane(["bench", ...args]);

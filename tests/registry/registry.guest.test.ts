@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { buildImage, installed } from "../system/runner/build.js";
 import { buildGuest } from "../xen/runner/build.js";
 import { browser, visit } from "./lib/browser.js";
-import { Project } from "./lib/project.js";
+import { firstExample, Project } from "./lib/project.js";
 import { run } from "./lib/processes.js";
 import { type Registry, startRegistry } from "./lib/registry.js";
 import { Workspace } from "./lib/releases.js";
@@ -90,6 +90,8 @@ describe.skipIf(!ready)("packages from a registry (needs gcc and chromium)", () 
       expect(await example(made, "backend-native", "bare")).toContain(HELLO.native);
       expect(await example(made, "backend-vmi", "vmi")).toContain(HELLO.vmi);
       expect(await example(made, "backend-xen", "xen")).toContain(HELLO.xen);
+      await made.writeExample("readme", firstExample(join(import.meta.dirname, "../../README.md")));
+      expect((await made.boot("readme", guests.bare)).all).toContain("kind: 'poweroff'");
     });
 
     test("npm: the command line, which brings all", async () => {

@@ -3,18 +3,21 @@ import {
   type BackendEnvironment,
   defineBackend,
   type InterceptAnswer,
+  layerOver,
   requireHypervisor,
   requireUnder,
   type Vcpu,
 } from "@paravane/paravirt-ops";
 import { calls, manifest, NO_CALL, SIGNATURE, SIGNATURE_LEAF } from "./abi.js";
-import { pebbleOps } from "./ops.js";
 
 /** Settings of Pebble. */
 export interface PebbleConfig {
   /** A guest may not sleep longer than this, in microseconds. */
   readonly longestSleepUs: number;
 }
+
+/** What of a kernel comes here. */
+const intercepts = ["cpuid", "vmcall"] as const;
 
 const low = (vcpu: Vcpu, name: "rax" | "rbx"): number => Number(BigInt.asUintN(32, vcpu.registers.get(name)));
 
@@ -30,11 +33,11 @@ export const pebble = defineBackend<PebbleConfig>({
   manifest,
   defaults: { longestSleepUs: 1_000_000 },
   install(beneath, environment: BackendEnvironment, config) {
-    const ops = pebbleOps(requireUnder(beneath, "pebble"));
+    const ops = layerOver(requireUnder(beneath, "pebble"), {});
     const hypervisor = requireHypervisor(environment, "pebble");
     const { clock, console, taps, time, vcpus } = environment;
     const timers = vcpus.map(({ id }) => time.createClockEvent(id, "pebble sleep", () => hypervisor.wake(id)));
-    for (const { id } of vcpus) hypervisor.setIntercepts(id, 0, { instructions: ["cpuid", "vmcall"], exceptions: [], interrupts: false });
+    for (const { id } of vcpus) hypervisor.setIntercepts(id, 0, { instructions: intercepts, exceptions: [], interrupts: false });
 
     function cpuid(vcpu: Vcpu): InterceptAnswer {
       if (low(vcpu, "rax") !== SIGNATURE_LEAF) return "architectural";

@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { native } from "@paravane/backend-native";
 import { cpuCore } from "@paravane/cpu-core";
 import { pcBoard } from "@paravane/devices/board";
+import { listOperations } from "@paravane/paravirt-ops";
 import { backendBench, backendSuite } from "@paravane/paravirt-ops/conformance";
 import { createMachine } from "@paravane/vmm";
 import { pebble } from "../dist/backend.js";
@@ -33,6 +34,13 @@ test("its guest finds it, greets, sleeps and powers off", async () => {
   await machine.close();
   await shown;
   assert.deepEqual([text, kind, calls.slice(-4)], ["hello from Pebble\n", "poweroff", ["now", "sleep", "now", "powerOff"]]);
+});
+
+test("it owns no slot, of the operations that there were when this was written", async () => {
+  assert.equal(listOperations().length, 98);
+  const { backend, environment } = await backendBench(pebble, [native]);
+  const under = native.install(undefined, environment).ops;
+  for (const { group, name } of listOperations()) assert.deepEqual(backend.ops[group][name].inline, under[group][name].inline);
 });
 
 test("a number that is no call is answered, and a guest does not sleep longer than it may", async () => {

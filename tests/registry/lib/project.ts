@@ -10,6 +10,13 @@ export type Installer = "npm" | "pnpm" | "yarn";
 /** What an example may use besides what it imports. */
 export const GIVEN = "initrd = new Uint8Array(16), decompressors = {}";
 
+/** The first example of a page. */
+export function firstExample(page: string): string {
+  const found = /```ts\n([\s\S]*?)```/.exec(readFileSync(page, "utf8"));
+  if (found === null) throw new Error(`${page} has no example`);
+  return found[1]!;
+}
+
 /** A stranger's project. */
 export class Project {
   constructor(
@@ -46,9 +53,7 @@ export class Project {
 
   /** The first example in the README of an installed package. */
   example(name: string): string {
-    const found = /```ts\n([\s\S]*?)```/.exec(this.read(`node_modules/@paravane/${name}/README.md`));
-    if (found === null) throw new Error(`the README of ${name} has no example`);
-    return found[1]!;
+    return firstExample(join(this.folder, `node_modules/@paravane/${name}/README.md`));
   }
 
   /** Writes an example as NAME.js, which is run with a guest by `boot`. */
