@@ -17,6 +17,7 @@ import {
   type Vcpu,
 } from "@paravane/paravirt-ops";
 import { type AcpiBoard, installAcpiTables, pcAcpiBoard } from "../acpi/index.js";
+import { installMpTable } from "../mp-table/index.js";
 import { createMmioBus, createPioBus } from "../bus/index.js";
 import { attachDebugExit } from "../debug-exit/index.js";
 import { attachFwCfg, FW_CFG_MAX_CPUS, FW_CFG_NB_CPUS, FW_CFG_RAM_SIZE, FwCfg } from "../fw-cfg/index.js";
@@ -234,11 +235,12 @@ export class PcBoard implements Board {
     return { set: (level) => apic.setTimerInput(level) };
   }
 
-  /** Writes the ACPI tables and the BIOS data area. @throws HvError "board/not-connected" before `connect` */
+  /** Writes the ACPI and MP tables and the BIOS data area. @throws HvError "board/not-connected" before `connect` */
   installTables(): ReturnType<Board["installTables"]> {
     const memory = this.#connectedMemory();
     writeBiosDataArea(memory, COM1_PORT);
     const { facs, ...tables } = installAcpiTables(memory, this.#acpi);
+    installMpTable(memory, this.#acpi);
     this.#facs = facs;
     return tables;
   }
