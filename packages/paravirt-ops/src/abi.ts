@@ -37,8 +37,6 @@ export interface AbiEntry {
   readonly value: number | string;
   /** Bytes, where the thing has a size. */
   readonly size?: number;
-  /** `group.name` of the contract's operation that a call becomes, where it becomes one. No promise to guests, so no part of a lock. */
-  readonly operation?: string;
 }
 
 /** All that one backend, core or board promises to guests. `entries` may be a getter: it is read by tools, never by a running machine. */

@@ -141,6 +141,7 @@ describe("list and show", () => {
       ["xen", "4.17", true],
       ["vmi", "3.0", true],
     ]);
+    expect(formatList(listBackends([{ ...installed[1]!, contract: "^7.0" }]))).toContain("^7.0: does not fit");
     expect(formatList(list)).toMatch(/xen +4\.17 .* pv, pvh/);
   });
 

@@ -9,8 +9,9 @@ h1 { font-size: 1.4rem; } h2 { font-size: 1.1rem; margin-top: 2rem; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; }
 th, td { border-bottom: 1px solid var(--line); padding: .25rem .6rem; text-align: left; vertical-align: top; }
+thead th.number { text-align: right; }
 thead th { position: sticky; top: 0; background: Canvas; }
-code { font-size: .92em; } small { display: block; opacity: .75; }
+code { font-size: .92em; } small { display: block; font-weight: normal; opacity: .75; }
 td.cell { border-left: .35rem solid var(--line); }
 ${KINDS.map((kind) => `td.${kind} { border-left-color: var(--${kind}); }`).join("\n")}
 td.number { text-align: right; font-variant-numeric: tabular-nums; }
@@ -19,6 +20,9 @@ td.number { text-align: right; font-variant-numeric: tabular-nums; }
 
 const ENTITIES: Readonly<Record<string, string>> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" };
 const text = (value: string | number): string => String(value).replace(/[&<>"]/g, (character) => ENTITIES[character]!);
+
+/** A sentence of the contract, with its code as code. */
+const prose = (value: string): string => text(value).replace(/`([^`]*)`/g, "<code>$1</code>");
 
 function cell(of: Cell): string {
   const { count } = of;
@@ -33,7 +37,8 @@ function cell(of: Cell): string {
 
 /** The page. */
 export function formatHtml({ columns, rows }: Matrix): string {
-  const head = `<tr><th></th>${columns.map(({ title, abi }) => `<th>${text(title)}<small>ABI ${text(abi)}</small></th>`).join("")}</tr>`;
+  const head = (align: string): string =>
+    `<tr><th></th>${columns.map(({ title, abi }) => `<th${align}>${text(title)}<small>ABI ${text(abi)}</small></th>`).join("")}</tr>`;
   const sum = (title: string, value: (column: (typeof columns)[number]) => string | number): string =>
     `<tr><th>${text(title)}</th>${columns.map((column) => `<td class="number">${text(value(column))}</td>`).join("")}</tr>`;
   const ran = columns.some(({ run }) => run !== undefined);
@@ -46,7 +51,7 @@ export function formatHtml({ columns, rows }: Matrix): string {
 <h1>Operations and hypervisors</h1>
 <p>How a guest of each hypervisor gets what the operations of the contract promise.${ran ? " Numbers are how often the guest asked in one run; a call that serves several operations counts for each." : ""}</p>
 <div class="wide"><table>
-<thead>${head}</thead>
+<thead>${head(' class="number"')}</thead>
 <tbody>
 ${KINDS.map((kind) => sum(kind === "none" ? "not applicable" : KIND_WORDS[kind], ({ totals }) => totals[kind])).join("\n")}
 ${sum("hooks", ({ hooks }) => hooks)}
@@ -57,9 +62,9 @@ ${ran ? `${sum("call sites", ({ run }) => run?.callSites ?? "not run")}\n${sum("
 ${ran ? "<dt><b>call sites</b></dt><dd>distinct places in the guest that asked</dd>" : ""}</dl>
 <h2>Every operation</h2>
 <div class="wide"><table>
-<thead>${head}</thead>
+<thead>${head("")}</thead>
 <tbody>
-${rows.map(({ operation, holds, cells }) => `<tr><th><code>${text(operation)}</code><small>${text(holds)}</small></th>${cells.map(cell).join("")}</tr>`).join("\n")}
+${rows.map(({ operation, holds, cells }) => `<tr><th><code>${text(operation)}</code><small>${prose(holds)}</small></th>${cells.map(cell).join("")}</tr>`).join("\n")}
 </tbody></table></div>
 </html>
 `;

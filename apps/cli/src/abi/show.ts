@@ -1,5 +1,5 @@
 // `abi list` and `abi show`: what is installed, which calls each backend has, and what they become.
-import { type BackendDefinition, CONTRACT_VERSION } from "@paravane/paravirt-ops";
+import { type BackendDefinition, CONTRACT_VERSION, contractIncludes } from "@paravane/paravirt-ops";
 import type { Column } from "./columns.js";
 import { table } from "./matrix-text.js";
 
@@ -9,6 +9,8 @@ export interface ListedBackend {
   readonly abi: string;
   /** Versions of the contract that it is written for. */
   readonly contract: string;
+  /** The contract that is installed is one of them. */
+  readonly fits: boolean;
   readonly modes: readonly string[];
   readonly needs: readonly string[];
   readonly capabilities: readonly string[];
@@ -22,6 +24,7 @@ export const listBackends = (installed: readonly BackendDefinition[]) => ({
       name,
       abi,
       contract,
+      fits: contractIncludes(contract, CONTRACT_VERSION),
       modes: (modes ?? []).map((mode) => mode.name),
       needs,
       capabilities,
@@ -31,10 +34,10 @@ export const listBackends = (installed: readonly BackendDefinition[]) => ({
 
 /** The same for people. */
 export function formatList({ contract, backends }: ReturnType<typeof listBackends>): string {
-  const row = ({ name, abi, contract: range, modes, needs, capabilities }: ListedBackend): string[] => [
+  const row = ({ name, abi, contract: range, fits, modes, needs, capabilities }: ListedBackend): string[] => [
     name,
     abi,
-    range,
+    fits ? range : `${range}: does not fit`,
     modes.join(", ") || "-",
     needs.join(", ") || "-",
     capabilities.join(", "),
