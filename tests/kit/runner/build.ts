@@ -22,8 +22,8 @@ const FLAGS =
   );
 const MODE: Readonly<Record<KitMode, { readonly flags: readonly string[]; readonly emulation: string }>> = {
   "32": { flags: ["-m32", "-march=i686"], emulation: "elf_i386" },
-  "32-pae": { flags: ["-m32", "-march=i686", "-DPAE"], emulation: "elf_i386" },
-  "64": { flags: ["-m64", "-mno-red-zone"], emulation: "elf_x86_64" },
+  "32-pae": { flags: ["-m32", "-march=i686", "-DPAE", "-DXEN"], emulation: "elf_i386" },
+  "64": { flags: ["-m64", "-mno-red-zone", "-DXEN"], emulation: "elf_x86_64" },
 };
 
 /** Whether this host compiles for that mode. */

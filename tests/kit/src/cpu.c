@@ -9,7 +9,7 @@ static const u64 segments[] = {
     [KERNEL_DS / 8] = 0x00cf93000000ffff,
     [0x18 / 8] = 0x00cffb000000ffff, // user code of 32 bits, data, user code of 64: the order of SYSRET and SYSEXIT
     [0x20 / 8] = 0x00cff3000000ffff,
-    [0x28 / 8] = 0x00affb000000ffff,
+    [0x28 / 8] = LONG ? 0x00affb000000ffff : 0,
 };
 u64 ldt[512] PAGED;
 struct gate idt[256] PAGED;

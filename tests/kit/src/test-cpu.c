@@ -87,9 +87,9 @@ static void descriptors(void) {
   load_fs(0);
   pv.cpu.load_ldt(ldt, 0);
   expect_trap("without a table it cannot", attempt(load_fs, 12 | kernel_rpl), GP, 12);
-  pv.cpu.write_gate(SPARE_VECTOR, vector_entries[SPARE_VECTOR + 1], 0);
+  pv.cpu.write_gate(SPARE_VECTOR, vector_entries[SPARE_VECTOR + 1], 3);
   expect_trap("a gate of write_gate leads where it says", attempt(call_spare, 0), SPARE_VECTOR + 1, 0);
-  pv.cpu.write_gate(SPARE_VECTOR, vector_entries[SPARE_VECTOR], 0);
+  pv.cpu.write_gate(SPARE_VECTOR, vector_entries[SPARE_VECTOR], 3);
   pv.cpu.load_idt();
   expect_trap("and back again", attempt(call_spare, 0), SPARE_VECTOR, 0);
 }

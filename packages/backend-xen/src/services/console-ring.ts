@@ -36,9 +36,11 @@ export class ConsoleRing {
     if (length === 0 || length > OUTPUT.size) return false;
     const text = new Uint8Array(length);
     for (let index = 0; index < length; index++) text[index] = bytes[OUTPUT.at + ((start + index) & (OUTPUT.size - 1))]!;
-    if (!this.console.write(text)) return false;
-    this.#page().view.setUint32(OUT_CONS, (start + length) >>> 0, true);
-    return true;
+    // Writing may make room at once, which leads here again: what is on its way is not looked at twice.
+    view.setUint32(OUT_CONS, (start + length) >>> 0, true);
+    if (this.console.write(text)) return true;
+    this.#page().view.setUint32(OUT_CONS, start, true);
+    return false;
   }
 
   /** Takes what has room; the rest is offered again. */
