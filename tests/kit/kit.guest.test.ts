@@ -1,4 +1,4 @@
-// The guest kit on VMI with every answer that a ROM can give: each call "native" for itself, all of them, at both levels, with a hole and without.
+// The guest kit on every platform; and on VMI with every answer that a ROM can give: each call "native" for itself, all of them, at both levels, with a hole and without.
 // And what it asked for: every call, and none that needs no exit.
 import { describe, expect, test } from "vitest";
 import { callNames } from "../../packages/backend-vmi/src/abi/calls.js";
@@ -24,6 +24,22 @@ const NO_EXIT_AT_1 = ["EnableInterrupts", "DisableInterrupts", "GetInterruptMask
 async function wrongWith(mode: KitMode, run: KitRun): Promise<string[]> {
   return complaints(await runKit(await buildKit(mode), run));
 }
+
+describe.skipIf(!canBuild("32") || !canBuild("64"))(`the guest kit (needs ${INSTALL})`, () => {
+  const places = [
+    ["32", "native"],
+    ["32-pae", "native"],
+    ["64", "native"],
+    ["32-pae", "xen"],
+    ["64", "xen"],
+  ] as const;
+  test.each(places.flatMap((place) => [1, 2, 4].map((vcpus) => [...place, vcpus] as const)))(
+    "%s bits on %s, %i vCPUs",
+    async (mode, platform, vcpus) => {
+      expect(await wrongWith(mode, { platform, vcpus })).toEqual([]);
+    },
+  );
+});
 
 describe.skipIf(!canBuild("32"))(`the guest kit on VMI (needs ${INSTALL})`, () => {
   describe.each(PAGING)("%s bits", (mode) => {

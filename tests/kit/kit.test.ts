@@ -7,6 +7,8 @@ const RUNS: readonly (readonly [mode: "32" | "32-pae" | "64", run: KitRun])[] = 
   ["32", { platform: "native" }],
   ["32-pae", { platform: "native", vcpus: 4 }],
   ["64", { platform: "native", vcpus: 4 }],
+  ["32-pae", { platform: "xen", vcpus: 4 }],
+  ["64", { platform: "xen", vcpus: 4 }],
   ["32", { platform: "vmi", vcpus: 4 }],
   ["32-pae", { platform: "vmi", vcpus: 4, vmi: { cpl: 1 } }],
   ["32", { platform: "vmi", vmi: { cpl: 1, calls: "all=native" } }],

@@ -145,21 +145,19 @@ static void safe_halt(void) { call2(sched_op, SCHED_block, 0); }
 static void eoi(unsigned vector) { (void)vector; }
 
 static u32 timer_ports[MAX_CPUS], message_ports[MAX_CPUS];
-/** The upcall: two levels of bits name the ports whose events are pending. */
+/** Takes the port's event, if there is one. The bits are everybody's, so only one's own are touched. */
+static bool take(u32 port) {
+  const unsigned bits = sizeof(word) * 8;
+  word bit = 1ul << port % bits;
+  return port != 0 && (__atomic_fetch_and((word *)(shared_info + 0x800) + port / bits, ~bit, __ATOMIC_SEQ_CST) & bit);
+}
+/** The upcall. The second level of bits says where to look; with two ports one looks at once. */
 static bool on_event(struct frame *frame) {
   unsigned cpu = cpu_number();
   own_info()[0] = 0;
-  word groups = __atomic_exchange_n((word *)(shared_info + 64 * cpu + sizeof(word)), 0, __ATOMIC_SEQ_CST);
-  for (unsigned group = 0; group < sizeof(word) * 8; group++) {
-    if (!(groups >> group & 1)) continue;
-    word ports = __atomic_exchange_n((word *)(shared_info + 0x800) + group, 0, __ATOMIC_SEQ_CST);
-    for (unsigned bit = 0; bit < sizeof(word) * 8; bit++) {
-      if (!(ports >> bit & 1)) continue;
-      u32 port = group * sizeof(word) * 8 + bit;
-      if (port == timer_ports[cpu] && handlers[TIMER_VECTOR]) handlers[TIMER_VECTOR](frame);
-      if (port == message_ports[cpu] && handlers[IPI_VECTOR]) handlers[IPI_VECTOR](frame);
-    }
-  }
+  __atomic_store_n((word *)(shared_info + 64 * cpu + sizeof(word)), 0, __ATOMIC_SEQ_CST);
+  if (take(timer_ports[cpu]) && handlers[TIMER_VECTOR]) handlers[TIMER_VECTOR](frame);
+  if (take(message_ports[cpu]) && handlers[IPI_VECTOR]) handlers[IPI_VECTOR](frame);
   return true;
 }
 

@@ -1,2 +1,0 @@
-#include "pv.h"
-void benchmarks(void) {}
