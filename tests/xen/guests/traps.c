@@ -37,6 +37,7 @@ CODE(div_zero, "xor %ecx, %ecx\nmov $1, %eax\nxor %edx, %edx\ndiv %ecx");
 CODE(into_overflow, "mov $127, %al\nadd $1, %al\ninto");
 CODE(user_syscall, "int $0x82\nuser_syscall_back: nop");
 CODE(user_sysenter, "sysenter");
+CODE(fast_call, "mov %esp, %ebx\nfast_call_at: syscall\nfast_call_back: nop");
 CODE(far_call, "mov 4(%esp), %eax\nlcall *(%eax)");
 CODE(load_ss, "mov 4(%esp), %eax\nmov %eax, %ss");
 CODE(load_ds, "mov 4(%esp), %eax\nmov %eax, %ds");
@@ -187,11 +188,29 @@ static void ways_in(void) {
   expect("with the user's selector", seen_cs, FLAT_USER_CS);
   expect("and goes back", back.vector, RETURNED);
 #endif
+#if !LONG
+  extern u8 fast_call_at[], fast_call_back[], trap_258[];
+  user_cs = 9 * 8 + 3; // not the flat one
+  struct outcome fast = attempt_user(fast_call, 0);
+  expect("SYSCALL without a callback is #GP or is not there", fast.vector == GP || fast.vector == UD, 1);
+  expect("at the instruction", fast.ip, (word)fast_call_at);
+  if (fast.vector == GP) {
+    struct { u16 type, flags; word cs, address; } callback = {7, 0, KERNEL_CS, (word)trap_258};
+    expect("its callback", call2(callback_op, 0, &callback), 0);
+    fast = attempt_user(fast_call, 0);
+    expect_fault("is where it leads", fast, SYSCALLED, 0);
+    expect("from behind the instruction", fast.ip, (word)fast_call_back);
+    expect("in the flat code", fast.cs, FLAT_USER_CS);
+    expect("and on the flat stack", fast.ss, FLAT_USER_SS);
+  }
+  user_cs = FLAT_USER_CS;
+#endif
   struct outcome entered = attempt_user(user_sysenter, 0);
   expect("SYSENTER comes to its callback or is not there", entered.vector == SYSENTERED || entered.vector == UD, 1);
   if (entered.vector == SYSENTERED) {
     expect("SYSENTER keeps no RIP", entered.ip, 0);
     expect("nor CS", entered.cs, 3);
+    expect("and its stack is shown flat", entered.ss, FLAT_USER_SS);
   }
   int nested = attempt_user(set_nt, 0).vector;
   expect("SYSENTER with NT is one fault at most", nested == SYSENTERED || nested == GP || nested == UD, 1);

@@ -152,7 +152,8 @@ export class Instructions {
     }
     const wide = this.domain.bits === 64 && (registers.segment("cs").access & 0x2000) !== 0;
     const callback = wide ? vcpu.callbacks.syscall : vcpu.callbacks.syscall32;
-    if (callback === undefined || callback.address === 0n) return undefinedOpcode;
+    if (this.domain.bits === 32) this.#showUserCode(vcpu, false);
+    if (callback === undefined || callback.address === 0n) return this.domain.bits === 64 ? undefinedOpcode : generalProtection;
     const rip = registers.get("rip") + BigInt(length);
     registers.set("rcx", rip);
     registers.set("r11", registers.get("rflags"));
@@ -169,10 +170,10 @@ export class Instructions {
 
   /** SYSCALL does not keep selectors: the frame shows the flat ones. */
   #showUserCode(vcpu: VirtualCpu, wide: boolean): void {
-    if (this.domain.bits === 32) return;
     const { registers } = vcpu;
-    registers.setSegment("cs", { ...registers.segment("cs"), selector: wide ? selectors[64].userCode64 : selectors[64].userCode32 });
-    registers.setSegment("ss", { ...registers.segment("ss"), selector: selectors[64].userData });
+    const { bits } = this.domain;
+    registers.setSegment("cs", { ...registers.segment("cs"), selector: wide ? selectors[64].userCode64 : selectors[bits].userCode32 });
+    registers.setSegment("ss", { ...registers.segment("ss"), selector: selectors[bits].userData });
   }
 
   #sysenter(vcpu: VirtualCpu): InterceptAnswer {
@@ -181,7 +182,7 @@ export class Instructions {
     const { registers } = vcpu;
     registers.set("rsp", 0n);
     registers.setSegment("cs", { ...registers.segment("cs"), selector: 3 });
-    registers.setSegment("ss", { ...registers.segment("ss"), selector: selectors[64].userData });
+    registers.setSegment("ss", { ...registers.segment("ss"), selector: selectors[this.domain.bits].userData });
     return this.#enter(vcpu, { target: callback, rip: 0n });
   }
 
