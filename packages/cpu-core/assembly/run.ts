@@ -99,7 +99,7 @@ function single(cpu: usize, count: i64, mode: u32): void {
 }
 
 /** An instruction that comes to the backend. Whatever it answers, that is one instruction. */
-function intercepted(cpu: usize): void {
+export function intercepted(cpu: usize): void {
   store<i32>(cpu, -1, FAULT);
   store<u32>(cpu, 0, STEP_TF);
   const u: usize = load<u32>(cpu, INTERCEPT_UOP);

@@ -1,7 +1,7 @@
 // Translated regions ("units"): WebAssembly functions made at run time, in the engine's table. They run between two blocks of the interpreter,
 // with all state in memory before and after.
 import {
-  COUNT, CTX, DEBUG_PENDING, EFLAGS, EVENT, EXIT, EXIT_ARG, FAULT, FETCH_WATCH, FLAG_KIND, HALTED, H_UNIT, H_UNIT_DELTA, INTERRUPT_WINDOW, INTR,
+  COUNT, CTX, DEBUG_PENDING, EFLAGS, EVENT, EXIT, EXIT_ARG, FAULT, FAULT_INTERCEPT, FETCH_WATCH, FLAG_KIND, HALTED, H_UNIT, H_UNIT_DELTA, INTERRUPT_WINDOW, INTR,
   JUMP_DELTA, JUMP_TAG, JUMP_UNIT, MODE, NMI, RESTART, RIP, SHADOW, STOP, TLB, TLB_ADDEND, TLB_ENTRIES, TLB_SHIFT, TLB_X, UNIT_APART, UNIT_GO,
   UNIT_INSTRUCTIONS_PTR, UNIT_LEAPS, UNIT_LEAPS_MASK, UNIT_LEAPS_START_PTR, UNIT_LOOK, UNIT_LOOKS_PTR, UNIT_MISSES_PTR, UNIT_MODES, UNIT_MODE_SHIFT, UNIT_RUNS_PTR,
   UNIT_SHIFT, UNIT_SIDE, UNIT_SIDES_PTR, WATCH,
@@ -13,6 +13,7 @@ import { interruptReady } from "./hypervisor/delivery";
 import { hostApart, hostGrow } from "./imports";
 import { jumpNote, jumpOf, jumpTag } from "./jumps";
 import { fetchPtr } from "./memory/access";
+import { intercepted } from "./run";
 
 // @ts-ignore: decorator
 @inline
@@ -101,6 +102,15 @@ export function runUnits(cpu: usize, mode: u32, header: usize): i32 {
         store<u64>(cpu, base, EXIT_ARG);
         hostApart(cpu, unit);
         left = UNIT_SIDE;
+      }
+      if (left == UNIT_LOOK && load<i32>(cpu, FAULT) == FAULT_INTERCEPT) {
+        if (load<u32>(cpu, FLAG_KIND)) settleFlags(cpu);
+        intercepted(cpu);
+        // An interrupt that waits for the guest's own mask is for the run loop to watch.
+        if (load<u32>(cpu, INTR)) {
+          countUp(UNIT_LOOKS_PTR, 1);
+          break;
+        }
       }
       if (left == UNIT_SIDE || !undisturbed(cpu)) {
         countUp(left == UNIT_SIDE ? UNIT_SIDES_PTR : UNIT_LOOKS_PTR, 1);

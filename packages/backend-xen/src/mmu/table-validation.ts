@@ -10,6 +10,8 @@ import type { GuestBits } from "../abi/struct.js";
 import { safeDescriptor } from "./descriptors.js";
 import { entryValue, frameOf, hasForbiddenBits, type Level, PRESENT, storedHigh, storedLow, WRITE } from "./entry.js";
 import { type FrameTable, type FrameType, frameTypes, levelOf, type TypeContents } from "./frame-table.js";
+import { StalePages } from "./stale-pages.js";
+import { TablePlaces } from "./table-places.js";
 
 const ENTRIES = 512;
 const PAE_TOP_ENTRIES = 4;
@@ -29,9 +31,11 @@ export function storeEntry(memory: GuestMemory, frame: Mfn, index: number, low: 
 
 /** Checks tables of a domain of one width. */
 export class TableValidation implements TypeContents {
-  #revision = 0;
   /** Of tables, how many others of their level they name; below 0, how often they are named so. */
   readonly #linear = new Map<Mfn, number>();
+  /** What processors may have cached of entries that have changed. */
+  readonly stale = new StalePages();
+  readonly #places: TablePlaces;
   /** First entry of a 32-bit guest's last second-level table that is Xen's. */
   readonly #firstXenL2: number;
 
@@ -43,6 +47,7 @@ export class TableValidation implements TypeContents {
     holeStart: bigint = hypervisorHole[bits].start,
   ) {
     this.#firstXenL2 = Number((holeStart >> 21n) & 0x1ffn);
+    this.#places = new TablePlaces(frames.ramFrames);
   }
 
   /** True for entries that are the guest's to set. */
@@ -69,21 +74,26 @@ export class TableValidation implements TypeContents {
     const child = this.childType(type, index);
     if (child === undefined) return this.#getLeaf(target, (low & WRITE) !== 0);
     const error = this.frames.get(target, child);
+    if (error === 0) this.#places.hang(target, table, type, index);
     return error === -errno.EINVAL && this.#getLinear(table, type, low, target) ? 0 : error;
   }
 
   /** Gives back what a present entry of a table names. */
   putEntry(table: Mfn, type: FrameType, low: number, high: number): void {
     const target = frameOf(low, high);
-    if (type === frameTypes.l1 && (low & WRITE) === 0) {
-      this.frames.putAny(target);
+    if (type === frameTypes.l1) {
+      if ((low & WRITE) === 0) this.frames.putAny(target);
+      else this.frames.put(target);
       return;
     }
     // A table names its own level only where it is mapped by that, and then holds nothing of itself.
-    if (target === table && type !== frameTypes.l1) return;
-    if (type !== frameTypes.l1 && levelOf(this.frames.typeOf(target)) === levelOf(type)) {
+    if (target === table) return;
+    if (levelOf(this.frames.typeOf(target)) === levelOf(type)) {
       this.#countLinear(table, -1);
       this.#countLinear(target, 1);
+    } else if (this.frames.typeCountOf(target) <= (this.frames.isPinned(target) ? 2 : 1)) {
+      // Nothing names it any more: a pin alone holds it, or it ends.
+      this.#places.drop(target);
     }
     this.frames.put(target);
   }
@@ -104,20 +114,15 @@ export class TableValidation implements TypeContents {
     return error;
   }
 
-  /** Changes when something that a processor may have cached is no longer what the tables say. */
-  get revision(): number {
-    return this.#revision;
-  }
-
-  /** A present entry is changed. */
-  revise(): void {
-    this.#revision++;
+  /** A present entry of a table of `type` changes. */
+  revise(table: Mfn, type: FrameType, index: number): void {
+    this.stale.note(type === frameTypes.l1 && this.bits === 64 ? this.#places.pageOf(table, index) : undefined);
   }
 
   /** TypeContents.release. What becomes of the frame now is nobody's affair. */
   release(frame: Mfn, type: FrameType): void {
     if (type === frameTypes.segmentDescriptors) return;
-    this.revise();
+    this.stale.note(undefined);
     this.#releaseEntries(frame, type, type === frameTypes.l3 && this.bits === 32 ? PAE_TOP_ENTRIES : ENTRIES);
   }
 

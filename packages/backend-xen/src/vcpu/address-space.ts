@@ -12,8 +12,8 @@ const DIRECTORY = 7n;
 export class AddressSpace {
   #kernel: Mfn | undefined;
   #user: Mfn | undefined;
-  /** State of the domain's tables when everything cached was last dropped. */
-  #flushedAt = 0;
+  /** Changes of the domain's tables of which nothing is cached any more. */
+  #seen = 0;
   /** What is cached of the user's table may be of an earlier life of it. */
   #userStale = false;
   /** 32 bit: the table above the guest's top level. */
@@ -67,7 +67,7 @@ export class AddressSpace {
     }
     const before = this.#user;
     this.#user = root;
-    this.#userStale = this.#flushedAt !== this.paging.validation.revision;
+    this.#userStale = this.#seen !== this.paging.validation.stale.changes;
     if (before !== undefined) this.paging.frames.put(before);
     return 0;
   }
@@ -87,7 +87,7 @@ export class AddressSpace {
 
   /** All that is cached has been dropped. */
   flushed(): void {
-    this.#flushedAt = this.paging.validation.revision;
+    this.#seen = this.paging.validation.stale.changes;
     this.#userStale = false;
   }
 
@@ -98,15 +98,17 @@ export class AddressSpace {
 
   /**
    * A load of a root drops what is cached. That cannot be told from keeping it while the tables, all of which are known, say what they said:
-   * kernels go to and from an address space of their own for each instruction that they patch.
+   * kernels go to and from an address space of their own for each instruction that they patch. So the few pages that changed are dropped.
    */
   #load(root: Mfn): void {
-    const { revision } = this.paging.validation;
-    if (this.#above === undefined && revision === this.#flushedAt) {
-      this.hypervisor.switchRoot(this.vcpu.id, root);
+    const pages = this.#above === undefined ? this.paging.validation.stale.since(this.#seen) : undefined;
+    if (pages === undefined) {
+      this.operations.mmu.writeCr3.run(this.vcpu, BigInt(this.#above ?? root) << 12n);
+      this.flushed();
       return;
     }
-    this.operations.mmu.writeCr3.run(this.vcpu, BigInt(this.#above ?? root) << 12n);
-    this.flushed();
+    for (const page of pages) this.hypervisor.forgetAddress(this.vcpu.id, page);
+    this.#seen = this.paging.validation.stale.changes;
+    this.hypervisor.switchRoot(this.vcpu.id, root);
   }
 }

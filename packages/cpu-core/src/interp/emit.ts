@@ -7,7 +7,7 @@ import { condition } from "../isa/conditions.js";
 import type { BranchEntry, FamilyEntry, OutlinedEntry, StackEntry } from "../isa/define.js";
 import { FLAG_KINDS, settledWords } from "../isa/flag-words.js";
 import { RSP, type Width } from "../isa/sem.js";
-import { type Handler, immediateWidth, slowBranch } from "./handlers.js";
+import { type Handler, immediateWidth, slowBranch, SPECIAL_HANDLERS } from "./handlers.js";
 import { emitVector } from "./emit-vector.js";
 import { type Access, COLD, HandlerText, IMM, LOOP, slotAddress } from "./handler-text.js";
 import { memoryFlags, TextSem } from "./text-sem.js";
@@ -384,7 +384,9 @@ ${calls(sys)}
 /** The same for a translation, which has left RIP behind the operation, the last of its block. A fault is pending, or it is done. */
 export function systemOp(cpu: usize, u: usize): void {
   const next = load<u64>(cpu, ${L.RIP});
-  sys(cpu, u, load<u16>(u));
+  const op: u32 = load<u16>(u);
+  if (op == ${SPECIAL_HANDLERS.indexOf("intercept")}) raiseIntercept(cpu, u);
+  else sys(cpu, u, op);
   if (!faulted(cpu)) return;
   store<u64>(cpu, (next - <u64>load<u8>(u, ${L.U_LEN})) & load<u64>(cpu, ${L.LIN_MASK}), ${L.RIP});
   store<i64>(cpu, load<i64>(cpu, ${L.COUNT}) + 1, ${L.COUNT});

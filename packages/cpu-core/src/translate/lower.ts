@@ -79,13 +79,17 @@ export class Uop {
   }
 }
 
+const INTERCEPT = SPECIAL_HANDLERS.indexOf("intercept");
 const INLINE_FORM = SPECIAL_HANDLERS.indexOf("inlineForm");
 
 /** What an operation is to the translator. */
 export type Treatment = "inline" | "call" | "cold" | "system" | "interpret";
 
 export function treatmentOf(handler: Handler | undefined, uop: Uop, long: boolean): Treatment {
-  if (handler === undefined) return uop.u16(L.U_OP) === INLINE_FORM ? "cold" : "interpret";
+  if (handler === undefined) {
+    const special = uop.u16(L.U_OP);
+    return special === INLINE_FORM ? "cold" : special === INTERCEPT ? "system" : "interpret";
+  }
   const { entry } = handler;
   const otherwise: Treatment = handler.class === "cold" ? "cold" : "interpret";
   switch (entry.type) {
