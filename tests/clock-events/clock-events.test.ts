@@ -9,6 +9,7 @@ import {
   type ClockEventBench,
   clockEventSuite,
   type GuestTimer,
+  timerOf,
 } from "../../packages/paravirt-ops/src/conformance/index.js";
 
 const VECTOR = 0x40;
@@ -17,17 +18,6 @@ const SPURIOUS = 0xfee000f0;
 const LVT_TIMER = 0xfee00320;
 const LVTT = 0x10000;
 const DEADLINE_MODE = 2 << 17;
-
-/** A vCPU's timer as the time group has it. */
-function timerOf({ backend, environment }: BackendBench, vcpu: number): GuestTimer {
-  const { time } = backend.ops;
-  const core = environment.vcpus[vcpu]!;
-  return {
-    setNextEvent: (deadlineNs) => void time.setNextEvent.run(core, deadlineNs),
-    setPeriodic: (periodNs) => void time.setPeriodic.run(core, periodNs),
-    shutdown: () => void time.shutdownEvent.run(core),
-  };
-}
 
 /** 8259s whose IRQ 0 is the vector, alone. */
 function wire8259({ environment: { pio } }: BackendBench): void {
@@ -72,7 +62,7 @@ describe("the bare machine's local timers", () => {
   const traits = { vcpus: 4, periodic: false, absolute: true, resolutionNs: 1 };
   const cases = clockEventSuite(traits, async () => {
     const bench = await backendBench(native, [], traits.vcpus, pcBoard);
-    return machine(bench, DEADLINE_MODE, (vcpu) => timerOf(bench, vcpu));
+    return machine(bench, DEADLINE_MODE, (vcpu) => timerOf(bench.backend.ops.time, bench.environment.vcpus[vcpu]!));
   });
   for (const { name, run } of cases) test(name, run);
 });

@@ -58,7 +58,9 @@ void test_memory(void) {
   CALL(FlushTLB, 3);
   expect_value("FlushTLB of global pages", look(), 2);
   set_entry(entry, 0, PT | CURRENT | window);
-  expect_fault("an entry taken away", attempt(read_window, 0), PF, 0);
+  struct fault gone = attempt(read_window, 0);
+  expect_fault("an entry taken away", gone, PF, 0);
+  expect_true("a fault's frame has RF", gone.frame.flags & FLAG_RF);
   expect_fault("SetPxE nowhere", attempt(set_wild, (void *)NOWHERE), PF, 0);
   CALL(SetLazyMode, 2);
   CALL(SetLazyMode, 0);

@@ -73,8 +73,14 @@ void test_raw(void) {
     hlt();
     cli();
   }
-  out8(0x21, 0xff);
   expect_true("HLT until an interrupt", ticks >= 3);
+  // One tick, which waits already: taken between STI and HLT there would be none to wake it.
+  out8(0x43, 0x30), out8(0x40, 0xff), out8(0x40, 1);
+  for (u64 until = rdtsc() + 2000000; rdtsc() < until;) pause();
+  ticks = 0;
+  asm volatile("sti\nhlt\ncli");
+  expect_value("STI and HLT are one", ticks, 1);
+  out8(0x21, 0xff);
 
   expect_fault("CLI in user code", attempt_user(user_cli, 0), GP, 0);
   expect_fault("HLT in user code", attempt_user(user_hlt, 0), GP, 0);

@@ -1,20 +1,12 @@
 // The contract's suite of clock event devices over alarms, as calls program them and as the time group does.
-import { type ClockEventBench, clockEventSuite, type GuestTimer } from "@paravane/paravirt-ops/conformance";
+import { type ClockEventBench, clockEventSuite, type GuestTimer, timerOf } from "@paravane/paravirt-ops/conformance";
 import { describe, test } from "vitest";
 import { TestGuest } from "../../test/guest.js";
 import { alarmFlags } from "../abi/vmi.js";
 
 /** Programs it by the backend's operations; a call has said where it is wired. */
-function byOperations(guest: TestGuest, vcpu: number): GuestTimer {
-  const { backend, environment } = guest.bench;
-  const { time } = backend.ops;
-  const core = environment.vcpus[vcpu]!;
-  return {
-    setNextEvent: (deadlineNs) => void time.setNextEvent.run(core, deadlineNs),
-    setPeriodic: (periodNs) => void time.setPeriodic.run(core, periodNs),
-    shutdown: () => void time.shutdownEvent.run(core),
-  };
-}
+const byOperations = ({ bench: { backend, environment } }: TestGuest, vcpu: number): GuestTimer =>
+  timerOf(backend.ops.time, environment.vcpus[vcpu]!);
 
 type Programmed = (guest: TestGuest, vcpu: number) => GuestTimer;
 

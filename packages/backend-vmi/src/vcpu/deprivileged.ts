@@ -18,7 +18,7 @@ import {
 } from "@paravane/paravirt-ops";
 import type { CallAnswer, CallHandlers, RomCall } from "../calls/rom-call.js";
 import type { StartImage } from "../calls/processors.js";
-import { enterGuest } from "./entry.js";
+import { enterGuest, FAULTS } from "./entry.js";
 import { RFLAGS_IF } from "./flag-page.js";
 import { HeldFrames } from "./held-frames.js";
 import { deprivilegedIntercepts, KernelInstructions, userInstructions } from "./instructions.js";
@@ -266,7 +266,8 @@ export class DeprivilegedKernel implements Kernel {
     }
     if (vector === 14 && event.address !== undefined) vcpu.registers.set("cr2", event.address);
     const software = kind === "software" || (kind === "exception" && (vector === 3 || vector === 4));
-    return enterGuest(hypervisor, cpu, { vector, errorCode: event.errorCode, software });
+    const fault = kind === "exception" && FAULTS.has(vector);
+    return enterGuest(hypervisor, cpu, { vector, errorCode: event.errorCode, software, fault });
   }
 
   /** The ROM's IRET has faulted: the flag is what it was when the guest went there, and the fault is the guest's own return's. */

@@ -18,17 +18,22 @@ export interface Entering {
   readonly errorCode?: number | undefined;
   /** INT n, INT3, INTO: the gate must be open to the level that asks. */
   readonly software: boolean;
+  /** A fault: the frame's RF is set, so that a breakpoint at the instruction is not met again when it is repeated. */
+  readonly fault: boolean;
 }
 
 const SUPERVISOR = { level: 0, implicit: true } as const;
 const KERNEL = { level: 1, write: true } as const;
+const RFLAGS_RF = 1n << 16n;
 const RFLAGS_VM = 1n << 17n;
 /** Cleared on entry: TF, NT, RF, VM. */
-const CLEARED = (1n << 8n) | (1n << 14n) | (1n << 16n) | RFLAGS_VM;
+const CLEARED = (1n << 8n) | (1n << 14n) | RFLAGS_RF | RFLAGS_VM;
 const IDT_FLAG = 2;
 const INTERRUPT_GATE = 0x0e;
 const TRAP_GATE = 0x0f;
 const DOUBLE_FAULT = 8;
+/** Exceptions that are faults whatever raised them. #DB is a trap mostly, and has no RF of its own as a fault. SDM Vol. 3A §6.15, §17.3.1.1. */
+export const FAULTS: ReadonlySet<number> = new Set([0, 5, 6, 7, 10, 11, 12, 13, 14, 16, 17, 19]);
 const CONTRIBUTORY: ReadonlySet<number> = new Set([0, 10, 11, 12, 13, 14]);
 const NULL_SEGMENT: SegmentCache = { selector: 0, base: 0n, limit: 0, access: 0 };
 
@@ -40,15 +45,15 @@ export function enterGuest(hypervisor: HypervisorHandle, cpu: CpuShadow, event: 
     const both = CONTRIBUTORY.has(event.vector) && CONTRIBUTORY.has(answer.fault);
     if (answer.fault === 14 && !both && answer.address !== undefined) cpu.vcpu.registers.set("cr2", answer.address);
     const next = both
-      ? { vector: DOUBLE_FAULT, errorCode: 0, software: false }
-      : { vector: answer.fault, errorCode: answer.errorCode, software: false };
+      ? { vector: DOUBLE_FAULT, errorCode: 0, software: false, fault: false }
+      : { vector: answer.fault, errorCode: answer.errorCode, software: false, fault: true };
     return enterGuest(hypervisor, cpu, next);
   }
   const rip = cpu.vcpu.registers.get("rip").toString(16);
   return { crash: `triple fault at rip 0x${rip}: the kernel's entry for a double fault cannot be used` };
 }
 
-function enter(hypervisor: HypervisorHandle, cpu: CpuShadow, { vector, errorCode, software }: Entering): ResumeAt | GuestFault {
+function enter(hypervisor: HypervisorHandle, cpu: CpuShadow, { vector, errorCode, software, fault }: Entering): ResumeAt | GuestFault {
   const { registers, id } = cpu.vcpu;
   const wrong: GuestFault = { fault: 13, errorCode: vector * 8 + IDT_FLAG };
   const idtr = registers.table("idtr");
@@ -68,7 +73,8 @@ function enter(hypervisor: HypervisorHandle, cpu: CpuShadow, { vector, errorCode
 
   const frame: number[] = [];
   if (errorCode !== undefined) frame.push(errorCode);
-  frame.push(Number(BigInt.asUintN(32, registers.get("rip"))), registers.segment("cs").selector, Number(cpu.visibleFlags() & 0xffffffffn));
+  const shown = cpu.visibleFlags() | (fault ? RFLAGS_RF : 0n);
+  frame.push(Number(BigInt.asUintN(32, registers.get("rip"))), registers.segment("cs").selector, Number(shown & 0xffffffffn));
   let stack: SegmentCache | undefined;
   let base = registers.segment("ss").base;
   let pointer = registers.get("rsp") & 0xffffffffn;
@@ -86,8 +92,8 @@ function enter(hypervisor: HypervisorHandle, cpu: CpuShadow, { vector, errorCode
   pointer = BigInt.asUintN(32, pointer - BigInt(4 * frame.length));
   const bytes = new Uint8Array(4 * frame.length);
   for (const [index, value] of frame.entries()) new DataView(bytes.buffer).setUint32(4 * index, value, true);
-  const fault = hypervisor.linear.write(id, BigInt.asUintN(32, base + pointer), bytes, KERNEL);
-  if (fault !== undefined) return fault;
+  const unwritten = hypervisor.linear.write(id, BigInt.asUintN(32, base + pointer), bytes, KERNEL);
+  if (unwritten !== undefined) return unwritten;
   if (virtual86) for (const name of ["es", "ds", "fs", "gs"] as const) registers.setSegment(name, NULL_SEGMENT);
   if (type === INTERRUPT_GATE) cpu.interruptFlag = false;
   const rip = BigInt(((low & 0xffff) | (high & 0xffff0000)) >>> 0);

@@ -61,6 +61,7 @@ export const deprivilegedIntercepts: readonly InterceptableInstruction[] = [
 /** Flags that POPF changes beside IF: arithmetic ones, TF, DF, NT, AC, ID. */
 const POPPED = 0x244dd5n;
 const LOW_WORD = 0xffffn;
+const HLT = 0xf4;
 const IOPL_SHIFT = 12n;
 
 type Handler = (vcpu: Vcpu, instruction: InterceptedInstruction, cpu: CpuShadow) => Done | bigint | "resume";
@@ -101,7 +102,7 @@ export class KernelInstructions {
       lldt: (vcpu, i) => kernel.loadLdt(vcpu, Number(operand(i))),
       ltr: (vcpu, i) => kernel.loadTr(vcpu, Number(operand(i))),
       cli: (vcpu) => kernel.setInterruptFlag(vcpu, false),
-      sti: (vcpu) => kernel.setInterruptFlag(vcpu, true),
+      sti: (vcpu, i) => this.#enable(vcpu, i),
       pushf: (vcpu, i, shadow) => this.#pushFlags(vcpu, i, shadow),
       popf: (vcpu, i, shadow) => this.#popFlags(vcpu, i, shadow),
       hlt: ({ id }) => hypervisor.park(id),
@@ -152,6 +153,20 @@ export class KernelInstructions {
     image.setUint16(0, table.limit, true);
     image.setUint32(2, Number(BigInt.asUintN(32, table.base)), true);
     return this.parts.hypervisor.linear.write(vcpu.id, operand, new Uint8Array(image.buffer), { level, write: true });
+  }
+
+  /** STI. No interrupt comes between it and a HLT: a kernel that waits in this way would sleep over what woke it. */
+  #enable(vcpu: Vcpu, { length }: InterceptedInstruction): Done | "resume" {
+    const { registers, id } = vcpu;
+    const behind = BigInt.asUintN(32, registers.get("rip") + BigInt(length));
+    const opcode = new Uint8Array(1);
+    const at = BigInt.asUintN(32, registers.segment("cs").base + behind);
+    const unread = this.parts.hypervisor.linear.read(id, at, opcode, { level: 1 });
+    this.kernel.setInterruptFlag(vcpu, true);
+    if (unread !== undefined || opcode[0] !== HLT) return undefined;
+    registers.set("rip", behind + 1n);
+    this.parts.hypervisor.park(id);
+    return "resume";
   }
 
   #pushFlags({ id, registers }: Vcpu, { bits }: InterceptedInstruction, shadow: CpuShadow): Done {

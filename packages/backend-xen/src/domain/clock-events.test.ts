@@ -1,5 +1,5 @@
 // The contract's suite of clock event devices over a domain's timers: vcpu_op, set_timer_op, and the time group. Expiry is VIRQ_TIMER.
-import { type ClockEventBench, clockEventSuite, type GuestTimer } from "@paravane/paravirt-ops/conformance";
+import { type ClockEventBench, clockEventSuite, type GuestTimer, timerOf } from "@paravane/paravirt-ops/conformance";
 import { describe, test } from "vitest";
 import { TestGuest } from "../../test/guest.js";
 import { eventChannelCommands, vcpu_runstate_info, vcpuCommands } from "../abi/services.js";
@@ -40,15 +40,8 @@ function bySetTimerOp(guest: TestGuest, vcpu: number): GuestTimer {
   return { setNextEvent: (deadlineNs) => set(BigInt(deadlineNs)), shutdown: () => set(0n) };
 }
 
-function byOperations({ bench: { backend, environment } }: TestGuest, vcpu: number): GuestTimer {
-  const { time } = backend.ops;
-  const core = environment.vcpus[vcpu]!;
-  return {
-    setNextEvent: (deadlineNs) => void time.setNextEvent.run(core, deadlineNs),
-    setPeriodic: (periodNs) => void time.setPeriodic.run(core, periodNs),
-    shutdown: () => void time.shutdownEvent.run(core),
-  };
-}
+const byOperations = ({ bench: { backend, environment } }: TestGuest, vcpu: number): GuestTimer =>
+  timerOf(backend.ops.time, environment.vcpus[vcpu]!);
 
 /** A domain whose vCPUs run and have bound VIRQ_TIMER. A port that is pending is an interrupt that waits. */
 async function start(bits: 64 | 32, vcpus: number, timer: (guest: TestGuest, vcpu: number) => GuestTimer): Promise<ClockEventBench> {

@@ -2,6 +2,8 @@
  * What every guest may expect of its timers, whatever they are made of: a chip's registers, a hypercall, a ROM call, or a backend's time group.
  * A vCPU that runs takes the interrupt that waits for it within a step; one that another took the turn from takes it when it is back.
  */
+import type { Vcpu } from "../handles/vcpu.js";
+import type { TimeOps } from "../ops/time.js";
 import type { Ns } from "../units.js";
 import { type ConformanceCase, check, same } from "./case.js";
 
@@ -13,6 +15,15 @@ export interface GuestTimer {
   setPeriodic?(periodNs: Ns): void;
   /** Not until it is programmed again. */
   shutdown(): void;
+}
+
+/** A vCPU's timer as the time group has it. */
+export function timerOf(time: TimeOps, vcpu: Vcpu): GuestTimer {
+  return {
+    setNextEvent: (deadlineNs) => void time.setNextEvent.run(vcpu, deadlineNs),
+    setPeriodic: (periodNs) => void time.setPeriodic.run(vcpu, periodNs),
+    shutdown: () => void time.shutdownEvent.run(vcpu),
+  };
 }
 
 /** A machine with such timers, whose time the suite moves. */

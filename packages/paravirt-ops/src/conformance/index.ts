@@ -16,7 +16,7 @@ export { plainBackend, plainOps } from "./plain-backend.js";
 export { backendBench, ownAnswers } from "./backend-bench.js";
 export type { BackendBench } from "./backend-bench.js";
 export { backendSuite } from "./backend.js";
-export { clockEventSuite } from "./clock-events.js";
+export { clockEventSuite, timerOf } from "./clock-events.js";
 export type { ClockEventBench, ClockEventTraits, GuestTimer } from "./clock-events.js";
 export { coreSuite } from "./core.js";
 export { deviceSuite } from "./device.js";
