@@ -108,15 +108,23 @@ const brief = (node: ts.Node): string => {
   return text.length > 120 ? `${text.slice(0, 117)}...` : text;
 };
 
+/** Reports also have what exports refer to and nobody can import: its changes count, its coming and going does not. */
+function isExported(node: ts.Node): boolean {
+  if (ts.isExportDeclaration(node) || ts.isExportAssignment(node)) return true;
+  const statement = ts.isVariableDeclaration(node) ? node.parent.parent : node;
+  return ts.canHaveModifiers(statement) && (ts.getModifiers(statement) ?? []).some(({ kind }) => kind === ts.SyntaxKind.ExportKeyword);
+}
+
 /** All differences between a report and a later one. */
 export function reportChanges(before: string, after: string): Change[] {
   const [old, now] = [declarations(before), declarations(after)];
   const changes: Change[] = [];
   for (const [name, node] of old) {
     const present = now.get(name);
-    if (present === undefined) changes.push({ weight: "major", what: `${name} is gone` });
-    else changes.push(...compare(name, node, present, ts.isVariableDeclaration(node) ? "package" : "anyone"));
+    if (present === undefined) {
+      if (isExported(node)) changes.push({ weight: "major", what: `${name} is gone` });
+    } else changes.push(...compare(name, node, present, ts.isVariableDeclaration(node) ? "package" : "anyone"));
   }
-  for (const name of now.keys()) if (!old.has(name)) changes.push({ weight: "minor", what: `${name} is new` });
+  for (const [name, node] of now) if (!old.has(name) && isExported(node)) changes.push({ weight: "minor", what: `${name} is new` });
   return changes;
 }

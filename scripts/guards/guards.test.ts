@@ -48,6 +48,13 @@ describe("between two API reports", () => {
     expect(changed("readonly halt: Op;", "readonly halt: Op;\n        readonly wait: Op;")).toEqual(["minor: table.cpu.wait is new"]);
   });
 
+  test("what nobody can import comes and goes freely, but a change of it counts", () => {
+    const more = (line: string): string => `${before}`.replace("export { Chip", `${line}\n\nexport { Chip`);
+    expect(reportChanges(before, more("const hidden: number;"))).toEqual([]);
+    expect(reportChanges(more("const hidden: number;"), before)).toEqual([]);
+    expect(weights(reportChanges(more("const hidden: number;"), more("const hidden: string;")))[0]).toMatch(/^major: hidden has changed/);
+  });
+
   test("a new member that others must write is major, an optional one is minor", () => {
     expect(changed("run(a", "readonly kind: string;\n    run(a")[0]).toMatch(/^major: Op\.kind is new, and whoever writes/);
     expect(changed("run(a", "readonly kind?: string;\n    run(a")).toEqual(["minor: Op.kind is new"]);

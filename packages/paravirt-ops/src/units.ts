@@ -3,6 +3,7 @@
  * Physical addresses are numbers (exact to 2^53), so no bigint is needed where devices and memory meet.
  */
 declare const unit: unique symbol;
+/** A number with a unit that the compiler keeps apart from others. */
 type Unit<Name extends string> = number & { readonly [unit]?: Name };
 
 /** Guest-physical address, bytes. */

@@ -71,6 +71,7 @@ export interface Operation<Args extends readonly unknown[] = readonly never[], R
   run(vcpu: Vcpu, ...args: Args): Result | GuestFault;
 }
 
+/** Key under which a row carries its signature for the compiler. */
 declare const signature: unique symbol;
 
 /** One row of the contract: where an operation comes from and what it promises. The type parameters are its signature. */
