@@ -235,7 +235,7 @@ export const machphys_mfn_list = struct("xen_machphys_mfn_list", [24, 12], {
 });
 
 /** Argument of XENMEM_get_vnumainfo. */
-export const vnuma_topology_info = struct("xen_vnuma_topology_info", [48, 40], { domid: ["u16", 0], pad: ["u16", 2] });
+export const vnuma_topology_info = struct("xen_vnuma_topology_info", [40, 40], { domid: ["u16", 0], pad: ["u16", 2] });
 
 /** hvm_start_info: public/arch-x86/hvm/start_info.h. */
 export const hvm_start_info = struct("hvm_start_info", [56, 56], {
