@@ -4,12 +4,13 @@ import { describe, expect, test } from "vitest";
 import { disagreements } from "../../apps/cli/src/abi/counts.js";
 import { helloImage } from "../../apps/cli/src/guests/hello-image.js";
 import { buildImage, INSTALL, installed } from "../system/runner/build.js";
+import { buildKit, canBuild as canBuildKit } from "../kit/runner/build.js";
 import { buildGuest, buildPvhGuest, canBuild } from "../xen/runner/build.js";
 import { runCounted, sums } from "./run.js";
 
 const NOTHING = { calls: 0, instructions: 0, functions: 0 };
 
-test("a guest of the bare machine asks nobody for anything", async () => {
+test("a guest of the bare machine asks nobody for anything", { timeout: 60_000 }, async () => {
   const run = await runCounted("native", helloImage(), { commandLine: "hello", type: { at: "hello> ", text: "cpu\rline\rpoweroff\r" } });
   expect([run.end, disagreements(run.column, run.counts)]).toEqual(["poweroff", []]);
   expect([...run.counts.operations]).toEqual([]);
@@ -61,7 +62,7 @@ test.skipIf(!canBuild(64))("PVH guests keep the processor to themselves and call
 });
 
 describe.skipIf(!installed("gcc"))(`guests of VMI (needs ${INSTALL})`, () => {
-  test.each([0, 1] as const)("every call from a kernel at CPL %i is as the matrix says", async (level) => {
+  test.each([0, 1] as const)("every call from a kernel at CPL %i is as the matrix says", { timeout: 60_000 }, async (level) => {
     const folder = join(import.meta.dirname, "../vmi/calls");
     const settings = { defines: { LEVEL: String(level) } };
     const { bytes } = await buildImage({ title: "calls", folder, mode: "32p", suite: "quick", settings });
@@ -72,5 +73,18 @@ describe.skipIf(!installed("gcc"))(`guests of VMI (needs ${INSTALL})`, () => {
     const asked = run.column.rows.filter(({ operation }) => (run.counts.operations.get(operation)?.calls ?? 0) > 0);
     expect(asked.length).toBeGreaterThan(50);
     expect(run.counts.sites).toBeGreaterThan(0);
+  });
+});
+
+describe.skipIf(!canBuildKit("32"))("one kernel, the guest kit, on two processors", () => {
+  test.each(["native", "vmi/cpl0", "vmi/cpl1"])("is on %s as the matrix says", { timeout: 60_000 }, async (title) => {
+    const run = await runCounted(title, await buildKit("32"), { vcpus: 2, exitPort: 0xf4 });
+    expect([/\d+ passed, 0 failed/.test(run.console), disagreements(run.column, run.counts)], run.console.slice(-400)).toEqual([true, []]);
+    for (const kind of ["none", "native"]) expect({ kind, ...sums(run, kind) }).toEqual({ kind, ...NOTHING });
+    // The kit tries CLI, POPF and their like at CPL 1 too, where they are answered and counted apart.
+    expect({ ...sums(run, "memory"), ...(title === "vmi/cpl1" ? { instructions: 0 } : {}) }).toEqual(NOTHING);
+    const called = run.column.rows.filter(({ operation }) => (run.counts.operations.get(operation)?.calls ?? 0) > 0);
+    if (title === "native") expect([...run.counts.operations]).toEqual([]);
+    else expect(called.length).toBeGreaterThan(40);
   });
 });

@@ -2,10 +2,10 @@
  * The two ways of being a guest of VMI, by the level of the kernel, and how each gets what operations promise. Nearly every operation has a call;
  * whether that call comes to the hypervisor or is done by code in the ROM is asked of the ROM itself.
  */
-import { type Answer, type Answers, by, type GuestMode } from "@paravane/paravirt-ops";
+import { type Answer, type Answers, by, type GuestCall, type GuestMode } from "@paravane/paravirt-ops";
 import { type CallName, callNames, callNumber } from "./abi/calls.js";
 import type { VmiConfig } from "./backend.js";
-import { buildRom } from "./rom/rom.js";
+import { buildRom, type RomEntry } from "./rom/rom.js";
 import { deprivilegedIntercepts } from "./vcpu/instructions.js";
 
 /** Lowest address of the usual hole. */
@@ -15,10 +15,12 @@ const tapName = (name: CallName): string => `VMI_CALL_${name}`;
 const only64 = by.nothing("guests have 32 bits");
 const ownMemory = by.nothing("the processor reads the guest's own tables");
 
+const romAt = (level: 0 | 1) => buildRom({ level, flagPage: level === 0 ? undefined : VIRTUAL_TOP }, level === 0 ? 0 : VIRTUAL_TOP);
+const exitsOf = (level: 0 | 1): ReadonlySet<RomEntry> => new Set([...romAt(level).exits.values()].map(({ entry }) => entry));
+
 /** Answers for kernels at one level. `emulation`: what an instruction without a call is there. */
 function answersAt(level: 0 | 1, emulation: Answer): Answers {
-  const rom = buildRom({ level, flagPage: level === 0 ? undefined : VIRTUAL_TOP }, level === 0 ? 0 : VIRTUAL_TOP);
-  const exits = new Set([...rom.exits.values()].map(({ entry }) => entry));
+  const exits = exitsOf(level);
   const call = (first: CallName, ...others: CallName[]): Answer => {
     const [exit, ...rest] = [first, ...others].filter((name) => exits.has(name)).map(tapName);
     return exit === undefined ? by.memory(`code in the ROM: ${tapName(first)}`) : by.calls(exit, ...rest);
@@ -136,10 +138,19 @@ function answersAt(level: 0 | 1, emulation: Answer): Answers {
   };
 }
 
-const calls = callNames.map((name) => ({ name: tapName(name), number: callNumber(name), answered: true }));
+/** What is code in the ROM never comes to the hypervisor, and the answer to WallclockUpdated is no. */
+function callsAt(level: 0 | 1): GuestCall[] {
+  const exits = exitsOf(level);
+  return callNames.map((name) => ({
+    name: tapName(name),
+    number: callNumber(name),
+    answered: true,
+    own: !exits.has(name) || name === "WallclockUpdated",
+  }));
+}
 
 /** The kernel at CPL 0, as the ROM finds it, and at CPL 1, where its instructions come to the hypervisor. */
 export const modes: readonly GuestMode<VmiConfig>[] = [
-  { name: "cpl0", config: { cpl: 0 }, answers: answersAt(0, by.native), intercepts: ["vmcall"], calls },
-  { name: "cpl1", config: { cpl: 1 }, answers: answersAt(1, by.emulation), intercepts: deprivilegedIntercepts, calls },
+  { name: "cpl0", config: { cpl: 0 }, answers: answersAt(0, by.native), intercepts: ["vmcall"], calls: callsAt(0) },
+  { name: "cpl1", config: { cpl: 1 }, answers: answersAt(1, by.emulation), intercepts: deprivilegedIntercepts, calls: callsAt(1) },
 ];

@@ -67,6 +67,12 @@ describe("what contradicts", () => {
     ["native, while the instruction comes to the backend", { intercepts: ["cli"] as const }, /irq.disable is native, and an instruction/],
     ["emulated, and nothing comes", { answers: answering({ disable: by.emulation }) }, /irq.disable is emulated, and no instruction/],
     ["paravirtual by a call that is not there", { answers: answering({ disable: by.calls("cli_op") }) }, /no answered call cli_op/],
+    ["a call that asks for nothing", { calls: [{ name: "cli_op", number: 1, answered: true }] }, /cli_op asks for no operation/],
+    [
+      "a call that is said to ask for nothing, and does",
+      { answers: answering({ disable: by.calls("cli_op") }), calls: [{ name: "cli_op", number: 1, answered: true, own: true }] },
+      /cli_op is said to ask for no operation, and does/,
+    ],
     ["an operation without an answer", { answers: answering({ disable: undefined as never }) }, /irq.disable has no answer/],
   ])("%s", (_title, changes, expected) => {
     expect(contradictions(mode, ops)).toEqual([]);

@@ -56,6 +56,8 @@ export interface GuestCall {
   readonly command?: number;
   /** False: it is known, and answered by an error. */
   readonly answered: boolean;
+  /** It asks for no operation by itself: it exists in this ABI alone, or carries others. */
+  readonly own?: boolean;
 }
 
 /** One way of being a guest of a backend: a Xen domain is PV or PVH. */
@@ -175,6 +177,11 @@ export function listAnswers(answers: Answers): AnswerRow[] {
 export function contradictions(mode: Omit<GuestMode, "config">, ops: ParavirtOps): string[] {
   const found: string[] = [];
   const answered = new Set(mode.calls.filter((call) => call.answered).map(({ name }) => name));
+  const asking = new Set(listAnswers(mode.answers).flatMap(({ answer }) => answer?.calls ?? []));
+  for (const { name, answered: known, own = false } of mode.calls) {
+    if (own && asking.has(name)) found.push(`${name} is said to ask for no operation, and does`);
+    if (known && !own && !asking.has(name)) found.push(`${name} asks for no operation, and is not said to be of this ABI alone`);
+  }
   const intercepted = new Set(mode.intercepts.flatMap((instruction) => operationsOf({ instruction })));
   for (const { operation, answer } of listAnswers(mode.answers)) {
     if (answer === undefined) {

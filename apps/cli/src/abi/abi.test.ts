@@ -93,6 +93,14 @@ describe("counts", () => {
     expect(counted("xen/pv", ({ operation }) => operation?.(0, 0, "irq", "apicRead", []))).toHaveLength(1);
   });
 
+  test("a call that is attributed to nothing, though it is not of its ABI alone, is a disagreement", () => {
+    const pv = column("xen/pv");
+    const silent = { ...pv, rows: pv.rows.map((row) => ({ ...row, answer: { ...row.answer, kind: "memory" as const, calls: [] } })) };
+    const counts = new GuestCounts(silent, () => undefined);
+    counts.taps.hypercall?.(0, 0, "mmuext_op.NEW_BASEPTR", [], 0n);
+    expect(disagreements(silent, counts.report())).toEqual([expect.stringContaining("mmuext_op.NEW_BASEPTR is not said to ask")]);
+  });
+
   test("calls and emulated instructions are as they are said to be; an instruction beside the guest's own memory is told apart", () => {
     const asking = (taps: GuestCounts["taps"]): void => {
       taps.hypercall?.(0, 0, "mmuext_op.NEW_BASEPTR", [], 0n);

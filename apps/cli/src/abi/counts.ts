@@ -149,7 +149,7 @@ function rise(counts: Map<string, number>, name: string): void {
 }
 
 /** What a run shows to be otherwise than the column says, one line each; empty when all agree. */
-export function disagreements(column: Column, { operations, instructions }: RunCounts): string[] {
+export function disagreements(column: Column, { operations, instructions, ownCalls }: RunCounts): string[] {
   const found: string[] = [];
   for (const { operation, answer } of column.rows) {
     const count = operations.get(operation);
@@ -163,6 +163,9 @@ export function disagreements(column: Column, { operations, instructions }: RunC
     ];
     if (seen.length > 0) found.push(`${column.title}: ${operation} is said to be ${answer.kind}, and there were ${seen.join(", ")}`);
   }
+  const asking = new Set(column.calls.filter(({ answered, own }) => answered && own !== true).map(({ name }) => name));
+  for (const [call, count] of ownCalls)
+    if (asking.has(call)) found.push(`${column.title}: ${call} is not said to ask for an operation or for none, and came ${count} times`);
   for (const [instruction, count] of instructions) {
     if (!(column.intercepts as readonly string[]).includes(instruction))
       found.push(`${column.title}: ${instruction} is not said to come to the backend, and did ${count} times`);

@@ -7,6 +7,7 @@ import * as services from "../abi/services.js";
 import type { GuestBits } from "../abi/struct.js";
 import { mmuExtCommands, mmuUpdateCommands, multicall_entry } from "../abi/xen.js";
 import type { Domain } from "../domain/domain.js";
+import { isOwnCall } from "../modes/own-calls.js";
 import type { VirtualCpu } from "../vcpu/virtual-cpu.js";
 import { type Call, type CallHandler, type CallResult, isAgain, PIECES_AT_ONCE, resumed, u32 } from "./call.js";
 import { consoleIo, denied, nmiOp, physdevOp, physdevOpCompat } from "./devices.js";
@@ -140,8 +141,14 @@ export function guestCalls(kind: Domain["kind"]): GuestCall[] {
     const answered = handler !== undefined && handler !== denied && handler !== notSupported && handler !== notTranslated;
     const commands: Readonly<Record<string, number>> = tables[name as keyof typeof tables] ?? {};
     return [
-      { name, number, answered },
-      ...Object.entries(commands).map(([command, value]) => ({ name: `${name}.${command}`, number, command: value, answered })),
+      { name, number, answered, own: isOwnCall(kind, name, name in tables) },
+      ...Object.entries(commands).map(([command, value]) => ({
+        name: `${name}.${command}`,
+        number,
+        command: value,
+        answered,
+        own: isOwnCall(kind, `${name}.${command}`, false),
+      })),
     ];
   });
 }
