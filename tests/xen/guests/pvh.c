@@ -112,6 +112,8 @@ static void the_calls(void) {
 #if LONG
   expect("an answer to where nothing is mapped", call2(xen_version, 3, -4096), -EFAULT);
 #endif
+  expect("an answer to where nothing is", call2(xen_version, 3, 0xe0000000), -EFAULT);
+  expect("a question there", call2(memory_op, 3, 0xe0000000), -EFAULT);
   u32 physdev = 0;
   expect("PHYSDEVOP_set_iopl", call2(physdev_op, 6, &physdev), -ENOSYS);
 }

@@ -108,7 +108,7 @@ export class Domain {
     this.machToPhys = new MachToPhys(hypervisor, bits, memory.size / 4096, kind === "pv");
     this.shared = new SharedInfo(hypervisor, kind === "pv" ? bits : PVH_SHARED_BITS);
     this.frames.share(this.shared.frame);
-    this.copy = new GuestCopy(hypervisor, bits, kind === "pv");
+    this.copy = new GuestCopy(hypervisor, bits, kind === "pv" ? undefined : memory);
     this.entry = new KernelEntry(hypervisor, this.copy, () => this.assists.has(vmAssists.architectural_iopl));
     this.vcpus = kind === "pv" ? this.#pvVcpus() : this.#pvhVcpus();
     this.upcalls = kind === "pv" ? undefined : new HvmUpcalls(this);

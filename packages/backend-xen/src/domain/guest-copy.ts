@@ -1,5 +1,5 @@
 /** Copies between hypervisor and guest by linear address, as the guest's kernel would reach it: what a call's arguments point to. */
-import type { HypervisorHandle } from "@paravane/paravirt-ops";
+import type { GuestMemory, HypervisorHandle } from "@paravane/paravirt-ops";
 import { hypervisorHole } from "../abi/arch-x86.js";
 import { type GuestBits, type Struct, StructView } from "../abi/struct.js";
 
@@ -13,14 +13,14 @@ export class GuestCopy {
   constructor(
     private readonly hypervisor: HypervisorHandle,
     public bits: GuestBits,
-    /** The hypervisor has a part of the guest's linear memory. */
-    private readonly hasHole = true,
+    /** RAM of a guest that has no part of its linear memory taken by the hypervisor: its tables may lead to where there is none. */
+    private readonly memory?: GuestMemory,
   ) {}
 
   /** True when the range is the guest's to name: outside the hypervisor's hole. */
   mayName(address: bigint, length: number): boolean {
     const end = address + BigInt(length);
-    if (!this.hasHole) return end <= (this.bits === 32 ? 1n << 32n : TOP);
+    if (this.memory !== undefined) return end <= (this.bits === 32 ? 1n << 32n : TOP);
     if (this.bits === 32) return end <= hypervisorHole[32].start;
     return end <= LOWER_HALF || (address > hypervisorHole[64].end && end <= TOP);
   }
@@ -28,18 +28,34 @@ export class GuestCopy {
   /** Bytes, or undefined where the guest has nothing. */
   read(vcpu: number, address: bigint, length: number): Uint8Array | undefined {
     const bytes = new Uint8Array(length);
-    if (!this.mayName(address, length) || this.hypervisor.linear.read(vcpu, address, bytes, KERNEL) !== undefined) return undefined;
-    return bytes;
+    return this.readInto(vcpu, address, bytes) ? bytes : undefined;
   }
 
   /** Fills `into`; false where the guest has nothing. */
   readInto(vcpu: number, address: bigint, into: Uint8Array): boolean {
-    return this.mayName(address, into.byteLength) && this.hypervisor.linear.read(vcpu, address, into, KERNEL) === undefined;
+    return this.#mayReach(vcpu, address, into.byteLength) && this.hypervisor.linear.read(vcpu, address, into, KERNEL) === undefined;
   }
 
   /** All bytes or none; false where the guest may not write. */
   write(vcpu: number, address: bigint, bytes: Uint8Array): boolean {
-    return this.mayName(address, bytes.byteLength) && this.hypervisor.linear.write(vcpu, address, bytes, KERNEL_WRITE) === undefined;
+    return (
+      this.#mayReach(vcpu, address, bytes.byteLength) && this.hypervisor.linear.write(vcpu, address, bytes, KERNEL_WRITE) === undefined
+    );
+  }
+
+  /** A range that may be named and, where tables are the guest's own affair, leads to RAM: no call's argument is a device's. */
+  #mayReach(vcpu: number, address: bigint, length: number): boolean {
+    if (!this.mayName(address, length)) return false;
+    if (this.memory === undefined) return true;
+    const { linear } = this.hypervisor;
+    for (let at = 0n; at < BigInt(length); ) {
+      const physical = linear.translate(vcpu, address + at, KERNEL);
+      const inPage = 4096n - ((address + at) & 0xfffn);
+      const piece = BigInt(length) - at < inPage ? BigInt(length) - at : inPage;
+      if (typeof physical !== "number" || !this.memory.contains(physical, Number(piece))) return false;
+      at += piece;
+    }
+    return true;
   }
 
   /** A structure. */
