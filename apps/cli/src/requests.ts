@@ -88,6 +88,10 @@ export function allTaps(...watchers: readonly Taps[]): Taps {
   for (const name of names) {
     const listening = watchers.filter((watcher) => watcher[name] !== undefined);
     if (listening.length === 0) continue;
+    if (listening.length === 1) {
+      taps[name] = listening[0]![name] as (...args: readonly never[]) => void;
+      continue;
+    }
     taps[name] = (...args) => {
       for (const watcher of listening) (watcher[name] as (...args: readonly never[]) => void)(...args);
     };

@@ -7,6 +7,8 @@ const KERNEL = { level: 1 } as const;
 const KERNEL_WRITE = { level: 1, write: true } as const;
 const LOWER_HALF = 1n << 47n;
 const TOP = 1n << 64n;
+const NEAR = 0x10000;
+const NEAR_TOP = TOP - BigInt(NEAR);
 
 /** Guest memory as arguments name it. Nothing throws: undefined and false are -EFAULT. */
 export class GuestCopy {
@@ -19,6 +21,8 @@ export class GuestCopy {
 
   /** True when the range is the guest's to name: outside the hypervisor's hole. */
   mayName(address: bigint, length: number): boolean {
+    // What a 64-bit kernel names is nearly always its own, far from any edge.
+    if (this.bits === 64 && address > hypervisorHole[64].end && address < NEAR_TOP && length <= NEAR) return true;
     const end = address + BigInt(length);
     if (this.memory !== undefined) return end <= (this.bits === 32 ? 1n << 32n : TOP);
     if (this.bits === 32) return end <= hypervisorHole[32].start;

@@ -76,6 +76,9 @@ export class VcpuInfo {
   /** Of a place of its own. */
   #frame: Mfn | undefined;
   #offset: number;
+  /** The live page that it lies in. */
+  #page: DataView | undefined;
+  #pageFrame: Mfn | undefined;
 
   constructor(
     private readonly hypervisor: HypervisorHandle,
@@ -103,48 +106,61 @@ export class VcpuInfo {
     return this.hypervisor.frames.bytes(this.frame).subarray(this.#offset, this.#offset + 64);
   }
 
+  /** The page, looked up once: every call and every entry comes by here. */
+  get #live(): DataView {
+    const { frame } = this;
+    if (this.#page === undefined || this.#pageFrame !== frame) {
+      const { buffer, byteOffset, byteLength } = this.hypervisor.frames.bytes(frame);
+      this.#page = new DataView(buffer, byteOffset, byteLength);
+      this.#pageFrame = frame;
+    }
+    return this.#page;
+  }
+
   get pending(): boolean {
-    return this.hypervisor.frames.bytes(this.frame)[this.#offset + PENDING] !== 0;
+    return this.#live.getUint8(this.#offset + PENDING) !== 0;
   }
 
   set pending(on: boolean) {
-    this.hypervisor.frames.bytes(this.frame)[this.#offset + PENDING] = on ? 1 : 0;
+    this.#live.setUint8(this.#offset + PENDING, on ? 1 : 0);
   }
 
   /** Events are held back. */
   get mask(): number {
-    return this.hypervisor.frames.bytes(this.frame)[this.#offset + MASK]!;
+    return this.#live.getUint8(this.#offset + MASK);
   }
 
   set mask(value: number) {
-    this.hypervisor.frames.bytes(this.frame)[this.#offset + MASK] = value;
+    this.#live.setUint8(this.#offset + MASK, value);
   }
 
   /** Which words of the pending bitmap have something. */
   get selector(): bigint {
     const { bits } = this.shared;
     const { offset } = vcpu_info[bits].fields.evtchn_pending_sel;
-    const { view } = this;
-    return bits === 64 ? view.getBigUint64(offset, true) : BigInt(view.getUint32(offset, true));
+    const view = this.#live;
+    const at = this.#offset + offset;
+    return bits === 64 ? view.getBigUint64(at, true) : BigInt(view.getUint32(at, true));
   }
 
   set selector(value: bigint) {
     const { bits } = this.shared;
     const { offset } = vcpu_info[bits].fields.evtchn_pending_sel;
-    const { view } = this;
-    if (bits === 64) view.setBigUint64(offset, BigInt.asUintN(64, value), true);
-    else view.setUint32(offset, Number(BigInt.asUintN(32, value)), true);
+    const view = this.#live;
+    const at = this.#offset + offset;
+    if (bits === 64) view.setBigUint64(at, BigInt.asUintN(64, value), true);
+    else view.setUint32(at, Number(BigInt.asUintN(32, value)), true);
   }
 
   cr2(bits: GuestBits): bigint {
     const { offset } = vcpu_info[bits].fields["arch.cr2"];
-    return bits === 64 ? this.view.getBigUint64(offset, true) : BigInt(this.view.getUint32(offset, true));
+    return bits === 64 ? this.#live.getBigUint64(this.#offset + offset, true) : BigInt(this.#live.getUint32(this.#offset + offset, true));
   }
 
   setCr2(bits: GuestBits, address: bigint): void {
     const { offset } = vcpu_info[bits].fields["arch.cr2"];
-    if (bits === 64) this.view.setBigUint64(offset, BigInt.asUintN(64, address), true);
-    else this.view.setUint32(offset, Number(BigInt.asUintN(32, address)), true);
+    if (bits === 64) this.#live.setBigUint64(this.#offset + offset, BigInt.asUintN(64, address), true);
+    else this.#live.setUint32(this.#offset + offset, Number(BigInt.asUintN(32, address)), true);
   }
 
   /** The live bytes as numbers. */

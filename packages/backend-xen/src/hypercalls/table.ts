@@ -100,7 +100,14 @@ const hvmHandlers: Handlers = {
   xenpmu_op: notSupported,
   hypfs_op: denied,
 };
-const handlersOf = { pv: pvHandlers, pvh: hvmHandlers } as const;
+
+/** The same by number. */
+const numbered = (handlers: Handlers): readonly (CallHandler | undefined)[] => {
+  const list: (CallHandler | undefined)[] = [];
+  for (const [name, handler] of Object.entries(handlers)) list[hypercalls[name as HypercallName]] = handler;
+  return list;
+};
+const handlersOf = { pv: numbered(pvHandlers), pvh: numbered(hvmHandlers) } as const;
 
 /** Commands by call, for names. */
 const COMMANDS: Partial<Record<HypercallName, Readonly<Record<string, number>>>> = {
@@ -137,7 +144,7 @@ export function guestCalls(kind: Domain["kind"]): GuestCall[] {
   // These two have their commands in lists, and the tap is told of each.
   const tables = { ...COMMANDS, mmu_update: mmuUpdateCommands, mmuext_op: mmuExtCommands };
   return Object.entries(hypercalls).flatMap(([name, number]): GuestCall[] => {
-    const handler = handlersOf[kind][name as HypercallName];
+    const handler = handlersOf[kind][number];
     const answered = handler !== undefined && handler !== denied && handler !== notSupported && handler !== notTranslated;
     const commands: Readonly<Record<string, number>> = tables[name as keyof typeof tables] ?? {};
     return [
@@ -155,8 +162,7 @@ export function guestCalls(kind: Domain["kind"]): GuestCall[] {
 
 /** Makes a call for the guest, and shows it to whoever watches. */
 export function dispatch(domain: Domain, vcpu: VirtualCpu, number: number, args: readonly bigint[]): CallResult {
-  const name = hypercallName(number);
-  const handler = name === undefined ? undefined : handlersOf[domain.kind][name];
+  const handler = handlersOf[domain.kind][number];
   const result = handler === undefined ? -errno.ENOSYS : handler({ domain, vcpu, args });
   const { taps, clock } = domain.environment;
   if (taps.hypercall !== undefined && !isAgain(result)) {
@@ -201,8 +207,8 @@ export function callFromRegisters(domain: Domain, vcpu: VirtualCpu): "next" | "r
     domain,
     vcpu,
     number,
-    bits === 64 && domain.environment.taps.hypercall === undefined
-      ? argumentsOf(registers, FEW_ARGUMENTS[number] ?? names.length)
+    bits === 64
+      ? argumentsOf(registers, domain.environment.taps.hypercall === undefined ? (FEW_ARGUMENTS[number] ?? names.length) : names.length)
       : names.map((name) => BigInt.asUintN(bits, registers.get(name))),
   );
   if (result === resumed) return "resume";

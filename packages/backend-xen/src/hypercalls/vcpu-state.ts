@@ -180,6 +180,7 @@ export function updateDescriptor({ domain, args }: Call): CallResult {
   view.setUint32(offset, safe.low, true);
   view.setUint32(offset + 4, safe.high, true);
   domain.frames.put(frame);
+  for (const { tables } of domain.vcpus) tables.changed();
   return 0;
 }
 

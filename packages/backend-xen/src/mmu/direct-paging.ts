@@ -7,7 +7,7 @@ import { errno } from "../abi/errno.js";
 import type { GuestBits } from "../abi/struct.js";
 import { ACCESSED, DIRTY, frameOf, hasForbiddenBits, PRESENT, sameRights, storedHigh, storedLow } from "./entry.js";
 import { type FrameTable, type FrameType, frameTypes, levelOf } from "./frame-table.js";
-import { PAE_XEN_SLOT, storeEntry, type TableValidation, wordsOf } from "./table-validation.js";
+import { highHalf, lowHalf, PAE_XEN_SLOT, storeEntry, type TableValidation } from "./table-validation.js";
 
 const LEVEL_SHIFT = 9n;
 
@@ -36,8 +36,7 @@ export class DirectPaging {
 
   /** An entry of a table, halves first low then high. */
   readEntry(table: Mfn, index: number): readonly [number, number] {
-    const words = wordsOf(this.memory, table);
-    return [words[2 * index]!, words[2 * index + 1]!];
+    return [lowHalf(this.memory, table, index), highHalf(this.memory, table, index)];
   }
 
   /**

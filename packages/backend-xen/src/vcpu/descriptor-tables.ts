@@ -22,6 +22,8 @@ const IDT_ADDRESS = 0xffff_82d0_8000_0000n;
 const LDT_ACCESS = 0x82;
 /** Of a descriptor's high half. */
 const PRESENT = 0x8000;
+/** Of a segment's access byte: the processor has marked the descriptor. */
+const ACCESSED = 1;
 const NOT_SYSTEM = 0x1000;
 
 /** Descriptors of Xen's page, by byte offset from its start: code and data of the rings that guests have. */
@@ -67,6 +69,8 @@ export class DescriptorTables {
   #gdtEntries = 0;
   readonly #ldtFrames = new Map<number, Mfn>();
   #ldt = { base: 0n, entries: 0 };
+  /** Segments of the global table that have been looked up, by selector. */
+  readonly #known = new Map<number, SegmentCache>();
 
   constructor(
     private readonly vcpu: number,
@@ -100,6 +104,7 @@ export class DescriptorTables {
         return -errno.EINVAL;
       }
     }
+    this.changed();
     const before = this.#gdtFrames;
     this.#gdtFrames = taken;
     this.#gdtEntries = entries;
@@ -139,11 +144,21 @@ export class DescriptorTables {
     const local = (selector & 4) !== 0;
     const offset = selector & 0xfff8;
     if (local && offset >= this.#ldt.entries * 8) return undefined;
+    const known = this.#known.get(selector);
+    if (known !== undefined) return known;
     const found = this.#read(local ? this.#ldt.base + BigInt(offset) : GDT_ADDRESS + BigInt(offset), local);
     // What lies in the guest's own memory has not been looked at yet; what has is let pass unchanged.
     const safe = found && safeDescriptor(found.low, found.high, this.bits);
     if (safe === undefined || (safe.high & PRESENT) === 0 || (safe.high & NOT_SYSTEM) === 0) return undefined;
-    return segmentOf(selector, safe);
+    const segment = segmentOf(selector, safe);
+    // The processor stores to descriptors that it has not marked yet; all other changes come by here.
+    if (!local && (segment.access & ACCESSED) !== 0) this.#known.set(selector, segment);
+    return segment;
+  }
+
+  /** Descriptors of the global table have changed. */
+  changed(): void {
+    this.#known.clear();
   }
 
   /** A descriptor as the processor sees it, whatever it is: undefined beyond the table, or where nothing is. `leafOf` as for `takeLdtPage`. */

@@ -49,8 +49,17 @@ export interface Entry {
   readonly selectors?: readonly number[];
 }
 
+/** Most words of a frame: two registers, four selectors, an error code, and where the guest was. */
+const MOST_WORDS = 12;
+
 /** Entries into one domain's kernel. */
 export class KernelEntry {
+  /** A frame on its way to or from the guest's stack. */
+  readonly #frame = new DataView(new ArrayBuffer(MOST_WORDS * 8));
+  /** Its first so many bytes, by quarters of that number. */
+  readonly #images = Array.from({ length: MOST_WORDS * 2 + 1 }, (_, words) => new Uint8Array(this.#frame.buffer, 0, words * 4));
+  readonly #returning = StructView.empty(iret_context[64]);
+
   constructor(
     private readonly hypervisor: HypervisorHandle,
     private readonly copy: GuestCopy,
@@ -109,8 +118,8 @@ export class KernelEntry {
 
   #iret64(vcpu: VirtualCpu): Crash | "segments" | undefined {
     const { registers } = vcpu;
-    const frame = this.copy.readStruct(vcpu.id, registers.get("rsp"), iret_context);
-    if (frame === undefined) return { crash: "the frame of an iret call cannot be read" };
+    const frame = this.#returning;
+    if (!this.copy.readInto(vcpu.id, registers.get("rsp"), frame.bytes)) return { crash: "the frame of an iret call cannot be read" };
     const toUser = (frame.get("cs") & 3) === 3;
     if (toUser && !vcpu.space.hasUser) return { crash: "a return to user mode without a page table for it" };
     const rflags = frame.wide("rflags");
@@ -230,17 +239,11 @@ export class KernelEntry {
 
   #frame64(vcpu: VirtualCpu, entry: Entry, at: FrameContent): bigint[] {
     const { registers } = vcpu;
-    return [
-      registers.get("rcx"),
-      registers.get("r11"),
-      ...(entry.selectors?.map((selector) => BigInt(selector)) ?? []),
-      ...(entry.errorCode === undefined ? [] : [BigInt(entry.errorCode >>> 0)]),
-      at.rip,
-      BigInt(at.code) | (BigInt(at.mask) << 32n),
-      at.flags,
-      at.stackPointer,
-      BigInt(at.stack),
-    ];
+    const words = [registers.get("rcx"), registers.get("r11")];
+    if (entry.selectors !== undefined) for (const selector of entry.selectors) words.push(BigInt(selector));
+    if (entry.errorCode !== undefined) words.push(BigInt(entry.errorCode >>> 0));
+    words.push(at.rip, BigInt(at.code) | (BigInt(at.mask) << 32n), at.flags, at.stackPointer, BigInt(at.stack));
+    return words;
   }
 
   #frame32(entry: Entry, fromKernel: boolean, at: FrameContent): bigint[] {
@@ -259,12 +262,11 @@ export class KernelEntry {
     const bytes = vcpu.bits / 8;
     const top = vcpu.bits === 64 ? base & ~STACK_ALIGNMENT : base & 0xffff_ffffn;
     const pointer = BigInt.asUintN(vcpu.bits, top - BigInt(words.length * bytes));
-    const frame = new DataView(new ArrayBuffer(words.length * bytes));
-    for (const [index, word] of words.entries()) {
-      if (bytes === 8) frame.setBigUint64(index * 8, word, true);
-      else frame.setUint32(index * 4, Number(word & 0xffff_ffffn), true);
+    for (let index = 0; index < words.length; index++) {
+      if (bytes === 8) this.#frame.setBigUint64(index * 8, words[index]!, true);
+      else this.#frame.setUint32(index * 4, Number(words[index]! & 0xffff_ffffn), true);
     }
-    return this.copy.write(vcpu.id, pointer, new Uint8Array(frame.buffer)) ? pointer : undefined;
+    return this.copy.write(vcpu.id, pointer, this.#images[(words.length * bytes) / 4]!) ? pointer : undefined;
   }
 }
 

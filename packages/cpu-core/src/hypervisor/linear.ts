@@ -58,16 +58,29 @@ export class Linear implements LinearMemory {
   }
 
   write(vcpu: number, address: bigint, bytes: Uint8Array, access: LinearAccess): GuestFault | undefined {
+    if (access.write === true && inOnePage(address, bytes.byteLength)) {
+      const physical = this.translate(vcpu, address, access);
+      if (typeof physical !== "number") return physical;
+      this.#writePiece(physical, bytes, 0, bytes.byteLength);
+      return undefined;
+    }
     const pieces = this.#pieces(vcpu, address, bytes.byteLength, { ...access, write: true });
     if (isGuestFault(pieces)) return pieces;
-    for (const { physical, offset, length } of pieces) {
-      if (this.#isMemory(physical)) {
-        if (this.state.bytes[this.state.plan.frameInfo + Math.floor(physical / PAGE)]! & L.FRAME_ROM) continue;
-        this.state.bytes.set(bytes.subarray(offset, offset + length), this.state.plan.ramBase + physical);
-        this.state.engine.dmaInvalidate(physical, length);
-      } else for (let i = 0; i < length; i++) this.mmio.write(physical + i, 1, bytes[offset + i]!);
-    }
+    for (const { physical, offset, length } of pieces) this.#writePiece(physical, bytes, offset, length);
     return undefined;
+  }
+
+  #writePiece(physical: number, from: Uint8Array, offset: number, length: number): void {
+    if (!this.#isMemory(physical)) {
+      for (let i = 0; i < length; i++) this.mmio.write(physical + i, 1, from[offset + i]!);
+      return;
+    }
+    const { bytes, plan, engine } = this.state;
+    if (bytes[plan.frameInfo + Math.floor(physical / PAGE)]! & L.FRAME_ROM) return;
+    const at = plan.ramBase + physical;
+    if (length <= SHORT) for (let i = 0; i < length; i++) bytes[at + i] = from[offset + i]!;
+    else bytes.set(from.subarray(offset, offset + length), at);
+    engine.dmaInvalidate(physical, length);
   }
 
   #pieces(vcpu: number, address: bigint, length: number, access: LinearAccess): readonly Piece[] | GuestFault {

@@ -1,12 +1,5 @@
 /** Cold access to a vCPU's architectural state, as bigints and plain records. */
-import {
-  type ControlRegister,
-  type DebugRegister,
-  type GeneralRegister,
-  generalRegisters,
-  type SegmentName,
-  type VcpuRegisters,
-} from "@paravane/paravirt-ops";
+import { type ControlRegister, type DebugRegister, generalRegisters, type SegmentName, type VcpuRegisters } from "@paravane/paravirt-ops";
 import * as L from "../layout.js";
 import type { EngineExports } from "../engine.js";
 import { readFxState, writeFxState } from "./fx-state.js";
@@ -28,6 +21,18 @@ const DEBUG: Record<DebugRegister, number> = {
   dr6: L.DR + 48,
   dr7: L.DR + 56,
 };
+/** What is a plain field, and so is reached without asking what kind of register it is. */
+const FIELDS: Readonly<Record<string, number>> = Object.fromEntries<number>([
+  ["rip", L.RIP],
+  ...generalRegisters.map((name, number): [string, number] => [name, L.GPR + number * 8]),
+]);
+const SEGMENT_FIELDS: Readonly<Record<SegmentName, number>> = Object.fromEntries(
+  SEGMENTS.map((name, number) => [name, L.SEG + number * L.SEG_SIZE]),
+) as Record<SegmentName, number>;
+/** Segments by which code is decoded and addressed as flat or not. */
+const MODE_SEGMENTS: ReadonlySet<SegmentName> = new Set<SegmentName>(["cs", "ss", "ds", "es"]);
+/** Flags that decide how code is decoded and what accesses are checked: VM and AC. */
+const MODE_FLAGS = 0x6_0000;
 /** MSRs that can be set beyond what WRMSR allows; all others go through the engine. */
 const MSRS: ReadonlyMap<number, number> = new Map([
   [0x174, L.MSR_SYSENTER_CS],
@@ -60,29 +65,31 @@ export function createRegisters(
   };
   return {
     get(name) {
-      if (name === "rip") return view.getBigUint64(cpu + L.RIP, true);
+      const field = FIELDS[name];
+      if (field !== undefined) return view.getBigUint64(cpu + field, true);
       if (name === "rflags") return BigInt(engine.getFlags(cpu) >>> 0);
       if (name === "cr8") return BigInt(taskPriority.read());
       if (name in CONTROL) return view.getBigUint64(cpu + CONTROL[name as keyof typeof CONTROL], true);
-      if (name in DEBUG) return view.getBigUint64(cpu + DEBUG[name as DebugRegister], true);
-      return view.getBigUint64(cpu + L.GPR + generalRegisters.indexOf(name as GeneralRegister) * 8, true);
+      return view.getBigUint64(cpu + DEBUG[name as DebugRegister], true);
     },
     set(name, value) {
-      if (name === "rip") view.setBigUint64(cpu + L.RIP, value, true);
+      const field = FIELDS[name];
+      if (field !== undefined) view.setBigUint64(cpu + field, value, true);
       else if (name === "rflags") {
+        const before = view.getUint32(cpu + L.EFLAGS, true);
         engine.setFlags(cpu, Number(BigInt.asUintN(32, value)) | 0);
-        modeChanged();
+        if (((before ^ view.getUint32(cpu + L.EFLAGS, true)) & MODE_FLAGS) !== 0) modeChanged();
       } else if (name === "cr8") taskPriority.write(Number(value));
       else if (name in CONTROL) {
         view.setBigUint64(cpu + CONTROL[name as keyof typeof CONTROL], value, true);
         if (name !== "cr2" && name !== "xcr0") pagingChanged();
-      } else if (name in DEBUG) {
+      } else {
         view.setBigUint64(cpu + DEBUG[name as DebugRegister], value, true);
         engine.debugRegistersChanged(cpu);
-      } else view.setBigUint64(cpu + L.GPR + generalRegisters.indexOf(name as GeneralRegister) * 8, value, true);
+      }
     },
     segment(name) {
-      const at = cpu + L.SEG + SEGMENTS.indexOf(name) * L.SEG_SIZE;
+      const at = cpu + SEGMENT_FIELDS[name];
       return {
         selector: view.getUint32(at + L.SEG_SELECTOR, true),
         base: view.getBigUint64(at + L.SEG_BASE, true),
@@ -91,14 +98,23 @@ export function createRegisters(
       };
     },
     setSegment(name, value) {
-      const at = cpu + L.SEG + SEGMENTS.indexOf(name) * L.SEG_SIZE;
+      const at = cpu + SEGMENT_FIELDS[name];
       view.setUint32(at + L.SEG_SELECTOR, value.selector, true);
+      const level = (value.access >> 5) & 3;
+      // A selector alone decides nothing.
+      if (
+        view.getUint32(at + L.SEG_LIMIT, true) === value.limit &&
+        view.getUint32(at + L.SEG_ACCESS, true) === value.access &&
+        view.getBigUint64(at + L.SEG_BASE, true) === value.base &&
+        (name !== "ss" || view.getUint32(cpu + L.CPL, true) === level)
+      )
+        return;
       view.setBigUint64(at + L.SEG_BASE, value.base, true);
       view.setUint32(at + L.SEG_LIMIT, value.limit, true);
       view.setUint32(at + L.SEG_ACCESS, value.access, true);
       // The stack segment's DPL is the CPL (SDM Vol. 3A §5.5); real and virtual-8086 mode fix it themselves.
-      if (name === "ss") view.setUint32(cpu + L.CPL, (value.access >> 5) & 3, true);
-      modeChanged();
+      if (name === "ss") view.setUint32(cpu + L.CPL, level, true);
+      if (MODE_SEGMENTS.has(name)) modeChanged();
     },
     table(name) {
       const [base, limit] = name === "gdtr" ? [L.GDTR_BASE, L.GDTR_LIMIT] : [L.IDTR_BASE, L.IDTR_LIMIT];

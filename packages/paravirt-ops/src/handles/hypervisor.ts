@@ -36,7 +36,7 @@ export interface HypervisorFrames {
   allocate(count: number): Mfn;
   /** Gives frames back; windows onto them must be closed before. */
   free(first: Mfn, count: number): void;
-  /** A live view of one frame, hypervisor's or guest's, 4096 bytes. Not to be kept across guest execution. */
+  /** A live view of one frame, hypervisor's or guest's, 4096 bytes. It stays live: a machine's memory has its final size from the start. */
   bytes(frame: Mfn): Uint8Array;
   /** Gives inline forms a name for shared memory: `length` bytes at `offset` of `frame`, for one vCPU. */
   record(name: string, vcpu: number, frame: Mfn, offset: number, length: number): void;
