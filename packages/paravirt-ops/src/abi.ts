@@ -25,6 +25,8 @@ export type AbiKind =
   | "cpuid"
   | "pci"
   | "acpi"
+  /** What a kernel finds at its entry. */
+  | "boot"
   | "schema";
 
 /** Something that a guest sees, or a saved state depends on: a number and its name. */
