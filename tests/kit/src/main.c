@@ -32,10 +32,7 @@ static void find_platform(void) {
 #endif
 }
 
-void kit_main(void) {
-  find_platform();
-  setup_cpu(0);
-  print("the guest kit: %s bits on %s, %d processors, kernel at level %d\n", MODE, pv.platform.name, pv.smp.count(), kernel_rpl);
+static void run_groups(void) {
   test_cpu();
   test_irq();
   test_user();
@@ -45,6 +42,14 @@ void kit_main(void) {
   test_vmi();
 #endif
   if (pv.smp.count() > 1 && !has_option("nolapic")) test_smp(); // without local APICs there is one processor
+}
+
+void kit_main(void) {
+  find_platform();
+  setup_cpu(0);
+  print("the guest kit: %s bits on %s, %d processors, kernel at level %d\n", MODE, pv.platform.name, pv.smp.count(), kernel_rpl);
+  if (has_option("bench")) benchmarks();
+  else run_groups();
   print("%d passed, %d failed\n", passed, failed);
   pv.platform.power_off(failed != 0);
 }

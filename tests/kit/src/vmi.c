@@ -126,7 +126,8 @@ static void vmi_set_alarm(u64 expiry, u64 period) {
   ROM_CALL(void, SetAlarm, u32, u64, u64)(REAL | wiring | (period ? ALARM_PERIODIC : 0), expiry, period);
 }
 static void vmi_cancel_alarm(void) { ROM_CALL(void, CancelAlarm, u32)(wiring); }
-static bool on_irq0(struct frame *frame) { return handlers[TIMER_VECTOR](frame); }
+/** One may be there from before anybody asked. */
+static bool on_irq0(struct frame *frame) { return handlers[TIMER_VECTOR] && handlers[TIMER_VECTOR](frame); }
 static void irq0_setup(void) {
   out8(0x43, 0x3a); // the 8254's channel 0 goes silent: mode 5 waits for a gate that nobody opens
   handlers[PIC_VECTOR] = on_irq0;
