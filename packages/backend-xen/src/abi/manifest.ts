@@ -23,6 +23,7 @@ const PREFIXES = new Map<unknown, readonly [prefix: string, kind: AbiKind]>([
   [services.shutdownReasons, ["SHUTDOWN_", "constant"]],
   [services.vcpuCommands, ["VCPUOP_", "command"]],
   [services.memoryCommands, ["XENMEM_", "command"]],
+  [services.interfaceVersions, ["", "constant"]],
   [services.versionCommands, ["XENVER_", "command"]],
   [services.physdevCommands, ["PHYSDEVOP_", "command"]],
   [services.hvmCommands, ["HVMOP_", "command"]],

@@ -91,6 +91,13 @@ export const memoryCommands = {
   get_vnumainfo: 26,
 } as const;
 
+/** What the calls of the machine's owner begin with: public/sysctl.h, public/domctl.h, public/platform.h */
+export const interfaceVersions = {
+  XEN_SYSCTL_INTERFACE_VERSION: 0x15,
+  XEN_DOMCTL_INTERFACE_VERSION: 0x15,
+  XENPF_INTERFACE_VERSION: 0x0300_0001,
+} as const;
+
 /** public/version.h */
 export const versionCommands = {
   version: 0,

@@ -1,8 +1,8 @@
 /** Calls about devices of the machine: console_io, physdev_op, nmi_op; and those that only the machine's owner may make. */
 import { errno } from "../abi/errno.js";
-import { consoleCommands, physdevCommands } from "../abi/services.js";
+import { consoleCommands, interfaceVersions, physdevCommands } from "../abi/services.js";
 import { clearNmiHandler, setNmiHandler } from "../vcpu/nmi.js";
-import { type Call, type CallResult, frameNumber, u32 } from "./call.js";
+import { type Call, type CallHandler, type CallResult, frameNumber, u32 } from "./call.js";
 import { isCanonical } from "./vcpu-state.js";
 
 const MAX_PORTS = 65_536;
@@ -14,6 +14,18 @@ const COMPAT_COMMANDS: readonly number[] = [physdevCommands.set_iopl, physdevCom
 export function denied(): CallResult {
   return -errno.EPERM;
 }
+
+/** A call for the machine's owner whose argument begins with a version, which is looked at before the caller is. */
+const deniedOf =
+  (version: number): CallHandler =>
+  ({ domain, vcpu, args }) => {
+    const asked = domain.copy.readNumber(vcpu.id, args[0]!, 4);
+    if (asked === undefined) return -errno.EFAULT;
+    return Number(asked) === version ? -errno.EPERM : -errno.EACCES;
+  };
+export const sysctl = deniedOf(interfaceVersions.XEN_SYSCTL_INTERFACE_VERSION);
+export const domctl = deniedOf(interfaceVersions.XEN_DOMCTL_INTERFACE_VERSION);
+export const platformOp = deniedOf(interfaceVersions.XENPF_INTERFACE_VERSION);
 
 /** console_io(command, count, text) */
 export function consoleIo({ domain, vcpu, args }: Call): CallResult {

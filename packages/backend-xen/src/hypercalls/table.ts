@@ -10,7 +10,7 @@ import type { Domain } from "../domain/domain.js";
 import { isOwnCall } from "../modes/own-calls.js";
 import type { VirtualCpu } from "../vcpu/virtual-cpu.js";
 import { type Call, type CallHandler, type CallResult, isAgain, PIECES_AT_ONCE, resumed, u32 } from "./call.js";
-import { consoleIo, denied, nmiOp, physdevOp, physdevOpCompat } from "./devices.js";
+import { consoleIo, denied, domctl, nmiOp, physdevOp, physdevOpCompat, platformOp, sysctl } from "./devices.js";
 import { eventChannelOp, eventChannelOpCompat, schedOp, schedOpCompat } from "./events.js";
 import { grantTableOp, hvmGrantTableOp } from "./grants.js";
 import { memoryOp, xenVersion } from "./information.js";
@@ -36,6 +36,8 @@ import { setTimerOp, vcpuOp } from "./vcpu-op.js";
 const notSupported: CallHandler = () => -errno.EOPNOTSUPP;
 /** For domains whose page tables are Xen's affair. */
 const notTranslated: CallHandler = () => -errno.EINVAL;
+/** Handlers that never do what is asked. */
+const refusals: ReadonlySet<CallHandler> = new Set([denied, sysctl, domctl, platformOp, notSupported, notTranslated]);
 type Handlers = Partial<Record<HypercallName, CallHandler>>;
 
 /** What PV guests can call. */
@@ -47,7 +49,7 @@ const pvHandlers: Handlers = {
   set_callbacks: setCallbacks,
   fpu_taskswitch: fpuTaskSwitch,
   sched_op_compat: schedOpCompat,
-  platform_op: denied,
+  platform_op: platformOp,
   set_debugreg: setDebugreg,
   get_debugreg: getDebugreg,
   update_descriptor: updateDescriptor,
@@ -72,8 +74,8 @@ const pvHandlers: Handlers = {
   event_channel_op: eventChannelOp,
   physdev_op: physdevOp,
   hvm_op: hvmOpOfPv,
-  sysctl: denied,
-  domctl: denied,
+  sysctl,
+  domctl,
   kexec_op: denied,
   xenpmu_op: notSupported,
   hypfs_op: denied,
@@ -82,7 +84,7 @@ const pvHandlers: Handlers = {
 
 /** What guests with a physical address space of their own can call. */
 const hvmHandlers: Handlers = {
-  platform_op: denied,
+  platform_op: platformOp,
   memory_op: hvmMemoryOp,
   multicall,
   set_timer_op: setTimerOp,
@@ -95,8 +97,8 @@ const hvmHandlers: Handlers = {
   sched_op: schedOp,
   event_channel_op: eventChannelOp,
   hvm_op: hvmOp,
-  sysctl: denied,
-  domctl: denied,
+  sysctl,
+  domctl,
   xenpmu_op: notSupported,
   hypfs_op: denied,
 };
@@ -145,7 +147,7 @@ export function guestCalls(kind: Domain["kind"]): GuestCall[] {
   const tables = { ...COMMANDS, mmu_update: mmuUpdateCommands, mmuext_op: mmuExtCommands };
   return Object.entries(hypercalls).flatMap(([name, number]): GuestCall[] => {
     const handler = handlersOf[kind][number];
-    const answered = handler !== undefined && handler !== denied && handler !== notSupported && handler !== notTranslated;
+    const answered = handler !== undefined && !refusals.has(handler);
     const commands: Readonly<Record<string, number>> = tables[name as keyof typeof tables] ?? {};
     return [
       { name, number, answered, own: isOwnCall(kind, name, name in tables) },
