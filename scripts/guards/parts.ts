@@ -9,6 +9,7 @@ import { manifest as xen } from "../../packages/backend-xen/src/abi/manifest.js"
 import { boardEntries } from "./board-census.js";
 import { bootEntries } from "./boot-census.js";
 import { coreEntries } from "./core-census.js";
+import { xenEntries } from "./xen-census.js";
 
 /** One package's promise. */
 export interface GuestPromise {
@@ -27,7 +28,7 @@ export async function promises(): Promise<GuestPromise[]> {
     of("paravirt-ops", machineAbi),
     { dir: "vmm", part: "boot", abi: "1", entries: bootEntries() },
     of("backend-native", native.manifest),
-    of("backend-xen", xen),
+    of("backend-xen", { ...xen, entries: [...xen.entries, ...xenEntries()] }),
     of("backend-vmi", vmi),
     { dir: "devices", part: "pc", abi: "1", entries: boardEntries() },
     { dir: "cpu-core", part: "cpu", abi: "1", entries: await coreEntries() },
