@@ -158,7 +158,9 @@ describe.skipIf(!hasTool("apt-get"))("what Debian's cloud kernel asks of Xen", (
         else expect([name, ours > calls / 3 && ours < calls * 3]).toEqual([name, true]);
       }
       if (mode === "pv") {
-        expect(operations["mmu.writeCr3"]).toBeGreaterThan(100);
+        // Loads that change nothing, or single pages, are switches: what is left are those after tables have come and gone.
+        expect(operations["mmu.writeCr3"]).toBeGreaterThan(0);
+        expect(operations["mmu.flushTlbSingle"]).toBeGreaterThan(100);
         expect(instructions.cli).toBeGreaterThan(1000);
         expect(instructions.cpuid! + instructions.ud2!).toBeGreaterThan(100);
       } else {
