@@ -2,7 +2,7 @@
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { describe, expect, test } from "vitest";
-import { type Bits, buildGuest, canBuild, INSTALL } from "./runner/build.js";
+import { type Bits, buildGuest, buildPvhGuest, canBuild, INSTALL } from "./runner/build.js";
 import { brokenInvariants } from "./runner/invariants.js";
 import { complaints, runDomain } from "./runner/machine.js";
 
@@ -39,6 +39,24 @@ describe.each([64, 32] as const)("a million random calls of a %i-bit PV guest", 
     });
     expect([...complaints(outcome), ...broken.slice(0, 20)]).toEqual([]);
     expect(outcome.console).toContain("calls 0xf4240 ");
+    expect(sizes.length).toBeGreaterThan(4);
+    expect(sizes.at(-1)! - sizes[1]!).toBeLessThan(GROWTH_BYTES);
+  });
+});
+
+describe.each([
+  ["64-bit", 64, 4],
+  ["PAE", 32, 3],
+] as const)("a hundred thousand random calls of a %s PVH guest", (_, bits, paging) => {
+  if (!canBuild(bits)) {
+    test.skip(`needs a compiler: ${INSTALL}`, () => {});
+    return;
+  }
+  test("run to their end", { timeout: 300_000 }, async () => {
+    const sizes: number[] = [];
+    const look = { every: 20_000, at: () => void sizes.push(heap()) };
+    const kernel = await buildPvhGuest("pvhhostile", paging, { SEED, CALLS: 100_000 });
+    expect(complaints(await runDomain(kernel, { limitSeconds: 280, look }))).toEqual([]);
     expect(sizes.length).toBeGreaterThan(4);
     expect(sizes.at(-1)! - sizes[1]!).toBeLessThan(GROWTH_BYTES);
   });

@@ -1,18 +1,25 @@
 // A hostile kernel of our own: random calls with random arguments, from a seed. The host survives, its books are right, and two runs are alike.
 import { describe, expect, test } from "vitest";
-import { type Bits, buildGuest, canBuild, INSTALL } from "./runner/build.js";
+import { buildGuest, buildPvhGuest, canBuild, INSTALL } from "./runner/build.js";
 import { brokenInvariants } from "./runner/invariants.js";
 import { complaints, runDomain } from "./runner/machine.js";
 
 const CALLS = 4000;
 
-describe.each([64, 32] as const)("a hostile %i-bit PV guest", (bits: Bits) => {
+const guests = [
+  { what: "64-bit PV", bits: 64, build: () => buildGuest("hostile", 64, { SEED: 7, CALLS }) },
+  { what: "32-bit PV", bits: 32, build: () => buildGuest("hostile", 32, { SEED: 7, CALLS }) },
+  { what: "64-bit PVH", bits: 64, build: () => buildPvhGuest("pvhhostile", 4, { SEED: 7, CALLS }) },
+  { what: "PAE PVH", bits: 32, build: () => buildPvhGuest("pvhhostile", 3, { SEED: 7, CALLS }) },
+] as const;
+
+describe.each(guests)("a hostile $what guest", ({ bits, build }) => {
   if (!canBuild(bits)) {
     test.skip(`needs a compiler: ${INSTALL}`, () => {});
     return;
   }
   test("breaks nothing, and does the same twice", { timeout: 120_000 }, async () => {
-    const kernel = await buildGuest("hostile", bits, { SEED: 7, CALLS });
+    const kernel = await build();
     const runs = [];
     for (let run = 0; run < 2; run++) {
       const broken: string[] = [];

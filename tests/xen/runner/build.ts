@@ -45,8 +45,8 @@ export function buildGuest(name: string, bits: Bits, defines: Readonly<Record<st
 export type Paging = 4 | 3 | 2 | 0;
 
 /** Builds guests/NAME.c as a PVH kernel. @throws with the compiler's words */
-export function buildPvhGuest(name: string, paging: Paging): Promise<Uint8Array> {
-  return build(name, paging === 4 ? 64 : 32, ["pvh-start.S", "pvh.c"], { PVH: 1, PAGING: paging });
+export function buildPvhGuest(name: string, paging: Paging, defines: Readonly<Record<string, string | number>> = {}): Promise<Uint8Array> {
+  return build(name, paging === 4 ? 64 : 32, ["pvh-start.S", "pvh.c"], { PVH: 1, PAGING: paging, ...defines });
 }
 
 /** A 64-bit image as a 32-bit one, as loaders of 32-bit images want it: how the guest is entered is the same for both. */
