@@ -20,7 +20,15 @@ interface Question {
 const HEADERS = [
   ...["xen", "elfnote", "features", "event_channel", "sched", "vcpu", "memory", "version", "physdev", "grant_table", "callback", "errno"],
   ...["hvm/hvm_op", "hvm/params", "hvm/hvm_vcpu", "arch-x86/cpuid", "arch-x86/xen-mca", "arch-x86/hvm/start_info"],
-  ...["io/ring", "io/blkif", "io/xenbus", "io/xs_wire"],
+  ...["io/ring", "io/blkif", "io/xenbus", "io/xs_wire", "platform"],
+];
+/** Those that only tools may include, who see the newest version of everything: asked for their own versions alone. */
+const FOR_TOOLS = [
+  "#define __XEN_TOOLS__ 1",
+  "#include <stdint.h>",
+  "#include <stdio.h>",
+  "#include <xen/domctl.h>",
+  "#include <xen/sysctl.h>",
 ];
 const PREAMBLE = [
   "#include <stddef.h>",
@@ -64,19 +72,19 @@ function questionsOf({ kind, name, value, size }: AbiEntry, width: Width): Quest
 }
 
 /** Compiles one line for each expression, leaves out what the compiler does not know, and runs the rest. */
-function ask(width: Width, expressions: readonly string[]): Map<string, string> {
+function ask(width: Width, expressions: readonly string[], preamble: readonly string[] = PREAMBLE): Map<string, string> {
   const file = join(scratch, `ask${width}.c`);
   const program = join(scratch, `ask${width}`);
   const compile = (known: readonly (string | undefined)[]) => {
     const lines = known.map((text, i) => (text === undefined ? "" : `  printf("${i} %lld\\n", (long long)(${text}));`));
-    writeFileSync(file, [...PREAMBLE, "int main(void) {", ...lines, "  return 0; }", ""].join("\n"));
+    writeFileSync(file, [...preamble, "int main(void) {", ...lines, "  return 0; }", ""].join("\n"));
     return spawnSync(
       "gcc",
       [`-m${width}`, "-std=gnu11", "-D__XEN_INTERFACE_VERSION__=0x00040d00", "-w", "-fmax-errors=0", "-o", program, file],
       { encoding: "utf8" },
     );
   };
-  const first = PREAMBLE.length + 2;
+  const first = preamble.length + 2;
   const bad = new Set<number>();
   let outcome = compile(expressions);
   // A name that is not declared is reported once, however often it stands there: so until nothing more is found.
@@ -99,6 +107,8 @@ let compared = 0;
 test.each([64, 32] as const)("numbers and layouts of %i-bit guests are those of the headers", (width) => {
   const questions = manifest.entries.flatMap((entry) => questionsOf(entry, width));
   const told = ask(width, [...new Set(questions.flatMap(({ expressions }) => expressions))]);
+  const versions = questions.flatMap(({ expressions }) => expressions.filter((text) => text.endsWith("_INTERFACE_VERSION")));
+  for (const [text, value] of ask(width, versions, FOR_TOOLS)) told.set(text, value);
   for (const { name, ours, expressions } of questions) {
     const theirs = expressions.map((text) => told.get(text)).find((value) => value !== undefined);
     answers.set(name, theirs);
