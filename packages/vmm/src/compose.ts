@@ -34,6 +34,11 @@ export function composeBackends(
   preference: readonly string[] = [],
 ): Composition {
   checkLayers(backends);
+  if (preference.length > 0 && !backends.some(({ name }) => preference.includes(name))) {
+    throw new HvError("compose/unknown-preference", `none of the backends preferred (${preference.join(", ")}) is given`, {
+      hint: `given: ${backends.map(({ name }) => name).join(", ")}`,
+    });
+  }
   const rank = ({ name }: BackendDefinition): number => (preference.includes(name) ? preference.indexOf(name) : preference.length);
   const candidates = backends.toSorted((a, b) => rank(a) - rank(b));
   const required = candidates.find(({ boot }) => boot.accepts(image) === "requires");

@@ -56,6 +56,11 @@ describe("composition", () => {
     expect(await chosen("allows", ["vmi", "xen"])).toBe("vmi");
     expect(await chosen("allows", ["xen", "plain"])).toBe("xen");
     expect(await chosen("requires", ["xen", "plain"])).toBe("vmi");
+    expect(await chosen("allows", ["lguest", "xen"])).toBe("xen");
+    await expect(chosen("allows", ["lguest"])).rejects.toMatchObject({
+      code: "compose/unknown-preference",
+      hint: "given: plain, xen, vmi",
+    });
   });
 
   test("an operation is seen by its tap, once, though a layer names the slot beneath", async () => {
