@@ -31,9 +31,14 @@ static void versions(void) {
   expect("features beyond the first map", call2(xen_version, 6, &features), -EINVAL);
   expect("a question that there is not", call2(xen_version, 77, buffer), -ENOSYS);
   expect("an answer to nowhere", call2(xen_version, 1, M2P), -EFAULT);
-  expect("sysctl", call1(35, buffer), -EPERM);
-  expect("domctl", call1(36, buffer), -EPERM);
-  expect("platform_op", call1(7, buffer), -EPERM);
+  static const struct { const char *name; int number; u32 version; } OWNERS[] = {{"sysctl", 35, 0x15}, {"domctl", 36, 0x15}, {"platform_op", 7, 0x03000001}};
+  for (unsigned n = 0; n < sizeof OWNERS / sizeof *OWNERS; n++) {
+    *(u32 *)buffer = OWNERS[n].version;
+    expect(OWNERS[n].name, call1(OWNERS[n].number, buffer), -EPERM);
+    *(u32 *)buffer = OWNERS[n].version + 1;
+    expect("  of another version", call1(OWNERS[n].number, buffer), -EACCES);
+    expect("  from nowhere", call1(OWNERS[n].number, (void *)0x20000000), -EFAULT);
+  }
   expect("tmem", call1(38, buffer), -ENOSYS);
   expect("a call that there is not", call0(63), -ENOSYS);
 }

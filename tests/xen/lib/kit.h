@@ -48,7 +48,7 @@ typedef unsigned long word;
 
 enum { DE, DB, NMI, BP, OF, BR, UD, NM, DF, TS = 10, NP, SS, GP, PF, MF = 16, AC, MC, XM };
 enum { RETURNED = -1, USER_DONE = 48, EVENT = 256, FAILSAFE, SYSCALLED, SYSENTERED = 261 };
-enum { EPERM = 1, ENOENT = 2, ESRCH = 3, EFAULT = 14, EBUSY = 16, ENODEV = 19, EINVAL = 22, ENOSYS = 38 };
+enum { EPERM = 1, ENOENT = 2, ESRCH = 3, EACCES = 13, EFAULT = 14, EBUSY = 16, ENODEV = 19, EINVAL = 22, ENOSYS = 38 };
 
 enum {
   set_trap_table, mmu_update, set_gdt, stack_switch, set_callbacks, fpu_taskswitch, set_debugreg = 8, get_debugreg, update_descriptor,
