@@ -9,9 +9,9 @@ export interface Ended {
   readonly all: string;
 }
 
-/** Runs a program to its end. The workspace's export condition is not passed on: what is tried is what a stranger has. */
+/** Runs a program to its end. The workspace's export condition and how quiet its scripts are is not passed on: what is tried is what a stranger has. */
 export function run(command: string, args: readonly string[], cwd: string, env: Readonly<Record<string, string>> = {}): Promise<Ended> {
-  const { NODE_OPTIONS: _options, ...inherited } = process.env;
+  const { NODE_OPTIONS: _options, npm_config_loglevel: _quiet, ...inherited } = process.env;
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, { cwd, env: { ...inherited, ...env }, stdio: ["ignore", "pipe", "pipe"], timeout: 120_000 });
     let stdout = "";
