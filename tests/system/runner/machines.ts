@@ -1,5 +1,8 @@
 // The two machines that an image runs on: ours, in this process, and qemu-system-x86_64 without KVM.
 import { spawn } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { installedParts } from "../../../apps/cli/src/parts.js";
 import { cpuCoreWith } from "../../../packages/cpu-core/src/index.js";
 import type { CoreDefinition } from "../../../packages/paravirt-ops/src/index.js";
@@ -70,21 +73,22 @@ export async function runOurs(
 
 /** Boots the image on QEMU's TCG. */
 export async function runQemu(path: string, { vcpus = 1, memory = "32M", limitSeconds = 20, qemu = {} }: Settings): Promise<Outcome> {
-  const args = `-accel tcg -machine pc -nodefaults -no-user-config -display none -no-reboot -serial stdio -device isa-debug-exit,iobase=0xf4,iosize=4 -device pc-testdev -m ${memory} -smp ${vcpus} -cpu ${qemu.cpu ?? "max"}`;
+  const folder = mkdtempSync(join(tmpdir(), "paravane-qemu-"));
+  // A pipe that is full for a moment loses what the debug exit comes after; a file never is.
+  const serial = join(folder, "serial");
+  const args = `-accel tcg -machine pc -nodefaults -no-user-config -display none -no-reboot -serial file:${serial} -device isa-debug-exit,iobase=0xf4,iosize=4 -device pc-testdev -m ${memory} -smp ${vcpus} -cpu ${qemu.cpu ?? "max"}`;
   const child = spawn("qemu-system-x86_64", [...args.split(" "), ...(qemu.args ?? []), "-kernel", path], {
-    stdio: ["ignore", "pipe", "pipe"],
+    stdio: ["ignore", "ignore", "pipe"],
   });
-  let console = "";
   let stderr = "";
-  child.stdout.setEncoding("latin1").on("data", (text: string) => {
-    console += text;
-  });
   child.stderr.setEncoding("utf8").on("data", (text: string) => {
     stderr += text;
   });
   const timer = setTimeout(() => child.kill("SIGKILL"), limitSeconds * 1000);
   const code = await new Promise<number | null>((resolve, reject) => child.on("error", reject).on("close", resolve));
   clearTimeout(timer);
+  const console = existsSync(serial) ? readFileSync(serial, "latin1") : "";
+  rmSync(folder, { recursive: true });
   // An odd status is the debug exit's, except that 1 is also how QEMU refuses its arguments.
   const exited = code !== null && code % 2 === 1 && stderr === "";
   return {
