@@ -1,6 +1,5 @@
 // What the operations of the table cost on each platform: npx tsx tests/kit/runner/bench.ts [--rounds N] [NAMES]. CPU time of this process a
-// round of the guest's loop, what starting the kit costs taken off; least of the rounds, which take turns. Beside it how often
-// translated code was left in a round, for the interpreter or the hypervisor.
+// round of the guest's loop, what starting the kit costs taken off; least of the rounds, which take turns.
 import { buildKit, canBuild, INSTALL, type KitMode } from "./build.js";
 import { type KitRun, runKit } from "./machine.js";
 
@@ -25,20 +24,13 @@ const PLACES: readonly (readonly [title: string, mode: KitMode, run: KitRun])[] 
   ["Xen PV64", "64", { platform: "xen" }],
 ];
 
-interface Cost {
-  readonly microseconds: number;
-  readonly exits: number;
-}
-
-/** How often translated code was left for something that it cannot do itself. */
-const left = (core: Readonly<Record<string, number>>): number => (core["exits.interpret"] ?? 0) + (core["exits.untranslated"] ?? 0);
-
-async function once(mode: KitMode, run: KitRun, words: string): Promise<Cost> {
+/** CPU time of this process in µs. */
+async function once(mode: KitMode, run: KitRun, words: string): Promise<number> {
   const before = process.cpuUsage();
-  const { console: said, stats } = await runKit(await buildKit(mode), { ...run, commandLine: `bench ${words}`, limit: 120 });
+  const { console: said } = await runKit(await buildKit(mode), { ...run, commandLine: `bench ${words}`, limit: 120 });
   const { user, system } = process.cpuUsage(before);
   if (!said.includes("passed, 0 failed") || (words !== "" && !said.includes(": done"))) throw new Error(`${words} did not end: ${said}`);
-  return { microseconds: user + system, exits: left(stats.core) };
+  return user + system;
 }
 
 if (!canBuild("32") || !canBuild("64")) throw new Error(`needs a compiler: ${INSTALL}`);
@@ -47,14 +39,14 @@ const at = words.indexOf("--rounds");
 const rounds = at < 0 ? 3 : Number(words.splice(at, 2)[1]);
 const names = words.length > 0 ? words : Object.keys(LOOPS);
 for (const [, mode, run] of PLACES) await once(mode, run, names.map((name) => `bench=${name}`).join(" "));
-const least = new Map<string, Cost>();
+const least = new Map<string, number>();
 for (let round = 0; round < rounds; round++) {
   for (const name of ["", ...names]) {
     for (const [title, mode, run] of PLACES) {
       const cost = await once(mode, run, name === "" ? "" : `bench=${name}`);
       const key = `${title} ${name}`;
       const known = least.get(key);
-      if (known === undefined || cost.microseconds < known.microseconds) least.set(key, cost);
+      if (known === undefined || cost < known) least.set(key, cost);
     }
   }
 }
@@ -62,9 +54,8 @@ console.log(`| | ${names.join(" | ")} |\n| --- |${names.map(() => " ---: |").joi
 for (const [title] of PLACES) {
   const base = least.get(`${title} `)!;
   const cells = names.map((name) => {
-    const cost = least.get(`${title} ${name}`)!;
-    const nanoseconds = (1000 * Math.max(0, cost.microseconds - base.microseconds)) / LOOPS[name]!;
-    return `${nanoseconds.toFixed(nanoseconds < 100 ? 1 : 0)} ns, ${((cost.exits - base.exits) / LOOPS[name]!).toFixed(2)}`;
+    const nanoseconds = (1000 * Math.max(0, least.get(`${title} ${name}`)! - base)) / LOOPS[name]!;
+    return `${nanoseconds.toFixed(nanoseconds < 100 ? 1 : 0)} ns`;
   });
   console.log(`| ${title} | ${cells.join(" | ")} |`);
 }

@@ -5,7 +5,7 @@ import { xen } from "../../../packages/backend-xen/src/index.js";
 import { cpuCore } from "../../../packages/cpu-core/src/index.js";
 import { pcBoard } from "../../../packages/devices/src/board/index.js";
 import type { BackendDefinition } from "../../../packages/paravirt-ops/src/index.js";
-import { createMachine, type MachineStats } from "../../../packages/vmm/src/index.js";
+import { createMachine } from "../../../packages/vmm/src/index.js";
 
 /** Where the kit runs. */
 export type Platform = "native" | "vmi" | "xen";
@@ -29,7 +29,6 @@ export interface KitOutcome {
   readonly end: string;
   /** Calls and hypercalls by name; empty unless they were counted. */
   readonly calls: ReadonlyMap<string, number>;
-  readonly stats: MachineStats;
 }
 
 /** A layer that starts no guest itself. */
@@ -67,11 +66,11 @@ export async function runKit(kernel: Uint8Array, run: KitRun): Promise<KitOutcom
     await reading;
     const end =
       result.kind === "exit" ? `exit ${result.status}` : result.kind === "poweroff" ? result.kind : `${result.kind}: ${result.detail}`;
-    return { console, end, calls, stats: machine.stats() };
+    return { console, end, calls };
   } catch (error) {
     await machine.close();
     await reading;
-    return { console, end: `${error}`, calls, stats: machine.stats() };
+    return { console, end: `${error}`, calls };
   }
 }
 
