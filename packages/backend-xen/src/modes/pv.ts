@@ -3,10 +3,9 @@
  * a call is the call's; what it may do beyond its level is emulated where the instruction comes to the hypervisor (../vcpu/instructions.ts).
  */
 import { type Answers, by } from "@paravane/paravirt-ops";
+import { smpAnswers, timeAnswers } from "./common.js";
 
 const EVENT_MASK = "vcpu_info.evtchn_upcall_mask";
-const PVCLOCK = "vcpu_info.time";
-const RUNSTATE = "vcpu_runstate_info";
 
 const noApic = by.nothing("there is no local APIC; event channels are the interrupts");
 const noTaskPriority = by.nothing("there is no task priority; events are masked one by one");
@@ -99,26 +98,6 @@ export const pvAnswers: Answers = {
     flushLazy: by.calls("multicall"),
     setFixmap: by.calls("update_va_mapping"),
   },
-  time: {
-    readTsc: by.native,
-    schedClock: by.memory(PVCLOCK),
-    stealClock: by.memory(RUNSTATE),
-    tscKhz: by.memory(`${PVCLOCK}.tsc_to_system_mul`),
-    getWallclock: by.memory("shared_info.wc_sec"),
-    setWallclock: by.nothing("the owner's to set"),
-    setNextEvent: by.calls("vcpu_op.set_singleshot_timer", "set_timer_op"),
-    setPeriodic: by.calls("vcpu_op.set_periodic_timer"),
-    shutdownEvent: by.calls("vcpu_op.stop_singleshot_timer", "vcpu_op.stop_periodic_timer"),
-  },
-  smp: {
-    startupHook: by.calls("vcpu_op.initialise"),
-    vcpuUp: by.calls("vcpu_op.up"),
-    vcpuDown: by.calls("vcpu_op.down"),
-    sendIpi: by.calls("event_channel_op.send"),
-    wait: by.calls("sched_op.poll"),
-    kick: by.calls("event_channel_op.send"),
-    vcpuIsPreempted: by.memory(`${RUNSTATE}.state`),
-    yield: by.calls("sched_op.yield"),
-    shutdown: by.calls("sched_op.shutdown"),
-  },
+  time: timeAnswers,
+  smp: smpAnswers,
 };
