@@ -1,8 +1,7 @@
 // A million random calls of a hostile kernel at each level, PAE or not: architectural answers, memory that does not grow, and the same run again
 // from the same seed. Then kernels that keep off nothing, until they end themselves.
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import { describe, expect, test } from "vitest";
+import { heapBytes } from "../heap.js";
 import { INSTALL, installed } from "../system/runner/build.js";
 import { run } from "./runner.js";
 
@@ -13,13 +12,6 @@ const GROWTH_BYTES = 16 << 20;
 const WILD_SEEDS = 12;
 const WILD_LIMIT_MS = 400;
 
-setFlagsFromString("--expose-gc");
-const collect = runInNewContext("gc") as () => void;
-const heap = (): number => {
-  collect();
-  const { heapUsed, external } = process.memoryUsage();
-  return heapUsed + external;
-};
 const wrong = (console: string): string[] => console.split("\n").filter((line) => /^not ok|unexpected/.test(line));
 
 const kinds = [
@@ -41,7 +33,7 @@ describe.skipIf(!installed("gcc"))(`hostile calls (needs ${INSTALL})`, () => {
         clock: "icount",
         limitMs: 500_000,
         onConsole: (all) => {
-          while (sizes.length < quarters(all)) sizes.push(heap());
+          while (sizes.length < quarters(all)) sizes.push(heapBytes());
         },
       });
       expect([...wrong(console), end], console.slice(-600)).toEqual(["exit 1"]);

@@ -1,7 +1,6 @@
 // A million calls of the hostile kernel, in each width: no exception of the host, right books all along, and memory that does not grow.
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import { describe, expect, test } from "vitest";
+import { heapBytes } from "../heap.js";
 import { type Bits, buildGuest, buildPvhGuest, canBuild, INSTALL } from "./runner/build.js";
 import { brokenInvariants } from "./runner/invariants.js";
 import { complaints, runDomain } from "./runner/machine.js";
@@ -10,14 +9,6 @@ const SEED = 1;
 const CALLS = 1_000_000;
 const LOOK_EVERY = 250_000;
 const GROWTH_BYTES = 16 << 20;
-
-setFlagsFromString("--expose-gc");
-const collect = runInNewContext("gc") as () => void;
-const heap = (): number => {
-  collect();
-  const { heapUsed, external } = process.memoryUsage();
-  return heapUsed + external;
-};
 
 describe.each([64, 32] as const)("a million random calls of a %i-bit PV guest", (bits: Bits) => {
   if (!canBuild(bits)) {
@@ -33,7 +24,7 @@ describe.each([64, 32] as const)("a million random calls of a %i-bit PV guest", 
         every: LOOK_EVERY,
         at: (domain) => {
           broken.push(...brokenInvariants(domain));
-          sizes.push(heap());
+          sizes.push(heapBytes());
         },
       },
     });
@@ -54,7 +45,7 @@ describe.each([
   }
   test("run to their end", { timeout: 300_000 }, async () => {
     const sizes: number[] = [];
-    const look = { every: 20_000, at: () => void sizes.push(heap()) };
+    const look = { every: 20_000, at: () => void sizes.push(heapBytes()) };
     const kernel = await buildPvhGuest("pvhhostile", paging, { SEED, CALLS: 100_000 });
     expect(complaints(await runDomain(kernel, { limitSeconds: 280, look }))).toEqual([]);
     expect(sizes.length).toBeGreaterThan(4);
