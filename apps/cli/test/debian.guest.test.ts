@@ -169,8 +169,9 @@ describe.skipIf(!hasTool("apt-get") || !hasTool("mkfs.ext4", "-V"))("Debian's st
   });
 });
 
-describe("hello", () => {
-  test("100 MB on the console arrive, and memory stays bounded", async () => {
+// A processor each, side by side.
+describe.concurrent("long runs", () => {
+  test("100 MB on hello's console arrive, and memory stays bounded", async () => {
     const stats = join(dir, "flood.json");
     const until = "\\.\r\nhello> ";
     const { status } = await paravane(
@@ -184,13 +185,11 @@ describe("hello", () => {
     const { memory } = JSON.parse(readFileSync(stats, "utf8")) as { memory: { peakResidentBytes: number } };
     expect(memory.peakResidentBytes).toBeLessThan(400 * 2 ** 20);
   });
-});
 
-describe.skipIf(!hasTool("apt-get"))("memtest86+", () => {
-  test("finishes one pass over 64 MB", async () => {
+  test.skipIf(!hasTool("apt-get"))("memtest86+ finishes one pass over 64 MB", { timeout: 1_300_000 }, async () => {
     const { status } = await paravane(["boot", "memtest86+", "-m", "64M", "--until", "Pass: +1 .*Errors: 0 ", "--timeout", "1200s"], {
       limitMs: 1_260_000,
     });
     expect(status).toBe(0);
-  }, 1_300_000);
+  });
 });
