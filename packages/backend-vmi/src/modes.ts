@@ -18,9 +18,8 @@ const ownMemory = by.nothing("the processor reads the guest's own tables");
 const romAt = (level: 0 | 1) => buildRom({ level, flagPage: level === 0 ? undefined : VIRTUAL_TOP }, level === 0 ? 0 : VIRTUAL_TOP);
 const exitsOf = (level: 0 | 1): ReadonlySet<RomEntry> => new Set([...romAt(level).exits.values()].map(({ entry }) => entry));
 
-/** Answers for kernels at one level. `emulation`: what an instruction without a call is there. */
-function answersAt(level: 0 | 1, emulation: Answer): Answers {
-  const exits = exitsOf(level);
+/** Answers for kernels at one level, whose ROM leaves at `exits`. `emulation`: what an instruction without a call is there. */
+function answersAt(level: 0 | 1, exits: ReadonlySet<RomEntry>, emulation: Answer): Answers {
   const call = (first: CallName, ...others: CallName[]): Answer => {
     const [exit, ...rest] = [first, ...others].filter((name) => exits.has(name)).map(tapName);
     return exit === undefined ? by.memory(`code in the ROM: ${tapName(first)}`) : by.calls(exit, ...rest);
@@ -139,8 +138,7 @@ function answersAt(level: 0 | 1, emulation: Answer): Answers {
 }
 
 /** What is code in the ROM never comes to the hypervisor, and the answer to WallclockUpdated is no. */
-function callsAt(level: 0 | 1): GuestCall[] {
-  const exits = exitsOf(level);
+function callsAt(exits: ReadonlySet<RomEntry>): GuestCall[] {
   return callNames.map((name) => ({
     name: tapName(name),
     number: callNumber(name),
@@ -149,8 +147,16 @@ function callsAt(level: 0 | 1): GuestCall[] {
   }));
 }
 
+const [exits0, exits1] = [exitsOf(0), exitsOf(1)];
+
 /** The kernel at CPL 0, as the ROM finds it, and at CPL 1, where its instructions come to the hypervisor. */
 export const modes: readonly GuestMode<VmiConfig>[] = [
-  { name: "cpl0", config: { cpl: 0 }, answers: answersAt(0, by.native), intercepts: ["vmcall"], calls: callsAt(0) },
-  { name: "cpl1", config: { cpl: 1 }, answers: answersAt(1, by.emulation), intercepts: deprivilegedIntercepts, calls: callsAt(1) },
+  { name: "cpl0", config: { cpl: 0 }, answers: answersAt(0, exits0, by.native), intercepts: ["vmcall"], calls: callsAt(exits0) },
+  {
+    name: "cpl1",
+    config: { cpl: 1 },
+    answers: answersAt(1, exits1, by.emulation),
+    intercepts: deprivilegedIntercepts,
+    calls: callsAt(exits1),
+  },
 ];

@@ -2,6 +2,7 @@
  * The fixed tables: RSDP, RSDT, XSDT, FADT, FACS, MADT, HPET. ACPI Specification 6.4 §5.2; IA-PC HPET Specification 1.0a §3.2.4.
  * Left out: SRAT, SLIT, MCFG, WAET, power management tables, GPE blocks.
  */
+import { checksum, u16, u32 } from "../firmware-bytes.js";
 import type { AcpiBoard } from "./board.js";
 
 const HEADER_LENGTH = 36;
@@ -26,13 +27,6 @@ export function table(signature: string, revision: number, body: ArrayLike<numbe
   bytes.set(body, HEADER_LENGTH);
   bytes[9] = checksum(bytes);
   return bytes;
-}
-
-/** The byte that makes all bytes add up to zero; its own place must hold zero. */
-export function checksum(bytes: Uint8Array): number {
-  let sum = 0;
-  for (const byte of bytes) sum += byte;
-  return -sum & 0xff;
 }
 
 /** Root pointer, revision 2. §5.2.5.3. */
@@ -151,5 +145,3 @@ function putAddress(view: DataView, at: number, space: number, bits: number, acc
 function putText(bytes: Uint8Array, at: number, text: string): void {
   for (let i = 0; i < text.length; i++) bytes[at + i] = text.charCodeAt(i);
 }
-const u16 = (value: number): number[] => [value & 0xff, value >>> 8];
-const u32 = (value: number): number[] => [value & 0xff, (value >>> 8) & 0xff, (value >>> 16) & 0xff, value >>> 24];

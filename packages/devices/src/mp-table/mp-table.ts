@@ -4,6 +4,7 @@
  */
 import type { GuestMemory } from "@paravane/paravirt-ops";
 import type { AcpiBoard } from "../acpi/board.js";
+import { checksum, u16, u32 } from "../firmware-bytes.js";
 import { PIRQ_GSI_BASE, pirqOf } from "../pci/pirq.js";
 
 /** In the BIOS's shadow, where the floating pointer is looked for (§4.1): above all other tables. */
@@ -34,10 +35,7 @@ const ACTIVE_HIGH_LEVEL = 0b1101;
 const interrupt = { vectored: 0, nmi: 1, external: 3 } as const;
 const entryType = { processor: 0, bus: 1, ioApic: 2, ioInterrupt: 3, localInterrupt: 4 } as const;
 
-const u16 = (value: number): number[] => [value & 0xff, value >>> 8];
-const u32 = (value: number): number[] => [...u16(value & 0xffff), ...u16(value >>> 16)];
 const text = (value: string, length: number): number[] => [...value.padEnd(length)].map((char) => char.charCodeAt(0));
-const checksum = (bytes: readonly number[]): number => -bytes.reduce((sum, byte) => sum + byte, 0) & 0xff;
 
 /** The table's entries, in the order of their types (§4.3). */
 function entries({ apicIds, ioApic, sci }: AcpiBoard): number[][] {
