@@ -3,7 +3,7 @@
  * only the guest knows; and out of it.
  */
 import * as L from "../layout.js";
-import { BASE, COUNT, CPU, CTX, EXIT, exitCode, NEXT, TARGET, TLB } from "./locals.js";
+import { BASE, COUNT, CPU, CTX, EXIT, exitCode, NEXT, PROVEN, TARGET, TLB } from "./locals.js";
 import * as N from "./node.js";
 import type { Node } from "./node.js";
 import type { Region, RegionBlock } from "./region.js";
@@ -19,6 +19,8 @@ export class UnitFlow extends UnitFrame {
   protected readonly outer: number;
   readonly #returns: ReadonlyMap<RegionBlock, readonly RegionBlock[]>;
   readonly #entryNumber = new Map<number, number>();
+  /** Pages by number and host address. */
+  readonly #pageBits = new Map<string, number>();
 
   constructor(
     region: Region,
@@ -72,7 +74,8 @@ export class UnitFlow extends UnitFrame {
       return;
     }
     const target = this.region.blocks[to]!;
-    if (target.page !== this.region.blocks[from]!.page) this.#provePage(target.delta, target.host, exitCode(target.delta, 0, L.UNIT_GO));
+    const here = this.region.blocks[from]!;
+    if (target.page !== here.page) this.#proveOnce(target, here);
     if (to === following) return;
     const back = this.structure.isBackEdge(from, to);
     const depth = back
@@ -156,6 +159,35 @@ export class UnitFlow extends UnitFrame {
     out.op(Op.br);
     out.u32(this.depth((l) => l.kind === "leave")!);
   }
+  /** Leaves for `target` unless its page is mapped as it was; control comes from `here`, whose page is. */
+  #proveOnce(target: RegionBlock, here: RegionBlock): void {
+    const { out } = this;
+    const code = exitCode(target.delta, 0, L.UNIT_GO);
+    const bit = this.#pageBit(target);
+    if (bit === 0) {
+      this.#provePage(target.delta, target.host, code);
+      return;
+    }
+    const proven = N.local(PROVEN, false);
+    this.open(Op.block, { kind: "forward", target: -1 });
+    this.expression(N.binary(Op.i32And, false, 32, proven, N.i32(bit)));
+    out.op(Op.brIf);
+    out.u32(0);
+    this.#provePage(target.delta, target.host, code);
+    this.expression(N.binary(Op.i32Or, false, 32, proven, N.i32(bit | this.#pageBit(here))));
+    out.local(Op.localSet, PROVEN);
+    this.close();
+    this.exit = -1;
+  }
+  /** The bit of a block's page in PROVEN; 0 when all are taken. */
+  #pageBit({ page, host }: RegionBlock): number {
+    const key = `${page} ${host >>> 12}`;
+    const known = this.#pageBits.get(key);
+    if (known !== undefined) return known;
+    const bit = this.#pageBits.size < 32 ? 1 << this.#pageBits.size : 0;
+    this.#pageBits.set(key, bit);
+    return bit;
+  }
   /** Leaves with `code` unless what is at `delta` is mapped to host address `host`, as it was when the region was formed. */
   #provePage(delta: number, host: number, code: number): void {
     const at = N.add(N.local(BASE, true), N.i64(delta));
@@ -166,14 +198,8 @@ export class UnitFlow extends UnitFrame {
     const tag = N.loadNode(Op.i64Load, true, 64, entry, L.TLB_X);
     const wanted = N.xor(N.and(linear, N.i64(-4096)), N.local(CTX, true));
     const mapped = N.binary(Op.i32Add, false, 32, N.loadNode(Op.i32Load, false, 32, entry, L.TLB_ADDEND), N.wrap(linear));
-    const wrong = N.binary(
-      Op.i32Or,
-      false,
-      1,
-      N.binary(Op.i64Ne, false, 1, tag, wanted),
-      N.binary(Op.i32Ne, false, 1, mapped, N.i32(host)),
-    );
-    this.exitIf(wrong, code);
+    this.exitIf(N.binary(Op.i64Ne, false, 1, tag, wanted), code);
+    this.exitIf(N.binary(Op.i32Ne, false, 1, mapped, N.i32(host)), code);
   }
   /** An instruction that crosses into another page: the engine does not tell when its bytes change, so they are compared. */
   #proveCrossing({ crossing, delta, host, count }: RegionBlock): void {
