@@ -95,6 +95,12 @@ export class TextVectorSem extends TextSem implements VectorSem<string> {
   isOrdinary(): boolean {
     return false;
   }
+  ensureOrdinary(): boolean {
+    return false;
+  }
+  withinRange(): undefined {
+    return undefined;
+  }
   xmm0(): string {
     return this.name(`v128.load(cpu, ${XMM})`);
   }

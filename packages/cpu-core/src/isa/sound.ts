@@ -5,6 +5,7 @@
  * rounding up may have hidden tininess, or be an exact zero. PE remains: it must be set already, or the result be known to be exact.
  * SDM Vol. 1 §4.9.1, §11.5. The argument is in docs/decisions/2026-11-sse-by-host-arithmetic.md.
  */
+import type { Arithmetic } from "./float-range.js";
 import type { FloatType, Ordinary, VectorSem } from "./vector-sem.js";
 
 const PM = 0x1000;
@@ -14,9 +15,6 @@ const RC = 0x6000;
 export const roundsAsHost = <V>(b: VectorSem<V>): V => b.mxcsrIs(RC | PM, PM);
 /** PE is masked: enough for what does not look at the rounding mode (truncation). */
 export const maskedInexact = <V>(b: VectorSem<V>): V => b.mxcsrIs(PM, PM);
-
-/** Operations whose exactness can be told from operands and result. */
-type Operation = "add" | "sub" | "mul" | "div" | "sqrt";
 
 /** Tests on a float, as 0 or 1, or on all lanes of a vector, as masks of which the lanes' top bits count. */
 interface Tests<V> {
@@ -31,7 +29,7 @@ interface Tests<V> {
   or(x: V, y: V): V;
   not(x: V): V;
   /** The result is exact; may say no when it is. */
-  exact(operation: Operation, operands: readonly V[], result: V): V;
+  exact(operation: Arithmetic, operands: readonly V[], result: V): V;
   /** 0 or 1 for the whole. */
   holds(x: V): V;
 }
@@ -135,7 +133,7 @@ export function allOrdinary<V>(b: VectorSem<V>, type: Ordinary, operands: readon
   const t = testsOf(b, type);
   const unknown = [...new Set(operands)].filter((x) => !b.isOrdinary(type, x));
   const quick = all(t, unknown.map(t.normal));
-  if (quick === undefined) return b.imm(1);
+  if (quick === undefined || b.ensureOrdinary(type, unknown)) return b.imm(1);
   return b.orElse(t.holds(quick), () =>
     t.holds(
       all(
@@ -150,22 +148,24 @@ export function allOrdinary<V>(b: VectorSem<V>, type: Ordinary, operands: readon
  * `result` of the host's `operation` on `operands`, all of `type`, is right under roundsAsHost. Products and quotients can be tiny and inexact,
  * so only their exact zeroes count as results below the normal numbers; tiny sums are exact, and roots are never tiny.
  */
-export function soundResult<V>(b: VectorSem<V>, type: Ordinary, operation: Operation, operands: readonly V[], result: V): V {
+export function soundResult<V>(b: VectorSem<V>, type: Ordinary, operation: Arithmetic, operands: readonly V[], result: V): V {
   const t = testsOf(b, type);
   const [x, y] = operands;
   const sticky = b.inexactIsSet();
-  const unknown = [...new Set(operands)].filter((v) => !b.isOrdinary(type, v));
   const scaled = operation === "mul" || operation === "div";
-  const fits = (): V => (scaled ? t.safelyNormal(result) : t.normal(result));
-  // A result that is no zero, infinity or NaN had no infinity or NaN to begin with; denormal operands show by their exponents.
-  const quick = b.let(t.holds(all(t, [fits(), ...unknown.map(t.exponent)])!));
   const zero = (): V =>
     operation === "mul" ? t.or(t.zero(x!), t.zero(y!)) : operation === "div" ? t.and(t.zero(x!), t.not(t.zero(y!))) : t.zero(result);
-  const ordinary = (): V => t.holds(all(t, [t.or(fits(), zero()), ...unknown.map((v) => t.or(t.normal(v), t.zero(v)))])!);
   const exact = (): V => {
     const precise = t.exact(operation, operands, result);
     return t.holds(scaled ? t.or(precise, zero()) : precise);
   };
+  const within = b.withinRange(type, operation, operands, result);
+  if (within !== undefined) return b.and(within, b.orElse(sticky, exact));
+  const unknown = [...new Set(operands)].filter((v) => !b.isOrdinary(type, v));
+  const fits = (): V => (scaled ? t.safelyNormal(result) : t.normal(result));
+  // A result that is no zero, infinity or NaN had no infinity or NaN to begin with; denormal operands show by their exponents.
+  const quick = b.let(t.holds(all(t, [fits(), ...unknown.map(t.exponent)])!));
+  const ordinary = (): V => t.holds(all(t, [t.or(fits(), zero()), ...unknown.map((v) => t.or(t.normal(v), t.zero(v)))])!);
   return b.orElse(b.and(sticky, quick), () => b.and(b.orElse(sticky, exact), b.orElse(quick, ordinary)));
 }
 

@@ -3,6 +3,7 @@
  * standard meaning (WebAssembly Core Specification §4.3). A value is an integer as in Sem, a whole XMM register, or a float.
  * Readings: text of the interpreter (interp/text-vector.ts) and the translator's expressions (translate/vector-code.ts).
  */
+import type { Arithmetic } from "./float-range.js";
 import type { FlagEffect, Sem, Width } from "./sem.js";
 
 type Integers = "i8x16" | "i16x8" | "i32x4" | "i64x2";
@@ -89,6 +90,10 @@ export interface VectorSem<V> extends Sem<V> {
   inexactIsSet(): V;
   /** True when this reading knows that the value is normal or zero (each lane of it). */
   isOrdinary(type: Ordinary, a: V): boolean;
+  /** True when this reading has seen to it that the values are normal or zero (each lane of them). */
+  ensureOrdinary(type: Ordinary, values: readonly V[]): boolean;
+  /** What is left to hold for `result` to be right but for PE, when this reading knows so by ranges (float-range.ts). */
+  withinRange(type: Ordinary, operation: Arithmetic, operands: readonly V[], result: V): V | undefined;
   /** The first vector register, which some blends imply. */
   xmm0(): V;
 }

@@ -4,7 +4,7 @@
 import * as L from "../layout.js";
 import { ExpressionWriter } from "./expressions.js";
 import { COUNT, CPU, CTX, EXIT, FK, FR, FV, isWideRegister, REGISTER_COUNT, REGISTERS, TARGET, TLB, VECTOR_COUNT, XMM0 } from "./locals.js";
-import type { Node } from "./node.js";
+import { type Node, OR_ELSE, unary } from "./node.js";
 import type { Region } from "./region.js";
 import { Vector } from "./vector-opcodes.js";
 import { ByteWriter, type EngineFunction, Op, TYPE_I32 } from "./wasm.js";
@@ -66,17 +66,31 @@ export class UnitFrame {
   }
   /** Leaves with `code` when the i32 on the stack is not zero. */
   protected exitOnTop(code: number): void {
-    if (code !== this.exit) {
-      this.out.i32Const(code);
-      this.out.local(Op.localSet, EXIT);
-      this.exit = code;
-    }
+    this.exitCode(code);
     this.out.op(Op.brIf);
     this.out.u32(this.depth((l) => l.kind === "side")!);
   }
   protected exitIf(condition: Node, code: number): void {
-    this.expression(condition);
-    this.exitOnTop(code);
+    const choice = condition.op === Op.i32Eqz && condition.a!.op === OR_ELSE ? condition.a! : undefined;
+    if (choice === undefined) {
+      this.expression(condition);
+      this.exitOnTop(code);
+      return;
+    }
+    this.exitCode(code);
+    this.open(Op.block, { kind: "forward", target: -1 });
+    this.expression(choice.a!);
+    this.out.op(Op.brIf);
+    this.out.u32(0);
+    this.exitIf(unary(Op.i32Eqz, false, 1, choice.b!), code);
+    this.close();
+  }
+  /** Keeps where and how the next exit leaves. */
+  protected exitCode(code: number): void {
+    if (code === this.exit) return;
+    this.out.i32Const(code);
+    this.out.local(Op.localSet, EXIT);
+    this.exit = code;
   }
 
   // -- state in and out -----------------------------------------------------------------------------------------------------------------------

@@ -2,7 +2,8 @@
  * The translator's reading of VectorSem: vector registers are locals of type v128, and what is known of their contents within a block (that
  * their numbers are normal or zero, which float is their lowest lane) saves tests and moves.
  */
-import { MXCSR } from "../layout.js";
+import { type Arithmetic, type FloatRange, hull, integerRange, isTame, resultRange, TAME, ZERO_RANGE } from "../isa/float-range.js";
+import { MXCSR, UNIT_APART } from "../layout.js";
 import type { Width } from "../isa/sem.js";
 import type {
   FloatCompare,
@@ -16,7 +17,7 @@ import type {
   VectorSummary,
 } from "../isa/vector-sem.js";
 import type { CallEffect } from "./block-code.js";
-import { VECTOR_COUNT, XMM0 } from "./locals.js";
+import { exitAs, VECTOR_COUNT, XMM0 } from "./locals.js";
 import * as N from "./node.js";
 import type { Node } from "./node.js";
 import { SystemCode } from "./system-code.js";
@@ -26,6 +27,8 @@ import { Op, TYPE_F32, TYPE_F64, TYPE_I32, TYPE_I64, TYPE_V128 } from "./wasm.js
 const FLOAT_TYPE = { f32: TYPE_F32, f64: TYPE_F64 } as const;
 /** What all lanes are, one lane is. */
 const PACKED = { f32: "f32x4", f64: "f64x2" } as const;
+/** The type of a lane. */
+const SCALAR = { f32: "f32", f64: "f64", f32x4: "f32", f64x2: "f64" } as const;
 const IDENTITY = Array.from({ length: 16 }, (_, i) => i);
 
 /** What is known of a value. */
@@ -33,6 +36,10 @@ interface Facts {
   readonly ordinary: readonly Ordinary[];
   /** The lowest lane of a vector as a float. */
   readonly low?: { readonly type: FloatType; readonly value: Node };
+  /** Of a float, of the lowest lane of a vector, or of all its lanes. */
+  readonly ranges?: Readonly<Partial<Record<Ordinary, FloatRange>>>;
+  /** Each lane of this type is zeroes or ones. */
+  readonly mask?: "f32x4" | "f64x2";
 }
 const NOTHING: Facts = { ordinary: [] };
 
@@ -42,6 +49,8 @@ const constantOf = (node: Node): bigint | undefined => (node.op === N.CONST ? Bi
 const vectorConstant = (lanes: readonly number[]): Node => N.typed(Vector.constant, TYPE_V128, [], 0, lanes);
 const ZERO = vectorConstant(new Array<number>(16).fill(0));
 const isZero = (node: Node): boolean => node.op === Vector.constant && node.lanes!.every((byte) => byte === 0);
+/** What is no range of bytes lies in two pages, as it were: the unit does without such questions when they often fail. */
+const ALWAYS_APART = { at: N.i32(4095), bytes: 2 };
 const integer = (node: Node): Node => (node.type === TYPE_I32 ? N.extend(node) : node);
 
 export class VectorCode extends SystemCode implements VectorSem<Node> {
@@ -96,17 +105,112 @@ export class VectorCode extends SystemCode implements VectorSem<Node> {
 
   /** Leaves before the instruction unless `sound` holds. */
   demand(sound: Node): void {
-    if (sound.op !== N.CONST || sound.value === 0) this.exitIf(N.unary(Op.i32Eqz, false, 1, N.truth(sound)));
+    const both = sound.op === Op.i64ExtendI32U && sound.a!.op === Op.i32And && sound.a!.bits === 1 ? sound.a! : undefined;
+    if (both !== undefined) {
+      this.demand(N.extend(both.a!));
+      this.demand(N.extend(both.b!));
+    } else if (sound.op !== N.CONST || sound.value === 0) this.exitIf(N.unary(Op.i32Eqz, false, 1, N.truth(sound)));
   }
   /** From here on `value` is known to be ordinary. */
   learn(what: Ordinary, value: Node): void {
     const facts = this.#of(value);
-    this.#facts.set(value, { ...facts, ordinary: [...facts.ordinary, what] });
+    if (!facts.ordinary.includes(what)) this.#facts.set(value, { ...facts, ordinary: [...facts.ordinary, what] });
     if (facts.low !== undefined && (facts.low.type === what || PACKED[facts.low.type] === what))
       this.learn(facts.low.type, facts.low.value);
   }
   isOrdinary(what: Ordinary, value: Node): boolean {
-    return isZero(value) || this.#of(value).ordinary.includes(what);
+    return isZero(value) || this.#of(value).ordinary.includes(what) || this.#rangeOf(what, value) !== undefined;
+  }
+
+  // -- ranges ---------------------------------------------------------------------------------------------------------------------------------
+  #rangeOf(what: Ordinary, value: Node): FloatRange | undefined {
+    if (isZero(value)) return ZERO_RANGE;
+    const { ranges } = this.#of(value);
+    return ranges?.[what] ?? (what === "f32" || what === "f64" ? ranges?.[PACKED[what]] : undefined);
+  }
+  /** The range of one lane of a vector. */
+  #laneRange(what: "f32x4" | "f64x2", value: Node, lane: number): FloatRange | undefined {
+    const all = this.#rangeOf(what, value);
+    if (all !== undefined || lane > 0) return all;
+    const { low } = this.#of(value);
+    return low?.type === SCALAR[what] ? this.#rangeOf(low.type, low.value) : this.#rangeOf(SCALAR[what], value);
+  }
+  #setRange(what: Ordinary, value: Node, range: FloatRange): Node {
+    const facts = this.#of(value);
+    this.#facts.set(value, { ...facts, ranges: { ...facts.ranges, [what]: range } });
+    return value;
+  }
+  /** Leaves, to be done without ranges if that comes often, unless the values are tame (each lane of them) or zero. */
+  #tame(what: Ordinary, values: readonly Node[]): void {
+    const type = SCALAR[what];
+    const { least, bits } = TAME[type];
+    const packed = what === "f32x4" || what === "f64x2";
+    const unlike = type === "f32" ? least << 23 : least << 20;
+    const above = type === "f32" ? 0x7f800000 & ~((1 << (bits + 23)) - 1) : 0x7ff00000 & ~((1 << (bits + 20)) - 1);
+    const lanes = (word: number): Node => this.splat(64, N.i64((BigInt(word) << 32n) | (type === "f32" ? BigInt(word) : 0n)));
+    const any = (x: Node): Node => N.typed(VECTOR_OPS["v128.any_true"], TYPE_I32, [this.vector("v128.and", x, lanes(above))]);
+    const rest = values.map((x) => {
+      if (packed) return this.letNode(this.vector("i32x4.sub", x, lanes(unlike)));
+      const whole = N.typed(REINTERPRET[type], type === "f32" ? TYPE_I32 : TYPE_I64, [x]);
+      const top = type === "f32" ? whole : N.wrap(N.shift(Op.i64ShrU, whole, N.i64(32)));
+      return this.letNode(N.binary(Op.i32And, false, 32, N.binary(Op.i32Sub, false, 32, top, N.i32(unlike)), N.i32(above)));
+    });
+    const wild = packed
+      ? any(rest.reduce((x, y) => this.vector("v128.or", x, y)))
+      : rest.reduce((x, y) => N.binary(Op.i32Or, false, 32, x, y));
+    const wildNumber = values.map((x, i) =>
+      packed
+        ? any(this.vector("v128.andnot", rest[i]!, this.vector(`${what}.eq`, x, ZERO)))
+        : N.binary(
+            Op.i32Mul,
+            false,
+            32,
+            rest[i]!,
+            N.unary(Op.i32Eqz, false, 1, N.wrap(this.floatCompare(`${type}.eq`, x, this.floatConstant(type, 0)))),
+          ),
+    );
+    const rarely = wildNumber.reduce((x, y) => N.binary(Op.i32Or, false, 32, x, y));
+    const fits = N.binary(N.OR_ELSE, false, 1, N.unary(Op.i32Eqz, false, 1, wild), N.unary(Op.i32Eqz, false, 1, rarely));
+    this.statements.push({
+      kind: "exitIf",
+      condition: N.unary(Op.i32Eqz, false, 1, fits),
+      code: exitAs(this.side, UNIT_APART),
+      range: ALWAYS_APART,
+    });
+    for (const x of values) this.#setRange(what, x, TAME[type]);
+  }
+  /** Leaves unless the values have ranges; not in a unit that does without. */
+  ensureOrdinary(what: Ordinary, values: readonly Node[]): boolean {
+    if (this.rangeBytes === 0) return false;
+    this.#tame(what, values);
+    return true;
+  }
+  withinRange(what: Ordinary, operation: Arithmetic, operands: readonly Node[], result: Node): Node | undefined {
+    if (this.rangeBytes === 0) return undefined;
+    const type = SCALAR[what];
+    const values = [...new Set(operands)];
+    const range = (): FloatRange | undefined => {
+      const [x, y = x] = operands.map((value) => this.#rangeOf(what, value));
+      return x && y && resultRange(type, operation, x, y);
+    };
+    const unknown = values.filter((value) => this.#rangeOf(what, value) === undefined);
+    if (unknown.length > 0) this.#tame(what, unknown);
+    if (range() === undefined)
+      this.#tame(
+        what,
+        values.filter((value) => !isTame(type, this.#rangeOf(what, value)!)),
+      );
+    this.#setRange(what, result, range()!);
+    if (operation !== "div" && operation !== "sqrt") return N.i64(1);
+    const value = operation === "div" ? operands[1]! : operands[0]!;
+    if (what === "f32x4" || what === "f64x2") {
+      const wrong = this.vector(`${what}.${operation === "div" ? "eq" : "lt"}`, value, ZERO);
+      return this.eq(this.summary("v128.any_true", wrong), N.i64(0));
+    }
+    const zero = this.floatConstant(type, 0);
+    return operation === "div"
+      ? this.xor(this.floatCompare(`${type}.eq`, value, zero), N.i64(1))
+      : this.floatCompare(`${type}.le`, zero, value);
   }
 
   // -- vectors --------------------------------------------------------------------------------------------------------------------------------
@@ -121,7 +225,20 @@ export class VectorCode extends SystemCode implements VectorSem<Node> {
     const [a, b] = operands as [Node, Node];
     if ((op === "v128.xor" || op.endsWith(".sub")) && a === b && !op.startsWith("f")) return ZERO;
     if (op === "v128.xor" && isZero(b)) return a;
-    return N.typed(VECTOR_OPS[op], TYPE_V128, operands);
+    const result = N.typed(VECTOR_OPS[op], TYPE_V128, operands);
+    if (op === "f32x4.eq" || op === "f32x4.lt" || op === "f32x4.le") this.#facts.set(result, { ordinary: [], mask: "f32x4" });
+    else if (op === "f64x2.eq" || op === "f64x2.lt" || op === "f64x2.le") this.#facts.set(result, { ordinary: [], mask: "f64x2" });
+    else if (op === "v128.and") this.#choose(result, a, b);
+    else if (op === "f32x4.convert_i32x4_s") this.#setRange("f32x4", result, integerRange(32));
+    else if (op === "f64x2.convert_low_i32x4_s") this.#setRange("f64x2", result, integerRange(32));
+    return result;
+  }
+  /** A mask keeps some numbers and makes zeroes of the others. */
+  #choose(result: Node, a: Node, b: Node): void {
+    const [mask, value] = this.#of(a).mask === undefined ? [b, a] : [a, b];
+    const what = this.#of(mask).mask;
+    const range = what && this.#rangeOf(what, value);
+    if (range) this.#setRange(what, result, range);
   }
   vectorShift(op: VectorShift, a: Node, count: Node): Node {
     return N.typed(VECTOR_OPS[op], TYPE_V128, [a, N.wrap(count)]);
@@ -146,12 +263,17 @@ export class VectorCode extends SystemCode implements VectorSem<Node> {
   }
   shuffle(a: Node, b: Node, lanes: readonly number[]): Node {
     const result = N.typed(Vector.shuffle, TYPE_V128, [a, b], 0, lanes);
-    const ordinary = (["f32x4", "f64x2"] as const).filter((what) => {
+    const whole = (["f32x4", "f64x2"] as const).filter((what) => {
       const bytes = what === "f32x4" ? 4 : 8;
-      const whole = lanes.every((from, i) => from % bytes === i % bytes && (i % bytes === 0 || from === lanes[i - 1]! + 1));
-      return whole && lanes.every((from) => this.isOrdinary(what, from < 16 ? a : b));
+      return lanes.every((from, i) => from % bytes === i % bytes && (i % bytes === 0 || from === lanes[i - 1]! + 1));
     });
+    const ordinary = whole.filter((what) => lanes.every((from) => this.isOrdinary(what, from < 16 ? a : b)));
     if (ordinary.length > 0) this.#facts.set(result, { ordinary });
+    for (const what of whole) {
+      const bytes = what === "f32x4" ? 4 : 8;
+      const ranges = lanes.flatMap((from, i) => (i % bytes === 0 ? [this.#laneRange(what, from < 16 ? a : b, (from & 15) / bytes)] : []));
+      if (ranges.every((range) => range !== undefined)) this.#setRange(what, result, ranges.reduce(hull));
+    }
     return result;
   }
   permute(a: Node, b: Node, control: Node): Node {
@@ -196,10 +318,12 @@ export class VectorCode extends SystemCode implements VectorSem<Node> {
   float(type: FloatType, a: Node): Node {
     const { low, ordinary } = this.#of(a);
     if (low?.type === type) return low.value;
+    const range = this.#rangeOf(type, a);
     const value = this.letNode(N.typed(FLOAT_EXTRACT[type], FLOAT_TYPE[type], [a]));
     if (isZero(a) || ordinary.includes(type) || ordinary.includes(PACKED[type])) this.#facts.set(value, { ordinary: [type] });
+    if (range !== undefined) this.#setRange(type, value, range);
     // The register holds the same from now on, if it is one.
-    this.#facts.set(a, { ordinary, low: { type, value } });
+    this.#facts.set(a, { ...this.#of(a), low: { type, value } });
     return value;
   }
   withFloat(type: FloatType, a: Node, value: Node): Node {
@@ -215,7 +339,12 @@ export class VectorCode extends SystemCode implements VectorSem<Node> {
     return N.extend(N.binary(FLOAT_OPS[op], false, 1, a, b));
   }
   convert(op: FloatConversion, a: Node): Node {
-    return N.typed(FLOAT_OPS[op], op.startsWith("f32") ? TYPE_F32 : op.startsWith("f64") ? TYPE_F64 : TYPE_I64, [a]);
+    const result = N.typed(FLOAT_OPS[op], op.startsWith("f32") ? TYPE_F32 : op.startsWith("f64") ? TYPE_F64 : TYPE_I64, [a]);
+    if (op === "f32.convert_i64_s" || op === "f64.convert_i64_s")
+      this.#setRange(op === "f32.convert_i64_s" ? "f32" : "f64", result, integerRange(64));
+    const single = op === "f64.promote_f32" ? this.#rangeOf("f32", a) : undefined;
+    if (single !== undefined) this.#setRange("f64", result, single);
+    return result;
   }
   selectFloat(condition: Node, ifTrue: Node, ifFalse: Node): Node {
     if (condition.op === N.CONST) return condition.value === 0 ? ifFalse : ifTrue;
