@@ -60,6 +60,6 @@ export declare function hostDropped(header: u32): void;
 /** Unit `unit` (H_UNIT; its base is in EXIT_ARG) has left because bytes that it asked for at once lie in two pages. */
 @external("host", "apart")
 export declare function hostApart(cpu: usize, unit: u32): void;
-/** Control has gone often from unit `from` (H_UNIT; its base is in EXIT_ARG) to unit `to`, whose entry is at RIP. */
+/** One of the leaps from unit to unit, of which every so many is told: control goes from unit `from` (H_UNIT; its base is in EXIT_ARG) to unit `to`, whose entry is at RIP. */
 @external("host", "grow")
 export declare function hostGrow(cpu: usize, from: u32, to: u32): void;

@@ -28,7 +28,7 @@ export function jumpTag(cpu: usize, linear: u64): u64 {
 @inline
 function pageBit(linear: u64): u32 {
   const page = <u32>(linear >> 12);
-  return ((page & 15) << 10) | (((page >>> 4) ^ (page >>> 14)) & 0x3ff);
+  return ((page & 63) << 10) | (((page >>> 6) ^ (page >>> 16)) & 0x3ff);
 }
 
 /** Notes that the code at `linear` begins in `unit` (an H_UNIT), `delta` from its base. */

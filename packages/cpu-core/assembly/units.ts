@@ -3,7 +3,7 @@
 import {
   COUNT, CTX, DEBUG_PENDING, EFLAGS, EVENT, EXIT, EXIT_ARG, FAULT, FAULT_INTERCEPT, FETCH_WATCH, FLAG_KIND, HALTED, H_UNIT, H_UNIT_DELTA, INTERRUPT_WINDOW, INTR,
   JUMP_DELTA, JUMP_TAG, JUMP_UNIT, MODE, NMI, RESTART, RIP, SHADOW, STOP, TLB, TLB_ADDEND, TLB_ENTRIES, TLB_SHIFT, TLB_X, UNIT_APART, UNIT_GO,
-  UNIT_INSTRUCTIONS_PTR, UNIT_LEAPS, UNIT_LEAPS_MASK, UNIT_LEAPS_START_PTR, UNIT_LOOK, UNIT_LOOKS_PTR, UNIT_MISSES_PTR, UNIT_MODES, UNIT_MODE_SHIFT, UNIT_RUNS_PTR,
+  UNIT_INSTRUCTIONS_PTR, UNIT_LEAPS_PTR, UNIT_LEAPS_START_PTR, UNIT_LOOK, UNIT_LOOKS_PTR, UNIT_MISSES_PTR, UNIT_MODES, UNIT_MODE_SHIFT, UNIT_RUNS_PTR,
   UNIT_SHIFT, UNIT_SIDE, UNIT_SIDES_PTR, WATCH,
 } from "../src/layout";
 import { codeFind } from "./code-cache";
@@ -21,15 +21,14 @@ function countUp(counter: usize, by: u64): void {
   store<u64>(counter, load<u64>(counter) + by);
 }
 
-/** Counts a leap from one unit to another; every so often the host is asked to join the two. */
+/** Counts a leap from one unit to another; of every so many the host is told one. */
 // @ts-ignore: decorator
 @inline
 function leap(cpu: usize, from: u32, fromBase: u64, to: u32): void {
-  const counter: usize = UNIT_LEAPS + (((to >>> UNIT_SHIFT) & UNIT_LEAPS_MASK) << 2);
-  const left = load<u32>(counter) - 1;
-  store<u32>(counter, left);
+  const left = load<u32>(UNIT_LEAPS_PTR) - 1;
+  store<u32>(UNIT_LEAPS_PTR, left);
   if (left == 0) {
-    store<u32>(counter, load<u32>(UNIT_LEAPS_START_PTR));
+    store<u32>(UNIT_LEAPS_PTR, load<u32>(UNIT_LEAPS_START_PTR));
     store<u64>(cpu, fromBase, EXIT_ARG);
     hostGrow(cpu, from, to);
   }

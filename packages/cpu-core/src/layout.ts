@@ -4,7 +4,7 @@
 // -- memory map (bytes from the start of the WebAssembly memory) ---------------------------------------------------------------
 export const STATIC_BASE = 0x400; // AssemblyScript's static data
 export const VCPU_BASE = 0x40000; // first vCPU block
-export const VCPU_STRIDE = 0x60000; // one vCPU: state, then its software TLBs and its jump cache
+export const VCPU_STRIDE = 0xc0000; // one vCPU: state, then its software TLBs and its jump cache
 export const TLB_OFFSET = 0x4000; // within a vCPU block
 export const MAX_VCPUS = 8;
 
@@ -28,9 +28,8 @@ export const UNIT_SIDES_PTR = 0x38048; // left for the interpreter to run a bloc
 export const UNIT_LOOKS_PTR = 0x38050; // left for the run loop
 export const UNIT_MISSES_PTR = 0x38058; // left for code that is not translated
 export const UNIT_INSTRUCTIONS_PTR = 0x38060; // instructions retired in units
-export const UNIT_LEAPS = 0x39000; // u32 each, by the low bits of a unit's slot: entries from other units until hostGrow is asked
-export const UNIT_LEAPS_MASK = 0xfff;
-export const UNIT_LEAPS_START_PTR = 0x38068; // u32: what they start with, 0 for never
+export const UNIT_LEAPS_PTR = 0x38068; // u32: entries of units from others until hostGrow is told of one
+export const UNIT_LEAPS_START_PTR = 0x3806c; // u32: what that starts with
 export const UNIT_MODES = 0x38400; // 256 x u32, by number: mode keys in which something is translated
 export const STORE_LOG_PTR = 0x38f00; // u32: where verification's next note of a store goes (verify.ts)
 export const FRAMES_END_PTR = 0x38080; // u32: end of the physical space that has frames: RAM and, behind it, the hypervisor's pool
@@ -58,9 +57,9 @@ export const TLB_X = 16; // u64 tag for fetches
 export const TLB_ADDEND = 24; // u32: host address = addend + (u32)linear, mod 2^32
 export const TLB_INFO = 28; // u32: bit 0 global; bits 8-19 global generation; bits 20-31 context the tags were made with
 
-// -- jump cache: where in which unit the code at a linear address begins (assembly/jumps.ts); 16 groups of 512 entries, a page's in one group --
+// -- jump cache: where in which unit the code at a linear address begins (assembly/jumps.ts); 64 groups of 512 entries, a page's in one group --
 export const JUMP_OFFSET = 0x34000; // within a vCPU block
-export const JUMP_BYTES = 0x20000;
+export const JUMP_BYTES = 0x80000;
 export const JUMP_ENTRY_SIZE = 16;
 export const JUMP_TAG = 0; // u64: linear address ^ context << CTX_TO_JUMP, or -1
 export const JUMP_UNIT = 8; // u32: as H_UNIT
@@ -71,17 +70,17 @@ export const CTX_TO_JUMP = 48;
 export const JUMP_FOLD_LEFT = 10;
 export const JUMP_FOLD_RIGHT = 9;
 export const JUMP_FOLD_MASK = 0x1ff0;
-export const JUMP_MASK = 0x1fff0;
-export const JUMP_GROUP_MASK = 0x1e000; // of linear << 1: offset of the page's group
+export const JUMP_MASK = 0x7fff0;
+export const JUMP_GROUP_MASK = 0x7e000; // of linear << 1: offset of the page's group
 export const JUMP_GROUP_BYTES = 0x2000;
 
 // Which pages it may know something of: one bit each by hash, a group's together.
-export const JUMP_PAGES = 0x54000; // within a vCPU block
-export const JUMP_PAGES_BYTES = 0x800;
+export const JUMP_PAGES = 0xb4000; // within a vCPU block
+export const JUMP_PAGES_BYTES = 0x2000;
 export const JUMP_PAGES_GROUP = 0x80; // bytes of a group
 
 // -- supervisor entries of the TLB that do not outlive the address space (assembly/memory/supervisor.ts) ---------------------------------------
-export const SUPER_LIST = 0x54800; // within a vCPU block: addresses, u32 each
+export const SUPER_LIST = 0xb6000; // within a vCPU block: addresses, u32 each
 export const SUPER_LIST_MAX = 512;
 
 // -- general state --------------------------------------------------------------------------------------------------------------

@@ -31,6 +31,8 @@ export interface TranslationTuning {
 const HEAT = 3000;
 const LEAST_RUNS = 200;
 const LEAPS = 50_000;
+/** How many of those the translator is told of, on average: the engine counts all leaps together. */
+const LEAP_SAMPLES = 8;
 /** Exits of a unit over ranges that lie in two pages after which it is asked whether it should be written anew. */
 const STRADDLES = 100;
 /** It should when they come more often than once in so many instructions. */
@@ -83,6 +85,8 @@ interface Unit {
   readonly replaces: readonly Unit[];
   /** A unit that is being compiled will replace this one. */
   leaving: boolean;
+  /** Entries from other units, as far as samples tell. */
+  leaps: number;
   /** How often it has left because what it asked for at once lies in two pages. */
   straddles: number;
   /** Instructions that had retired when these began to be counted. */
@@ -131,14 +135,17 @@ export class Translator {
 
   readonly #heat: number;
   readonly #leastRuns: number;
+  readonly #leaps: number;
+  /** One leap is told of so many. */
+  readonly #leapsTold: number;
 
   constructor(readonly options: TranslatorOptions) {
     this.#view = options.view;
     this.#heat = options.enabled ? (options.heat ?? HEAT) : 0;
     this.#leastRuns = options.leastRuns ?? LEAST_RUNS;
-    const leaps = options.enabled ? (options.leaps ?? LEAPS) : 0;
-    this.#view.setUint32(L.UNIT_LEAPS_START_PTR, leaps, true);
-    for (let n = 0; n <= L.UNIT_LEAPS_MASK; n++) this.#view.setUint32(L.UNIT_LEAPS + 4 * n, leaps, true);
+    this.#leaps = options.leaps ?? LEAPS;
+    this.#leapsTold = Math.ceil(this.#leaps / LEAP_SAMPLES) | 1; // odd, so that no short cycle shows always the same leap
+    for (const at of [L.UNIT_LEAPS_PTR, L.UNIT_LEAPS_START_PTR]) this.#view.setUint32(at, options.enabled ? this.#leapsTold : 0, true);
   }
 
   /** How often a block of this mode runs before it is translated; 0 where there is no translation: 16-bit code, segments that are not flat. */
@@ -192,12 +199,15 @@ export class Translator {
     this.#translate(cpu, header, this.#view.getBigUint64(cpu + L.RIP, true), [{ header, delta: 0 }], FIRST_LIMITS, []);
   }
 
-  /** Control goes often from one unit to another: writes one that contains both. `from` and `to` are H_UNITs; see hostGrow. */
+  /** A sample of leaps from one unit to another: where they are many, writes one that contains both. `from` and `to` are H_UNITs; see hostGrow. */
   grow(cpu: number, from: number, to: number): void {
     const slotOf = (unit: number): number => (unit >>> L.UNIT_SHIFT) & (L.UNIT_SLOTS - 1);
     const first = this.#bySlot.get(slotOf(from));
     const second = this.#bySlot.get(slotOf(to));
     if (first === undefined || second === undefined || first === second || first.leaving || second.leaving) return;
+    second.leaps += this.#leapsTold;
+    if (second.leaps < this.#leaps) return;
+    second.leaps = 0;
     if (first.instructions + second.instructions > JOINED_LIMITS.instructions) return;
     const base = this.#view.getBigUint64(cpu + L.EXIT_ARG, true);
     const entry = second.entries[to & 0xff]!;
@@ -255,6 +265,7 @@ export class Translator {
       dead: false,
       replaces,
       leaving: false,
+      leaps: 0,
       straddles: 0,
       straddled: 0,
       module: undefined,
