@@ -23,8 +23,8 @@ export type Ending =
   | { kind: "goto"; target: number }
   /** The condition is the block's end value. */
   | { kind: "branch"; taken: number; next: number }
-  /** To the address that is the block's end value; after a call, `back` is where it returns to. */
-  | { kind: "indirect"; back: number | undefined }
+  /** To the address that is the block's end value; after a call, `back` is where it returns to. A jump may read it from a table at linear address `table`. */
+  | { kind: "indirect"; back: number | undefined; table: number | undefined }
   /** To the address that is the block's end value, from the stack. */
   | { kind: "return" }
   | { kind: "call"; target: number; back: number }
@@ -315,7 +315,9 @@ export class Lowering {
         const to = this.#checkedTarget(this.#operand(uop, handler));
         if (entry.kind === "callIndirect") this.#push(handler, this.address(uop.next));
         code.end(to);
-        return { kind: "indirect", back: entry.kind === "callIndirect" ? uop.next : undefined };
+        return entry.kind === "callIndirect"
+          ? { kind: "indirect", back: uop.next, table: undefined }
+          : { kind: "indirect", back: undefined, table: this.#table(uop, handler) };
       }
       case "ret":
       case "retImm": {
@@ -340,6 +342,12 @@ export class Lowering {
       case "jcxz":
         return conditional(code.eq(this.#countRegister(uop, 0), N.i64(0)));
     }
+  }
+  /** Where the table lies from which a jump takes its target by number, as compilers write switches. */
+  #table(uop: Uop, handler: Handler): number | undefined {
+    const ofAddresses = uop.u16(L.U_BASE) === L.ZERO && uop.u16(L.U_INDEX) !== L.ZERO && 8 << uop.u8(L.U_SCALE) === handler.opsize;
+    if (handler.shapes[0]?.kind !== "m" || !ofAddresses || uop.u8(L.U_SEG) & 0x48) return undefined;
+    return this.long ? uop.displacement : uop.displacement >>> 0;
   }
   #countRegister(uop: Uop, change: number): Node {
     const width = [16, 32, 64][(uop.u8(L.U_SEG) >> 4) & 3]!;

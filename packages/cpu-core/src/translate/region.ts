@@ -10,6 +10,9 @@ import { BASE, MAX_DELTA } from "./locals.js";
 import * as N from "./node.js";
 import { VectorCode } from "./vector-code.js";
 
+/** Code to which a table leads is not farther from the region's base; whatever is, is no longer the table. */
+const MOST_DISTANT_CASE = 0x20000;
+
 /** How large a region may become; the roots are in it anyway. */
 export interface RegionLimits {
   readonly blocks: number;
@@ -33,6 +36,8 @@ export interface BlockSource {
   hostOf(linear: bigint): number;
   /** How often a block has run in the interpreter. */
   runs(header: number): number;
+  /** The addresses in a table at a linear address, as far as it is mapped for reading; none for lack of it. */
+  table(linear: bigint, long: boolean): readonly bigint[];
   /** Does the block use memory so that accesses near one another are to be asked for one by one? */
   apart(header: number): boolean;
 }
@@ -57,6 +62,8 @@ export interface RegionBlock {
   lower(entered: number): VectorCode;
   /** May be entered from outside, by a return or after what the interpreter did. */
   entry: boolean;
+  /** Where an indirect jump may well go, as offsets: a guess on which only speed depends. */
+  targets: readonly number[];
   /** Another block has the same instructions and is the entry: this one is reached from inside only. */
   inner: boolean;
 }
@@ -64,6 +71,8 @@ export interface RegionBlock {
 export interface Region {
   readonly long: boolean;
   readonly blocks: readonly RegionBlock[];
+  /** Headers of blocks that are reached by a table and cannot be entered. */
+  readonly cases: ReadonlySet<number>;
   /** Block at an offset from the base. */
   at(delta: number): number | undefined;
 }
@@ -78,6 +87,28 @@ function targetsOf(ending: Ending): readonly number[] {
     default:
       return [];
   }
+}
+
+/** Offsets of the code that a table of addresses leads to; it ends where something is far away. */
+function casesIn(table: readonly bigint[], base: bigint): readonly number[] {
+  const offsets = table.map((target) => Number(BigInt.asIntN(64, target - base)));
+  const end = offsets.findIndex((offset) => Math.abs(offset) > MOST_DISTANT_CASE);
+  return [...new Set(end < 0 ? offsets : offsets.slice(0, end))];
+}
+
+/**
+ * Nobody comes from outside to what a jump in the region reaches by a table, lest the loop around the jump have many entries; the interpreter
+ * finds the way from there to one of the others. If there is none, the block to which most branches lead becomes one.
+ */
+function closeCases(blocks: readonly RegionBlock[], cases: ReadonlySet<number>, landings: ReadonlySet<number>): void {
+  if (cases.size === 0) return;
+  for (const block of blocks) if (cases.has(block.delta) && !landings.has(block.delta)) block.entry = false;
+  if (blocks.some(({ entry }) => entry)) return;
+  const arrivals = new Map<number, number>();
+  for (const { ending } of blocks) for (const to of targetsOf(ending)) arrivals.set(to, (arrivals.get(to) ?? 0) + 1);
+  const open = blocks.filter(({ delta }) => !cases.has(delta));
+  const choice = open.length > 0 ? open : blocks;
+  choice.reduce((most, block) => ((arrivals.get(block.delta) ?? 0) > (arrivals.get(most.delta) ?? 0) ? block : most)).entry = true;
 }
 
 /** Forms a region around `roots`; `base` is the linear address that offsets count from. */
@@ -95,6 +126,8 @@ export function formRegion(
   const index = new Map<number, number>();
   const refused = new Set<number>();
   const queue: { delta: number; entry: boolean; from: RegionBlock }[] = [];
+  /** Where others than branches and tables lead: what follows calls and what the interpreter does. */
+  const landings = new Set<number>();
   const pageOffset = Number(base & 0xfffn);
   const pageOf = (delta: number): number => Math.floor((pageOffset + delta) / 4096);
   let instructions = 0;
@@ -137,8 +170,22 @@ export function formRegion(
     const count = view.getUint32(header + L.H_REAL, true);
     const { code, ending } = lowered(header, delta, AS_ENTERED);
     const lower = (entered: number): VectorCode => lowered(header, delta, entered).code;
-    const here: RegionBlock = { header, host, delta, page: pageOf(delta), count, crossing, code, ending, lower, entry, inner: false };
+    const here: RegionBlock = {
+      header,
+      host,
+      delta,
+      page: pageOf(delta),
+      count,
+      crossing,
+      code,
+      ending,
+      lower,
+      entry,
+      inner: false,
+      targets: [],
+    };
     const go = (target: number, asEntry: boolean): void => {
+      if (asEntry) landings.add(target);
       queue.push({ delta: target, entry: asEntry, from: here });
     };
     if (ending.kind === "interpret" && ending.at === 0) {
@@ -164,6 +211,10 @@ export function formRegion(
         break;
       case "indirect":
         if (ending.back !== undefined) go(ending.back, true);
+        if (ending.table !== undefined) {
+          here.targets = casesIn(source.table(BigInt(ending.table), long), base);
+          for (const target of here.targets) go(target, false);
+        }
         break;
       case "system":
       case "interpret":
@@ -175,6 +226,10 @@ export function formRegion(
   for (const { header, delta } of roots) visit(delta, true, undefined, header);
   for (let next = queue.shift(); next !== undefined; next = queue.shift()) visit(next.delta, next.entry, next.from, 0);
 
+  for (const block of blocks) block.targets = block.targets.filter((target) => index.has(target));
+  const cases = new Set(blocks.flatMap(({ targets }) => targets));
+  closeCases(blocks, cases, landings);
+
   // A loop's first block that asks for flags is told how they wait only if nobody comes from outside: an entry has a copy of its own.
   const reached = new Set(blocks.flatMap(({ ending }) => targetsOf(ending)));
   for (const block of blocks.slice(0, limits.blocks - blocks.length)) {
@@ -183,5 +238,10 @@ export function formRegion(
     block.entry = false;
     block.inner = true;
   }
-  return { long, blocks, at: (delta) => index.get(delta) };
+  return {
+    long,
+    blocks,
+    cases: new Set(blocks.filter(({ delta, entry }) => cases.has(delta) && !entry).map(({ header }) => header)),
+    at: (delta) => index.get(delta),
+  };
 }

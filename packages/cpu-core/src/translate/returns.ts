@@ -15,15 +15,16 @@ export function returnsOf(region: Region): ReadonlyMap<RegionBlock, readonly Reg
     return number === undefined ? undefined : region.blocks[number];
   };
   /** What follows in the same function. */
-  const successors = ({ ending }: RegionBlock): (RegionBlock | undefined)[] => {
+  const successors = ({ ending, targets }: RegionBlock): (RegionBlock | undefined)[] => {
     switch (ending.kind) {
       case "goto":
         return [blockAt(ending.target)];
       case "branch":
         return [blockAt(ending.taken), blockAt(ending.next)];
       case "call":
-      case "indirect":
         return [blockAt(ending.back)];
+      case "indirect":
+        return ending.back === undefined ? targets.map(blockAt) : [blockAt(ending.back)];
       case "system":
       case "interpret":
         return [blockAt(ending.next)];

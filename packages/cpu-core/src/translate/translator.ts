@@ -37,6 +37,8 @@ const LEAP_SAMPLES = 8;
 const STRADDLES = 100;
 /** It should when they come more often than once in so many instructions. */
 const STRADDLE_WORTH = 2000;
+/** Entries of a table of addresses that are looked at. */
+const MOST_CASES = 64;
 const FIRST_LIMITS: RegionLimits = { blocks: 96, instructions: 300 };
 /** Of units that were joined. */
 const JOINED_LIMITS: RegionLimits = { blocks: 240, instructions: 800 };
@@ -75,6 +77,8 @@ interface Unit {
   /** Linear address of the first instruction, then. */
   readonly address: bigint;
   readonly level: PrivilegeLevel;
+  /** Headers of blocks inside that are reached by a table and cannot be entered. */
+  readonly cases: ReadonlySet<number>;
   /** Until it is compiled. */
   body: FunctionBody | undefined;
   /** Its place in the engine's table. */
@@ -195,7 +199,7 @@ export class Translator {
         // Its translation is on the way.
         this.#view.setUint32(header + L.H_HEAT, this.#heat, true);
         return;
-      }
+      } else if (unit.cases.has(header)) return;
     this.#translate(cpu, header, this.#view.getBigUint64(cpu + L.RIP, true), [{ header, delta: 0 }], FIRST_LIMITS, []);
   }
 
@@ -250,7 +254,7 @@ export class Translator {
     const slot = region.blocks.length === 0 ? undefined : this.#takeSlot();
     if (slot === undefined) return;
     const number = ((modeNumber << L.UNIT_MODE_SHIFT) | (slot << L.UNIT_SHIFT)) >>> 0;
-    const { body, blocks, entries, instructions } = writeUnit(region, number);
+    const { body, blocks, entries, instructions, cases } = writeUnit(region, number);
     const unit: Unit = {
       blocks,
       entries,
@@ -258,6 +262,7 @@ export class Translator {
       slot,
       bytes: body.code.length,
       instructions,
+      cases,
       address: base + BigInt(entries[0]!.delta),
       level: this.#view.getUint32(cpu + L.CPL, true) as PrivilegeLevel,
       body,
@@ -315,6 +320,15 @@ export class Translator {
         const entry = tlb + ((Number((linear >> 12n) & 0xffffffn) & (L.TLB_ENTRIES - 1)) << L.TLB_SHIFT);
         if (view.getBigUint64(entry + L.TLB_X, true) !== ((linear & ~0xfffn) ^ context)) return 0;
         return (view.getUint32(entry + L.TLB_ADDEND, true) + Number(linear & 0xffffffffn)) >>> 0;
+      },
+      table(linear, long) {
+        const bytes = long ? 8 : 4;
+        const entry = tlb + ((Number((linear >> 12n) & 0xffffffn) & (L.TLB_ENTRIES - 1)) << L.TLB_SHIFT);
+        if (view.getBigUint64(entry + L.TLB_R, true) !== ((BigInt.asUintN(64, linear) & ~0xfffn) ^ context)) return [];
+        const first = (view.getUint32(entry + L.TLB_ADDEND, true) + Number(linear & 0xffffffffn)) >>> 0;
+        const count = Math.min(MOST_CASES, Math.floor((4096 - Number(linear & 0xfffn)) / bytes));
+        const at = Array.from({ length: count }, (_, i) => first + i * bytes);
+        return at.map((host) => (long ? view.getBigUint64(host, true) : BigInt(view.getUint32(host, true))));
       },
       apart: (header) => apart.has(header),
       runs(header) {

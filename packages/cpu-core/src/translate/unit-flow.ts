@@ -12,6 +12,29 @@ import { type Structure, structureOf } from "./structure.js";
 import { UnitFrame } from "./unit-frame.js";
 import { Op } from "./wasm.js";
 
+/** So many addresses are compared one by one; more have a table. */
+const MOST_COMPARED = 2;
+
+/**
+ * Bits of an offset by which each of `deltas` has a slot of its own: the number of the delta in each slot. Undefined when a small table does
+ * not tell them apart.
+ */
+export function spreadOf(deltas: readonly number[]): { shift: number; slots: readonly (number | undefined)[] } | undefined {
+  for (let size = 4; size <= 16 * deltas.length; size *= 2) {
+    for (let shift = 0; size >= deltas.length && shift < 12; shift++) {
+      const slots = new Array<number | undefined>(size).fill(undefined);
+      const isFree = (delta: number, i: number): boolean => {
+        const slot = (delta >>> shift) & (size - 1);
+        if (slots[slot] !== undefined) return false;
+        slots[slot] = i;
+        return true;
+      };
+      if (deltas.every(isFree)) return { shift, slots };
+    }
+  }
+  return undefined;
+}
+
 export class UnitFlow extends UnitFrame {
   protected readonly structure: Structure;
   /** Blocks that the dispatcher reaches, by the number that it knows them by; the first `outer` from outside too. */
@@ -58,6 +81,8 @@ export class UnitFlow extends UnitFrame {
         return [...inside(ending.taken), ...inside(ending.next)];
       case "return":
         return (this.#returns.get(block) ?? []).flatMap(({ delta }) => inside(delta));
+      case "indirect":
+        return block.targets.flatMap(inside);
       default:
         return [];
     }
@@ -104,25 +129,48 @@ export class UnitFlow extends UnitFrame {
   }
   /** Goes to `delta` if that is where TARGET is. */
   protected gotoIfTarget(from: number, delta: number): void {
-    const { out, region } = this;
+    const { out } = this;
     this.open(Op.block, { kind: "forward", target: -1 });
-    const distance = N.sub(N.local(TARGET, true), N.local(BASE, true));
-    this.expression(
-      region.long
-        ? N.binary(Op.i64Ne, false, 1, distance, N.i64(delta))
-        : N.binary(
-            Op.i32Ne,
-            false,
-            1,
-            N.binary(Op.i32Sub, false, 32, N.wrap(N.local(TARGET, true)), N.wrap(N.local(BASE, true))),
-            N.i32(delta),
-          ),
-    );
+    this.#unlessTarget(delta);
     out.op(Op.brIf);
     out.u32(0);
     this.goto(from, delta, undefined);
     this.close();
     this.exit = -1;
+  }
+  /** Goes to the one of `deltas` where TARGET is, if it is one: by a table of this jump's own, so that the host predicts each jump by itself. */
+  #gotoOneOf(from: number, deltas: readonly number[]): void {
+    const { out } = this;
+    const spread = deltas.length > MOST_COMPARED ? spreadOf(deltas) : undefined;
+    if (spread === undefined) {
+      for (const delta of deltas.slice(0, MOST_COMPARED)) this.gotoIfTarget(from, delta);
+      return;
+    }
+    const distance = N.binary(Op.i32Sub, false, 32, N.wrap(N.local(TARGET, true)), N.wrap(N.local(BASE, true)));
+    this.open(Op.block, { kind: "forward", target: -1 });
+    for (const _ of deltas) this.open(Op.block, { kind: "forward", target: -1 });
+    this.expression(
+      N.binary(Op.i32And, false, 32, N.binary(Op.i32ShrU, false, 32, distance, N.i32(spread.shift)), N.i32(spread.slots.length - 1)),
+    );
+    out.op(Op.brTable);
+    out.u32(spread.slots.length - 1);
+    for (const slot of spread.slots) out.u32(slot ?? deltas.length);
+    deltas.forEach((delta, i) => {
+      this.close();
+      this.#unlessTarget(delta);
+      out.op(Op.brIf);
+      out.u32(deltas.length - 1 - i);
+      this.exit = -1;
+      this.goto(from, delta, undefined);
+    });
+    this.close();
+    this.exit = -1;
+  }
+  /** Is TARGET not at `delta`? */
+  #unlessTarget(delta: number): void {
+    const wide = N.sub(N.local(TARGET, true), N.local(BASE, true));
+    const low = N.binary(Op.i32Sub, false, 32, N.wrap(N.local(TARGET, true)), N.wrap(N.local(BASE, true)));
+    this.expression(this.region.long ? N.binary(Op.i64Ne, false, 1, wide, N.i64(delta)) : N.binary(Op.i32Ne, false, 1, low, N.i32(delta)));
   }
   /** Goes to TARGET: inside the unit when the jump cache knows it as one of its entries. */
   protected jump(): void {
@@ -264,6 +312,7 @@ export class UnitFlow extends UnitFrame {
         this.expression(code.endValue!);
         out.local(Op.localSet, TARGET);
         for (const back of this.#returns.get(block) ?? []) this.gotoIfTarget(number, back.delta);
+        this.#gotoOneOf(number, block.targets);
         this.jump();
         return;
       case "system":

@@ -33,6 +33,8 @@ export interface UnitCode {
   /** Blocks that can be entered, by the number that `entry` gives. */
   readonly entries: readonly UnitBlock[];
   readonly instructions: number;
+  /** Headers of blocks inside that are reached by a table and cannot be entered. */
+  readonly cases: ReadonlySet<number>;
 }
 
 /** Does a block go to an address that is not known, perhaps one of its own unit? */
@@ -124,6 +126,7 @@ class UnitWriter extends UnitFlow {
       body: { code: body, calls },
       blocks,
       entries: this.entries.slice(0, this.outer).map((block) => blocks[block]!),
+      cases: region.cases,
       instructions: region.blocks.reduce((sum, { count }) => sum + count, 0),
     };
   }

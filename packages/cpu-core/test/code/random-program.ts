@@ -2,7 +2,7 @@
 import type { Random } from "../../src/reference/values.js";
 import { CODE } from "../system/bench.js";
 
-const BYTES = 220,
+const BYTES = 280,
   DATA = 0x30000;
 const le32 = (value: number): number[] => [0, 8, 16, 24].map((shift) => (value >>> shift) & 0xff);
 
@@ -40,6 +40,15 @@ export function program(random: Random, mode: "long" | "protected", hostile: boo
     () => [0x9c, 0x9d], // pushf; popf
     () => [...wide(), 0x0f, opcode(0xa3, 0xab, 0xb3, 0xbb), ...absolute(reg() << 3, DATA + 0x1000)], // bit strings
     () => [...wide(), 0x8d, 0x44 | (reg() << 3), 0x90 | random.below(4), random.below(256)], // lea
+    () => {
+      // and reg, 3; jmp [table + reg * 4 or 8], with the table right behind
+      const index = reg();
+      const table = CODE + out.length + 10;
+      const entry = (): number[] => [...le32(CODE + random.below(BYTES)), ...(long ? [0, 0, 0, 0] : [])];
+      const jump = [0x83, 0xe0 | index, 3, 0xff, 0x24, 0x85 | (index << 3) | (long ? 0x40 : 0), ...le32(table)];
+      return [...jump, ...entry(), ...entry(), ...entry(), ...entry()];
+    },
+    () => [0xb8, ...le32(CODE + random.below(BYTES)), 0xff, opcode(0xd0, 0xe0)], // mov eax, somewhere; call or jmp eax
     () => [0xf2, 0x0f, 0x2a, 0xc0 | reg()], // cvtsi2sd: the interpreter's function, in the middle
   ];
   if (hostile)
@@ -48,5 +57,5 @@ export function program(random: Random, mode: "long" | "protected", hostile: boo
       () => [0x88, ...absolute(reg() << 3, CODE + random.below(BYTES))],
     );
   while (out.length < BYTES - 8) out.push(...pieces[random.below(pieces.length)]!());
-  return [...out, ...new Array<number>(BYTES - out.length).fill(0x90), 0xf4];
+  return [...out, ...new Array<number>(Math.max(0, BYTES - out.length)).fill(0x90), 0xf4];
 }

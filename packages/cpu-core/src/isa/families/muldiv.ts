@@ -71,13 +71,13 @@ const division = (mnemonic: string, op: number, signed: boolean): FamilyEntry =>
         if (signed) {
           if (bits === 32) b.guard(b.and(b.eq(dividend, b.imm(-0x8000000000000000n)), b.eq(divisor, b.imm(-1n))), DE);
           quotient = b.let(b.divS(dividend, divisor));
-          remainder = b.let(b.remS(dividend, divisor));
           b.guard(b.ne(b.sext(quotient, bits), quotient), DE);
         } else {
           quotient = b.let(b.divU(dividend, divisor));
-          remainder = b.let(b.remU(dividend, divisor));
           b.guard(b.ne(b.trunc(quotient, bits), quotient), DE);
         }
+        // Cheaper for the host than a second division.
+        remainder = b.let(b.sub(dividend, b.mul(quotient, divisor)));
       }
       setWide(b, bits, quotient, remainder);
       return {};
