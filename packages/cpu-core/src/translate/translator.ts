@@ -40,8 +40,9 @@ const STRADDLE_WORTH = 2000;
 /** Entries of a table of addresses that are looked at. */
 const MOST_CASES = 64;
 const FIRST_LIMITS: RegionLimits = { blocks: 96, instructions: 300 };
-/** Of units that were joined. */
-const JOINED_LIMITS: RegionLimits = { blocks: 240, instructions: 800 };
+/** Instructions of two units that are joined, together, and the limits of what is written for them: what has become hot since is taken in. */
+const JOINED_MOST = 800;
+const JOINED_LIMITS: RegionLimits = { blocks: 240, instructions: 1200 };
 /** Bytes of WebAssembly that are kept at most, so that a guest that writes code forever finds a bound: the host has about eight for each. */
 const MAX_CODE_BYTES = 12 << 20;
 /** Mode keys in which code is translated, at most; H_UNIT has eight bits for their number. */
@@ -212,7 +213,7 @@ export class Translator {
     second.leaps += this.#leapsTold;
     if (second.leaps < this.#leaps) return;
     second.leaps = 0;
-    if (first.instructions + second.instructions > JOINED_LIMITS.instructions) return;
+    if (first.instructions + second.instructions > JOINED_MOST) return;
     const base = this.#view.getBigUint64(cpu + L.EXIT_ARG, true);
     const entry = second.entries[to & 0xff]!;
     const distance = Number(BigInt.asIntN(64, this.#view.getBigUint64(cpu + L.RIP, true) - base)) - entry.delta;
