@@ -25,6 +25,7 @@ export interface BlockHost {
 }
 
 const PAGE = 0x1000;
+const REGISTER_SLOTS = [L.U_DST, L.U_SRC, L.U_AUX];
 const LARGEST = L.HEADER_SIZE + (L.BLOCK_INSTRUCTIONS + 1) * L.UOP_SIZE;
 
 /** What an instruction becomes under an intercept set; undefined: it stays what it is. */
@@ -37,6 +38,7 @@ export class BlockDecoder {
   readonly #index: OpcodeIndex;
   readonly #instruction = createInstruction();
   readonly #u8: Uint8Array;
+  readonly #u32: Uint32Array;
   readonly #view: DataView;
   #pageStart = 0;
   #start = 0;
@@ -57,6 +59,7 @@ export class BlockDecoder {
     this.#index = new OpcodeIndex(table.rows.filter((r) => r.entry.options.feature === undefined || hasFeature(r.entry.options.feature)));
     this.#handlers = table.handlers;
     this.#u8 = new Uint8Array(host.buffer);
+    this.#u32 = new Uint32Array(host.buffer);
     this.#view = new DataView(host.buffer);
   }
 
@@ -132,7 +135,8 @@ export class BlockDecoder {
   }
 
   #clear(u: number): void {
-    this.#u8.fill(0, u, u + L.UOP_SIZE);
+    // A loop: `fill` is a call out of compiled code, for eight words.
+    for (let at = u >>> 2; at < (u + L.UOP_SIZE) >>> 2; at++) this.#u32[at] = 0;
     this.#view.setUint16(u + L.U_BASE, L.ZERO, true);
     this.#view.setUint16(u + L.U_INDEX, L.ZERO, true);
   }
@@ -150,15 +154,14 @@ export class BlockDecoder {
       this.#set(u, i.tooLong ? TOO_LONG : INVALID);
       return true;
     }
-    const { entry, operands } = row;
+    const { entry, operands, has } = row;
     const blocked = unitBlocked(entry, operands, mode);
     if (blocked !== undefined) {
       this.#set(u, blocked.handler);
       v.setUint32(u + L.U_AUX, blocked.aux, true);
       return true;
     }
-    const offset = operands.find((o) => o.place === "offset");
-    const isMemory = memory || offset !== undefined;
+    const isMemory = memory || has.offset;
     const stack: StackKind = mode & L.MODE_64 ? "s64" : mode & L.MODE_SS32 && mode & L.MODE_FLAT ? "s32" : "slow";
     const handler = row.handlers[handlerIndex(i.opsize, memory, stack)]!;
     if (handler < 0) {
@@ -166,19 +169,19 @@ export class BlockDecoder {
       return true;
     }
     this.#set(u, handler);
-    if (isMemory) this.#address(i, u, delta, mode, offset !== undefined);
+    if (isMemory) this.#address(i, u, delta, mode, has.offset);
     else v.setUint8(u + L.U_SEG, (i.segment >= 0 ? i.segment : L.DS) | (sizeCode(i.addressSize) << 4)); // string instructions
     this.#registers(i, u, operands, memory);
     v.setInt32(u + L.U_IMM, i.immediate, true);
-    v.setInt32(u + L.U_IMM + 4, operandsWithTwoImmediates(operands) ? i.immediate2 : i.immediateHigh, true);
-    if (entry.type === "branch" || operands.some((o) => o.place === "relative")) this.#relative(i, u, delta, operands);
-    if (operands.some((o) => o.place === "one")) v.setInt32(u + L.U_IMM, 1, true);
-    if (offset !== undefined) {
+    v.setInt32(u + L.U_IMM + 4, has.twoImmediates ? i.immediate2 : i.immediateHigh, true);
+    if (has.relative) this.#relative(i, u, delta);
+    if (has.one) v.setInt32(u + L.U_IMM, 1, true);
+    if (has.offset) {
       v.setInt32(u + L.U_IMM, i.displacement, true);
       v.setInt32(u + L.U_IMM + 4, i.displacementHigh, true);
     }
     const { class: handlerClass } = this.#handlers[handler - SPECIAL_HANDLERS.length]!;
-    if (handlerClass === "stay" || handlerClass === "sys") v.setUint32(u + L.U_AUX, auxOf(i, memory, operands), true);
+    if (handlerClass === "stay" || handlerClass === "sys") v.setUint32(u + L.U_AUX, auxOf(i, memory, has.immediate), true);
     else if (entry.type === "outlined" && entry.kind.startsWith("fpu")) v.setInt32(u + L.U_IMM, fpuOpcode(i, memory), true);
     const set = mode >>> L.MODE_INTERCEPT_SHIFT;
     const becomes = set === 0 ? undefined : this.lend(set, u, i, row);
@@ -189,10 +192,10 @@ export class BlockDecoder {
     return entry.type === "branch" || handlerClass === "sys";
   }
 
-  #relative(i: Instruction, u: number, delta: number, operands: readonly Operand[]): void {
-    if (!operands.some((o) => o.place === "relative")) return;
-    const target = BigInt(i.immediate) + BigInt(delta + i.length);
-    this.#view.setBigInt64(u + L.U_IMM, target, true);
+  #relative(i: Instruction, u: number, delta: number): void {
+    const target = i.immediate + delta + i.length;
+    this.#view.setInt32(u + L.U_IMM, target, true); // modulo 2^32
+    this.#view.setInt32(u + L.U_IMM + 4, target < 0 ? -1 : 0, true);
   }
 
   #address(i: Instruction, u: number, delta: number, mode: number, absolute: boolean): void {
@@ -214,17 +217,15 @@ export class BlockDecoder {
   }
 
   #registers(i: Instruction, u: number, operands: readonly Operand[], memory: boolean): void {
-    const slots = [L.U_DST, L.U_SRC, L.U_AUX];
     let slot = 0;
-    for (const operand of operands) {
-      const at = registerOffset(operand, i, memory);
-      if (at >= 0) this.#view.setUint16(u + slots[slot++]!, at, true);
+    for (let n = 0; n < operands.length; n++) {
+      const at = registerOffset(operands[n]!, i, memory);
+      if (at >= 0) this.#view.setUint16(u + REGISTER_SLOTS[slot++]!, at, true);
     }
   }
 }
 
 const sizeCode = (size: number): number => (size === 64 ? 2 : size === 32 ? 1 : 0);
-const operandsWithTwoImmediates = (operands: readonly Operand[]): boolean => operands.filter((o) => o.place === "imm").length > 1;
 
 /** 0 for a plain operand, 0x40 for FS or GS in 64-bit code, 8 for everything that needs checks or another width. */
 function segmentPath(addressSize: number, segment: number, mode: number): number {
@@ -267,7 +268,7 @@ function fpuOpcode(i: Instruction, memory: boolean): number {
   return ((i.opcode & 7) << 8) | (i.mod << 6) | ((i.reg & 7) << 3) | (i.rm & 7) | (memory ? 0x8000 : 0);
 }
 
-function auxOf(i: Instruction, memory: boolean, operands: readonly Operand[]): number {
+function auxOf(i: Instruction, memory: boolean, immediate: boolean): number {
   return (
     (i.rep ? L.AUX_REP : 0) |
     (i.repne ? L.AUX_REPNE : 0) |
@@ -275,7 +276,7 @@ function auxOf(i: Instruction, memory: boolean, operands: readonly Operand[]): n
     (i.opsize === 16 ? L.AUX_OP16 : i.opsize === 32 ? L.AUX_OP32 : L.AUX_OP64) |
     (i.addressSize === 16 ? L.AUX_AD16 : i.addressSize === 32 ? L.AUX_AD32 : L.AUX_AD64) |
     (memory ? L.AUX_MEM : 0) |
-    (operands.some((o) => o.place === "imm") ? L.AUX_IMM : 0) |
+    (immediate ? L.AUX_IMM : 0) |
     (i.reg << L.AUX_REG_SHIFT)
   );
 }

@@ -33,10 +33,20 @@ export interface Handler {
   readonly stack: StackKind;
 }
 
+/** What the decoder asks of a row's operands. */
+export interface OperandPlaces {
+  readonly offset: boolean;
+  readonly relative: boolean;
+  readonly one: boolean;
+  readonly immediate: boolean;
+  readonly twoImmediates: boolean;
+}
+
 export interface TableRow {
   readonly entry: Entry;
   readonly pattern: Pattern;
   readonly operands: readonly Operand[];
+  readonly has: OperandPlaces;
   readonly spec: EncodingSpec;
   /** Handler numbers by handlerIndex(); -1 where the combination does not exist. */
   readonly handlers: Int16Array;
@@ -46,7 +56,14 @@ export interface TableRow {
 export const SPECIAL_HANDLERS = ["next", "invalid", "noDevice", "tooLong", "intercept", "inlineForm"] as const;
 
 export function handlerIndex(opsize: OperandSize, memory: boolean, stack: StackKind): number {
-  return (OPERAND_SIZES.indexOf(opsize) * 2 + (memory ? 1 : 0)) * 3 + STACK_KINDS.indexOf(stack);
+  // The places in OPERAND_SIZES and STACK_KINDS.
+  return ((opsize >>> 5) * 2 + (memory ? 1 : 0)) * 3 + (stack === "s64" ? 0 : stack === "s32" ? 1 : 2);
+}
+
+function placesOf(operands: readonly Operand[]): OperandPlaces {
+  const has = (place: Operand["place"]): boolean => operands.some((operand) => operand.place === place);
+  const twoImmediates = operands.filter(({ place }) => place === "imm").length > 1;
+  return { offset: has("offset"), relative: has("relative"), one: has("one"), immediate: has("imm"), twoImmediates };
 }
 
 /** Bits of an operand under an operand size. */
@@ -139,7 +156,7 @@ export function buildTable(entries: readonly Entry[]): { rows: TableRow[]; handl
     for (const spec of entry.encodings) {
       const { pattern, operands } = parseEncoding(spec);
       // Until all are known, handlers are numbered in the order in which they were found.
-      const row: TableRow = { entry, pattern, operands, spec, handlers: new Int16Array(18).fill(-1) };
+      const row: TableRow = { entry, pattern, operands, has: placesOf(operands), spec, handlers: new Int16Array(18).fill(-1) };
       const sizes = dependsOnSize(entry, operands) ? OPERAND_SIZES : ([32] as const);
       const hasRm = operands.some((o) => o.place === "rm");
       const forms = !hasRm ? [false] : pattern.mod === "mem" ? [true] : pattern.mod === "reg" ? [false] : [false, true];
