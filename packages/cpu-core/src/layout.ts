@@ -174,6 +174,7 @@ export const TSC_BASE = 0x460; // u64: what the host's time-stamp counter was wh
 export const TSC_AT = 0x468; // u64: instructions retired then
 export const TSC_SPAN = 0x470; // u32: for so many instructions more it is guessed instead; 0 when it is to be asked
 export const TSC_PACE = 0x474; // u32: by this many 1/256 of a tick each
+export const PROVEN = 0x478; // u32: pages of the running unit that are mapped as they were when it was made, one bit each
 export const RESTART_AGAIN = 2; // RESTART: and the instruction under way is to be executed again
 export const SHADOW_STI = 1;
 export const SHADOW_MOV_SS = 2;

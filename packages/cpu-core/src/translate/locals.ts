@@ -25,10 +25,8 @@ export const EXIT = TLB + 1;
 /** Where a range of bytes that is asked for at once begins (the low half of its address), and how many they are. */
 export const RANGE = EXIT + 1;
 export const RANGE_BYTES = RANGE + 1;
-/** Pages of the region that are known to be mapped as they were when it was formed, one bit each: nothing in a unit changes mappings and stays. */
-export const PROVEN = RANGE_BYTES + 1;
 /** Temporaries, by type. */
-export const TEMPS = PROVEN + 1;
+export const TEMPS = RANGE_BYTES + 1;
 export const FIXED_I64 = TLB - REGISTERS;
 export const FIXED_I32 = TEMPS - TLB;
 

@@ -3,7 +3,7 @@
  * only the guest knows; and out of it.
  */
 import * as L from "../layout.js";
-import { BASE, COUNT, CPU, CTX, EXIT, exitCode, NEXT, PROVEN, TARGET, TLB } from "./locals.js";
+import { BASE, COUNT, CPU, CTX, EXIT, exitCode, NEXT, TARGET, TLB } from "./locals.js";
 import * as N from "./node.js";
 import type { Node } from "./node.js";
 import type { Region, RegionBlock } from "./region.js";
@@ -207,7 +207,10 @@ export class UnitFlow extends UnitFrame {
     out.op(Op.br);
     out.u32(this.depth((l) => l.kind === "leave")!);
   }
-  /** Leaves for `target` unless its page is mapped as it was; control comes from `here`, whose page is. */
+  /**
+   * Leaves for `target` unless its page is mapped as it was; control comes from `here`, whose page is. Nothing in a unit changes mappings and
+   * stays in it, so once a run is enough.
+   */
   #proveOnce(target: RegionBlock, here: RegionBlock): void {
     const { out } = this;
     const code = exitCode(target.delta, 0, L.UNIT_GO);
@@ -216,14 +219,15 @@ export class UnitFlow extends UnitFrame {
       this.#provePage(target.delta, target.host, code);
       return;
     }
-    const proven = N.local(PROVEN, false);
+    const proven = N.loadNode(Op.i32Load, false, 32, N.local(CPU, false), L.PROVEN);
     this.open(Op.block, { kind: "forward", target: -1 });
     this.expression(N.binary(Op.i32And, false, 32, proven, N.i32(bit)));
     out.op(Op.brIf);
     out.u32(0);
     this.#provePage(target.delta, target.host, code);
+    out.local(Op.localGet, CPU);
     this.expression(N.binary(Op.i32Or, false, 32, proven, N.i32(bit | this.#pageBit(here))));
-    out.local(Op.localSet, PROVEN);
+    out.memory(Op.i32Store, L.PROVEN);
     this.close();
     this.exit = -1;
   }
@@ -241,7 +245,7 @@ export class UnitFlow extends UnitFrame {
     const at = N.add(N.local(BASE, true), N.i64(delta));
     const linear = this.region.long ? at : N.truncate(at, 32);
     const mask = (L.TLB_ENTRIES - 1) << L.TLB_SHIFT;
-    const index = N.binary(Op.i32And, false, 32, N.wrap(N.shift(Op.i64ShrU, linear, N.i64(12 - L.TLB_SHIFT))), N.i32(mask));
+    const index = N.binary(Op.i32And, false, 32, N.binary(Op.i32ShrU, false, 32, N.wrap(at), N.i32(12 - L.TLB_SHIFT)), N.i32(mask));
     const entry = N.binary(Op.i32Add, false, 32, index, N.local(TLB, false));
     const tag = N.loadNode(Op.i64Load, true, 64, entry, L.TLB_X);
     const wanted = N.xor(N.and(linear, N.i64(-4096)), N.local(CTX, true));

@@ -14,7 +14,7 @@ const SETTLE_FLAGS: EngineFunction = { name: "settleFlags", parameters: [TYPE_I3
 
 /** An open block or loop; `target` is the region block that a branch to it reaches. */
 interface Label {
-  readonly kind: "forward" | "loop" | "dispatch" | "side" | "leave";
+  readonly kind: "forward" | "loop" | "dispatch" | "apart" | "side" | "leave";
   readonly target: number;
 }
 
@@ -65,16 +65,16 @@ export class UnitFrame {
     this.expressions.write(node);
   }
   /** Leaves with `code` when the i32 on the stack is not zero. */
-  protected exitOnTop(code: number): void {
+  protected exitOnTop(code: number, by: "side" | "apart" = "side"): void {
     this.exitCode(code);
     this.out.op(Op.brIf);
-    this.out.u32(this.depth((l) => l.kind === "side")!);
+    this.out.u32(this.depth((l) => l.kind === by)!);
   }
-  protected exitIf(condition: Node, code: number): void {
+  protected exitIf(condition: Node, code: number, by?: "apart"): void {
     const choice = condition.op === Op.i32Eqz && condition.a!.op === OR_ELSE ? condition.a! : undefined;
     if (choice === undefined) {
       this.expression(condition);
-      this.exitOnTop(code);
+      this.exitOnTop(code, by);
       return;
     }
     this.exitCode(code);
@@ -147,6 +147,9 @@ export class UnitFrame {
     this.loadVectors();
     this.loadField(Op.i64Load, L.COUNT, COUNT);
     this.selectTranslations();
+    this.out.local(Op.localGet, CPU);
+    this.out.i32Const(0);
+    this.out.memory(Op.i32Store, L.PROVEN);
   }
   protected selectTranslations(): void {
     this.loadField(Op.i64Load, L.CTX, CTX);

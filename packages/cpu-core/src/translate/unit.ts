@@ -91,10 +91,13 @@ class UnitWriter extends UnitFlow {
     this.enter(this.#settles);
     this.open(Op.block, { kind: "leave", target: -1 });
     this.open(Op.block, { kind: "side", target: -1 });
+    this.open(Op.block, { kind: "apart", target: -1 });
     this.open(Op.loop, { kind: "dispatch", target: -1 });
     this.#sequence(this.structure.items, true);
     this.close();
     out.op(Op.unreachable); // every block leaves or branches
+    this.close();
+    if (this.#ranges) this.#tellApart();
     this.close();
     // side: the constant says where and what is to be taken back
     out.local(Op.localGet, BASE);
@@ -114,7 +117,6 @@ class UnitWriter extends UnitFlow {
     out.op(Op.i64ExtendI32U);
     out.op(Op.i64Add);
     out.local(Op.localSet, COUNT);
-    if (this.#ranges) this.#tellApart();
     this.close();
     this.leave();
     out.op(Op.end);
@@ -160,12 +162,11 @@ class UnitWriter extends UnitFlow {
   /** Of a range that was not covered: does it lie in two pages, or was it no more than a miss? */
   #tellApart(): void {
     const both = (op: number, a: Node, b: Node): Node => N.binary(op, false, 32, a, b);
-    const kind = both(Op.i32And, N.local(EXIT, false), N.i32(3));
     const start = both(Op.i32And, N.local(RANGE, false), N.i32(4095));
     const within = both(Op.i32LtU, both(Op.i32Add, start, N.local(RANGE_BYTES, false)), N.i32(4097));
-    this.expression(both(Op.i32And, both(Op.i32Eq, kind, N.i32(L.UNIT_APART)), within));
+    this.expression(within);
     this.out.open(Op.if);
-    this.out.i32Const(L.UNIT_SIDE);
+    this.expression(both(Op.i32Xor, N.local(EXIT, false), N.i32(L.UNIT_APART ^ L.UNIT_SIDE)));
     this.out.local(Op.localSet, EXIT);
     this.out.op(Op.end);
   }
@@ -222,10 +223,7 @@ class UnitWriter extends UnitFlow {
     out.local(Op.localSet, RANGE);
     out.i32Const(range.bytes);
     out.local(Op.localSet, RANGE_BYTES);
-    this.exitIf(condition, code);
-    // So that no other exit keeps the address.
-    out.i32Const(0);
-    out.local(Op.localSet, RANGE);
+    this.exitIf(condition, code, "apart");
   }
   #system({ u, next }: Extract<Statement, { kind: "system" }>): void {
     const { out } = this;
