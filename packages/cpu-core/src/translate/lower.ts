@@ -103,7 +103,10 @@ export function treatmentOf(handler: Handler | undefined, uop: Uop, long: boolea
     case "branch":
       if (handler.class !== "inline" || handler.opsize === 16 || handler.shapes.some((s) => s.kind === "m" && !canAddress(uop, long)))
         return "interpret";
-      return entry.type === "stack" && entry.kind === "pop" && handler.shapes[0]?.kind === "m" ? "interpret" : "inline";
+      // The address of POP r/m is computed with the stack pointer already moved (SDM Vol. 2B "POP").
+      return entry.type === "stack" && entry.kind === "pop" && handler.shapes[0]?.kind === "m" && uop.u16(L.U_BASE) === L.GPR + RSP * 8
+        ? "interpret"
+        : "inline";
     case "family":
       if (COLD_ONLY.has(entry.mnemonic)) return otherwise;
       return handler.shapes.some(
@@ -279,7 +282,10 @@ export class Lowering {
     }
     const sp = code.let(this.#wrapStack(handler, code.read(entry.kind === "leave" ? RBP : RSP)));
     const value = code.load(code.pointer(sp, bytes, "R", onStack(sp)), handler.opsize);
+    const toMemory = handler.shapes[0]?.kind === "m";
+    if (toMemory) code.store(code.pointer(this.linear(uop), bytes, "W", this.place(uop)), handler.opsize, value);
     code.write(RSP, this.#wrapStack(handler, N.add(sp, N.i64(bytes))));
+    if (toMemory) return;
     code.writeSlot(entry.kind === "leave" ? L.GPR + RBP * 8 : uop.slot(handler.shapes[0]!.slot), handler.opsize, value);
   }
 

@@ -8,10 +8,10 @@ const ROUNDS = 200;
 const EAGER = { engine: "jit", translation: { heat: 2, leastRuns: 1, leaps: 3, synchronous: true } } as const;
 
 /**
- * One round: flags to and fro, STI and its shadow, a port, INT, strings short and longer than a slice, segments, the clock; then each flag that
- * POPF can change by itself: DF, AC, ID, NT, IOPL, IF.
+ * One round: flags to and fro, and by POP to memory (once relative to the stack pointer), STI and its shadow, a port, INT, strings short and
+ * longer than a slice, segments, the clock; then each flag that POPF can change by itself: DF, AC, ID, NT, IOPL, IF.
  */
-const ROUND = `9c 9d fb ffc3 fa e460 01c6 cd80 fb b940000000 bf00000500 f3aa
+const ROUND = `9c 9d 9c 8f042500000600 ff342500000600 8f4424f0 ff7424f0 58 fb ffc3 fa e460 01c6 cd80 fb b940000000 bf00000500 f3aa
   b900100100 bf00000500 f3aa 8cd8 8ed8 0f31 01c6 b900010000 be00000500 bf80000500 f3a4 fb b9ff000000 bf00000500 b0ff f2ae e661
   fa ${["000400", "000400", "040000", "040000", "200000", "0008d5", "004000", "004000", "003000", "003000", "000200", "000200"]
     .map((bits) => `9c 813424${bits.match(/../g)!.reverse().join("")}00 9d`)
