@@ -75,7 +75,9 @@ function scalarTests<V>(b: VectorSem<V>, type: FloatType): Tests<V> {
       }
       // The product of two numbers has at most as many bits as both of them.
       const zeroes = (v: V): V => b.ctz(b.or(bitsOf(v), b.imm(1n << 52n)));
-      const fits = b.ltu(b.imm(52), b.add(zeroes(p), zeroes(q)));
+      const fits = b.orElse(b.eq(b.and(b.or(bitsOf(p), bitsOf(q)), b.imm(0x7ffffff)), b.imm(0)), () =>
+        b.ltu(b.imm(52), b.add(zeroes(p), zeroes(q))),
+      );
       return operation === "mul" ? fits : b.and(fits, equal(op("mul", p, q), whole));
     },
     holds: (x) => x,
@@ -157,7 +159,7 @@ export function soundResult<V>(b: VectorSem<V>, type: Ordinary, operation: Arith
     operation === "mul" ? t.or(t.zero(x!), t.zero(y!)) : operation === "div" ? t.and(t.zero(x!), t.not(t.zero(y!))) : t.zero(result);
   const exact = (): V => {
     const precise = t.exact(operation, operands, result);
-    return t.holds(scaled ? t.or(precise, zero()) : precise);
+    return scaled ? b.orElse(t.holds(precise), () => t.holds(t.or(precise, zero()))) : t.holds(precise);
   };
   const within = b.withinRange(type, operation, operands, result);
   if (within !== undefined) return b.and(within, b.orElse(sticky, exact));

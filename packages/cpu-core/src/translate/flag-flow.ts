@@ -21,7 +21,7 @@ export function joinFlags(blocks: readonly RegionBlock[], successors: readonly (
   const told: number[] = blocks.map(() => AS_ENTERED);
   const tell = (i: number, kind: number): void => {
     told[i] = kind;
-    blocks[i]!.code = kind >= 0 ? blocks[i]!.lower(kind) : untold[i]!;
+    blocks[i]!.code = kind >= 0 ? blocks[i]!.lower(kind, blocks[i]!.known) : untold[i]!;
   };
   kindsOnEntering(blocks, successors, isEntry, (i, entered) => kindAtEnd(blocks[i]!, entered)).forEach((kind, i) => {
     if (kind >= 0 && untold[i]!.flags.needs !== NOTHING) tell(i, kind);

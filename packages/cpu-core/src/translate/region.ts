@@ -9,6 +9,7 @@ import { type Ending, Lowering } from "./lower.js";
 import { BASE, MAX_DELTA } from "./locals.js";
 import * as N from "./node.js";
 import { VectorCode } from "./vector-code.js";
+import { NOTHING_KNOWN, type VectorKnown } from "./vector-known.js";
 
 /** Code to which a table leads is not farther from the region's base; whatever is, is no longer the table. */
 const MOST_DISTANT_CASE = 0x20000;
@@ -40,6 +41,8 @@ export interface BlockSource {
   table(linear: bigint, long: boolean): readonly bigint[];
   /** Does the block use memory so that accesses near one another are to be asked for one by one? */
   apart(header: number): boolean;
+  /** Is MXCSR.PE set whenever the block runs, or never? */
+  inexact(header: number): boolean | undefined;
 }
 
 /** What a block that crosses into another page was decoded from: its bytes, and the host address of that page. */
@@ -58,8 +61,10 @@ export interface RegionBlock {
   readonly crossing: Crossing | undefined;
   code: VectorCode;
   readonly ending: Ending;
-  /** The block's code when FLAG_KIND is known on entering. */
-  lower(entered: number): VectorCode;
+  /** What is known of vector registers on entering. */
+  known: VectorKnown;
+  /** The block's code when FLAG_KIND is known on entering, and what `known` says. */
+  lower(entered: number, known: VectorKnown): VectorCode;
   /** May be entered from outside, by a return or after what the interpreter did. */
   entry: boolean;
   /** Where an indirect jump may well go, as offsets: a guess on which only speed depends. */
@@ -147,8 +152,10 @@ export function formRegion(
     return { bytes, second: hostOf(delta + 4096 - (view.getUint32(header + L.H_HOST, true) & 0xfff)) };
   };
 
-  const lowered = (header: number, delta: number, entered: number): { code: VectorCode; ending: Ending } => {
-    const code = new VectorCode(long, (mode & L.MODE_LMA) === 0, entered, source.apart(header) ? 0 : undefined);
+  const lowered = (header: number, delta: number, entered: number, known: VectorKnown): { code: VectorCode; ending: Ending } => {
+    const plain = source.apart(header);
+    const inexact = plain ? undefined : source.inexact(header);
+    const code = new VectorCode(long, (mode & L.MODE_LMA) === 0, entered, plain ? 0 : undefined, inexact, known);
     return { code, ending: new Lowering(code, long, N.local(BASE, true)).block(view, header, delta, source.handlers) };
   };
 
@@ -168,8 +175,8 @@ export function formRegion(
     }
     const host = view.getUint32(header + L.H_HOST, true);
     const count = view.getUint32(header + L.H_REAL, true);
-    const { code, ending } = lowered(header, delta, AS_ENTERED);
-    const lower = (entered: number): VectorCode => lowered(header, delta, entered).code;
+    const { code, ending } = lowered(header, delta, AS_ENTERED, NOTHING_KNOWN);
+    const lower: RegionBlock["lower"] = (entered, known) => lowered(header, delta, entered, known).code;
     const here: RegionBlock = {
       header,
       host,
@@ -179,6 +186,7 @@ export function formRegion(
       crossing,
       code,
       ending,
+      known: NOTHING_KNOWN,
       lower,
       entry,
       inner: false,
@@ -230,11 +238,12 @@ export function formRegion(
   const cases = new Set(blocks.flatMap(({ targets }) => targets));
   closeCases(blocks, cases, landings);
 
-  // A loop's first block that asks for flags is told how they wait only if nobody comes from outside: an entry has a copy of its own.
+  // A loop's first block is told how flags wait, and what vector registers hold, only if nobody comes from outside: an entry has a copy.
   const reached = new Set(blocks.flatMap(({ ending }) => targetsOf(ending)));
   for (const block of blocks.slice(0, limits.blocks - blocks.length)) {
-    if (!block.entry || block.code.flags.needs === NOTHING || !reached.has(block.delta)) continue;
-    blocks.push({ ...block, code: block.lower(AS_ENTERED) });
+    const asks = block.code.flags.needs !== NOTHING || block.code.asksVectors;
+    if (!block.entry || !asks || !reached.has(block.delta)) continue;
+    blocks.push({ ...block, code: block.lower(AS_ENTERED, NOTHING_KNOWN) });
     block.entry = false;
     block.inner = true;
   }

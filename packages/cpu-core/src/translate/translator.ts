@@ -39,6 +39,8 @@ const STRADDLES = 100;
 const STRADDLE_WORTH = 2000;
 /** Entries of a table of addresses that are looked at. */
 const MOST_CASES = 64;
+/** So often a block is written for MXCSR.PE as it is, then for both. */
+const MISJUDGED = 2;
 const FIRST_LIMITS: RegionLimits = { blocks: 96, instructions: 300 };
 /** Instructions of two units that are joined, together, and the limits of what is written for them: what has become hot since is taken in. */
 const JOINED_MOST = 800;
@@ -88,6 +90,8 @@ interface Unit {
   dead: boolean;
   /** Units that end when this one is installed. */
   readonly replaces: readonly Unit[];
+  /** MXCSR.PE when it was written. */
+  readonly inexact: boolean;
   /** A unit that is being compiled will replace this one. */
   leaving: boolean;
   /** Entries from other units, as far as samples tell. */
@@ -115,8 +119,10 @@ export class Translator {
   /** Live units by their places in the engine's table. */
   readonly #bySlot = new Map<number, Unit>();
   readonly #freeSlots: number[] = [];
-  /** Blocks whose accesses are asked for one by one. */
+  /** Blocks whose accesses are asked for one by one, and whose floating-point numbers are too. */
   readonly #apart = new Set<number>();
+  /** How often a block's translation was wrong about MXCSR.PE. */
+  readonly #misjudged = new Map<number, number>();
   /** Numbers of the modes in which something was translated. */
   readonly #modes = new Map<number, number>();
   #generation = 0;
@@ -226,7 +232,12 @@ export class Translator {
     this.#translate(cpu, entry.header, base, roots, JOINED_LIMITS, [first, second]);
   }
 
-  /** Bytes that a unit asks for at once lie in two pages: when that comes often, writes it anew to ask one by one; see hostApart. */
+  /** MXCSR.PE. */
+  #inexact(cpu: number): boolean {
+    return (this.#view.getUint32(cpu + L.MXCSR, true) & 0x20) !== 0;
+  }
+
+  /** Bytes that a unit asks for at once lie in two pages, or numbers are not as it takes them to be: when that comes often, writes it anew to ask one by one; see hostApart. */
   apart(cpu: number, number: number): void {
     const unit = this.#bySlot.get((number >>> L.UNIT_SHIFT) & (L.UNIT_SLOTS - 1));
     if (unit === undefined || unit.leaving) return;
@@ -236,7 +247,11 @@ export class Translator {
     if (++unit.straddles < STRADDLES) return;
     unit.straddles = 0;
     if (retired - unit.straddled > STRADDLES * STRADDLE_WORTH) return;
-    for (const { header } of unit.blocks) this.#apart.add(header);
+    const misjudged =
+      this.#inexact(cpu) !== unit.inexact && unit.blocks.some(({ header }) => (this.#misjudged.get(header) ?? 0) < MISJUDGED);
+    for (const { header } of unit.blocks)
+      if (misjudged) this.#misjudged.set(header, (this.#misjudged.get(header) ?? 0) + 1);
+      else this.#apart.add(header);
     const limits = { blocks: unit.blocks.length, instructions: unit.instructions };
     const base = this.#view.getBigUint64(cpu + L.EXIT_ARG, true);
     this.#translate(cpu, unit.entries[0]!.header, base, unit.entries, limits, [unit]);
@@ -270,6 +285,7 @@ export class Translator {
       installed: false,
       dead: false,
       replaces,
+      inexact: this.#inexact(cpu),
       leaving: false,
       leaps: 0,
       straddles: 0,
@@ -310,6 +326,8 @@ export class Translator {
     const view = this.#view;
     const units = this.#byBlock;
     const apart = this.#apart;
+    const misjudged = this.#misjudged;
+    const inexact = this.#inexact(cpu);
     const hot = this.#heat;
     const tlb = view.getUint32(cpu + L.TLB, true);
     const context = view.getBigUint64(cpu + L.CTX, true);
@@ -332,6 +350,7 @@ export class Translator {
         return at.map((host) => (long ? view.getBigUint64(host, true) : BigInt(view.getUint32(host, true))));
       },
       apart: (header) => apart.has(header),
+      inexact: (header) => ((misjudged.get(header) ?? 0) < MISJUDGED ? inexact : undefined),
       runs(header) {
         if (joins ? units.has(header) : view.getUint32(header + L.H_UNIT, true) !== 0) return joins ? Number.POSITIVE_INFINITY : 0;
         const heat = view.getUint32(header + L.H_HEAT, true);
@@ -404,6 +423,7 @@ export class Translator {
   /** The engine has dropped a block: what contains it is no longer right. */
   dropped(header: number): void {
     this.#apart.delete(header);
+    this.#misjudged.delete(header);
     for (const unit of this.#byBlock.get(header) ?? []) this.#kill(unit);
   }
 
@@ -460,6 +480,7 @@ export class Translator {
       this.options.engine.jumpWipe(L.VCPU_BASE + id * L.VCPU_STRIDE);
     this.#byBlock.clear();
     this.#apart.clear();
+    this.#misjudged.clear();
     this.#queue.length = 0;
     this.#held.clear();
     this.#heldBytes = 0;

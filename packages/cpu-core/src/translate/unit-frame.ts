@@ -79,11 +79,20 @@ export class UnitFrame {
     }
     this.exitCode(code);
     this.open(Op.block, { kind: "forward", target: -1 });
-    this.expression(choice.a!);
+    this.#passIf(choice.a!);
+    this.exitIf(unary(Op.i32Eqz, false, 1, choice.b!), code, by);
+    this.close();
+  }
+  /** Leaves the innermost block when `condition` is not zero. */
+  #passIf(condition: Node): void {
+    if (condition.op === OR_ELSE) {
+      this.#passIf(condition.a!);
+      this.#passIf(condition.b!);
+      return;
+    }
+    this.expression(condition);
     this.out.op(Op.brIf);
     this.out.u32(0);
-    this.exitIf(unary(Op.i32Eqz, false, 1, choice.b!), code);
-    this.close();
   }
   /** Keeps where and how the next exit leaves. */
   protected exitCode(code: number): void {

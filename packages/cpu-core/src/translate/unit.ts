@@ -12,6 +12,7 @@ import type { Node } from "./node.js";
 import type { Region, RegionBlock } from "./region.js";
 import { headOf, type Item } from "./structure.js";
 import { UnitFlow } from "./unit-flow.js";
+import { joinKnown } from "./vector-known.js";
 import { ByteWriter, type EngineFunction, type FunctionBody, Op, TYPE_I32, TYPE_I64 } from "./wasm.js";
 
 /** The interpreter's function for a rare operation: (cpu, u). */
@@ -50,7 +51,15 @@ class UnitWriter extends UnitFlow {
     super(region, number);
     const { blocks } = region;
     const isEntry = new Uint8Array(blocks.length);
+    for (const entry of this.entries) isEntry[entry] = 1;
+    joinKnown(
+      blocks,
+      blocks.map((block) => this.successors(block)),
+      isEntry,
+      this.structure.items,
+    );
     const outer = this.entries.slice(0, this.outer);
+    isEntry.fill(0);
     for (const entry of outer) isEntry[entry] = 1;
     this.#settles = joinFlags(
       blocks,

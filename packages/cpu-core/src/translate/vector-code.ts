@@ -22,6 +22,7 @@ import * as N from "./node.js";
 import type { Node } from "./node.js";
 import { SystemCode } from "./system-code.js";
 import { EXTRACT, FLOAT_EXTRACT, FLOAT_OPS, FLOAT_REPLACE, REINTERPRET, REPLACE, SPLAT, Vector, VECTOR_OPS } from "./vector-opcodes.js";
+import { knownOf, NOTHING_KNOWN, type Ranges, type VectorKnown } from "./vector-known.js";
 import { Op, TYPE_F32, TYPE_F64, TYPE_I32, TYPE_I64, TYPE_V128 } from "./wasm.js";
 
 const FLOAT_TYPE = { f32: TYPE_F32, f64: TYPE_F64 } as const;
@@ -37,7 +38,7 @@ interface Facts {
   /** The lowest lane of a vector as a float. */
   readonly low?: { readonly type: FloatType; readonly value: Node };
   /** Of a float, of the lowest lane of a vector, or of all its lanes. */
-  readonly ranges?: Readonly<Partial<Record<Ordinary, FloatRange>>>;
+  readonly ranges?: Ranges;
   /** Each lane of this type is zeroes or ones. */
   readonly mask?: "f32x4" | "f64x2";
 }
@@ -49,17 +50,38 @@ const constantOf = (node: Node): bigint | undefined => (node.op === N.CONST ? Bi
 const vectorConstant = (lanes: readonly number[]): Node => N.typed(Vector.constant, TYPE_V128, [], 0, lanes);
 const ZERO = vectorConstant(new Array<number>(16).fill(0));
 const isZero = (node: Node): boolean => node.op === Vector.constant && node.lanes!.every((byte) => byte === 0);
-/** What is no range of bytes lies in two pages, as it were: the unit does without such questions when they often fail. */
-const ALWAYS_APART = { at: N.i32(4095), bytes: 2 };
+/** MXCSR.PE, SDM Vol. 1 §10.2.3. */
+const PE = 0x20;
+const PE_IS_SET = `${PE} ${PE}`;
 const integer = (node: Node): Node => (node.type === TYPE_I32 ? N.extend(node) : node);
 
 export class VectorCode extends SystemCode implements VectorSem<Node> {
   readonly #facts = new Map<Node, Facts>();
-  /** Of the vector registers' present contents. */
-  #registers: (Facts | undefined)[] = [];
+  /** What was last written to a vector register or read from it. */
+  readonly #holders: (Node | undefined)[] = [];
+  /** Of registers that have not been read yet. */
+  readonly #entered: (Ranges | undefined)[];
   /** Questions about MXCSR whose answer was yes. */
-  readonly #controls = new Set<string>();
+  readonly #controls: Set<string>;
   #inexactIsSet: Node | undefined;
+  /** The block asks what others before it may know. */
+  asksVectors = false;
+  /** It changes vector registers or MXCSR in ways of which nothing is known. */
+  lost = false;
+
+  constructor(
+    long: boolean,
+    shortTags?: boolean,
+    entered?: number,
+    rangeBytes?: number,
+    /** MXCSR.PE, when it is to be taken for granted; what shows that it is otherwise leaves. */
+    readonly inexact?: boolean,
+    known = NOTHING_KNOWN,
+  ) {
+    super(long, shortTags, entered, rangeBytes);
+    this.#entered = [...known.registers];
+    this.#controls = new Set(known.controls);
+  }
 
   #of(node: Node): Facts {
     return this.#facts.get(node) ?? NOTHING;
@@ -68,13 +90,28 @@ export class VectorCode extends SystemCode implements VectorSem<Node> {
   // -- registers and memory -------------------------------------------------------------------------------------------------------------------
   readVector(vector: number): Node {
     const node = this.read(XMM0 + vector);
-    const facts = this.#registers[vector];
+    const holder = this.#holders[vector];
+    if (holder === node) return node;
+    const ranges = this.#entered[vector];
+    const facts = holder !== undefined ? this.#of(holder) : ranges && { ordinary: [], ranges };
     if (facts !== undefined && !this.#facts.has(node)) this.#facts.set(node, facts);
+    this.#holders[vector] = node;
     return node;
   }
   writeVector(vector: number, value: Node): void {
     this.setVector(XMM0 + vector, value);
-    this.#registers[vector] = this.#of(value);
+    this.#holders[vector] = value;
+  }
+  /** What is known where the block ends. */
+  knownAtEnd(): VectorKnown {
+    return knownOf((vector) => {
+      const holder = this.#holders[vector];
+      if (holder === undefined) return this.#entered[vector];
+      if (isZero(holder)) return { f32x4: ZERO_RANGE, f64x2: ZERO_RANGE };
+      const { ranges, low } = this.#of(holder);
+      const range = low && this.#rangeOf(low.type, low.value);
+      return range === undefined ? ranges : { ...ranges, [low!.type]: range };
+    }, this.#controls);
   }
   loadVector(pointer: Node, bits: number): Node {
     if (bits < 32) return this.halves(this.load(pointer, bits), N.i64(0));
@@ -89,7 +126,8 @@ export class VectorCode extends SystemCode implements VectorSem<Node> {
   }
   /** What happens now may change vector registers and MXCSR. */
   #lose(): void {
-    for (let vector = 0; vector < VECTOR_COUNT; vector++) this.#registers[vector] = undefined;
+    this.lost = true;
+    for (let vector = 0; vector < VECTOR_COUNT; vector++) this.#holders[vector] = this.#entered[vector] = undefined;
     this.#controls.clear();
     this.#inexactIsSet = undefined;
   }
@@ -109,7 +147,7 @@ export class VectorCode extends SystemCode implements VectorSem<Node> {
     if (both !== undefined) {
       this.demand(N.extend(both.a!));
       this.demand(N.extend(both.b!));
-    } else if (sound.op !== N.CONST || sound.value === 0) this.exitIf(N.unary(Op.i32Eqz, false, 1, N.truth(sound)));
+    } else if (sound.op !== N.CONST || sound.value === 0) this.#leave(N.unary(Op.i32Eqz, false, 1, N.truth(sound)));
   }
   /** From here on `value` is known to be ordinary. */
   learn(what: Ordinary, value: Node): void {
@@ -142,6 +180,7 @@ export class VectorCode extends SystemCode implements VectorSem<Node> {
   }
   /** Leaves, to be done without ranges if that comes often, unless the values are tame (each lane of them) or zero. */
   #tame(what: Ordinary, values: readonly Node[]): void {
+    this.asksVectors = true;
     const type = SCALAR[what];
     const { least, bits } = TAME[type];
     const packed = what === "f32x4" || what === "f64x2";
@@ -171,12 +210,7 @@ export class VectorCode extends SystemCode implements VectorSem<Node> {
     );
     const rarely = wildNumber.reduce((x, y) => N.binary(Op.i32Or, false, 32, x, y));
     const fits = N.binary(N.OR_ELSE, false, 1, N.unary(Op.i32Eqz, false, 1, wild), N.unary(Op.i32Eqz, false, 1, rarely));
-    this.statements.push({
-      kind: "exitIf",
-      condition: N.unary(Op.i32Eqz, false, 1, fits),
-      code: exitAs(this.side, UNIT_APART),
-      range: ALWAYS_APART,
-    });
+    this.#leave(N.unary(Op.i32Eqz, false, 1, fits));
     for (const x of values) this.#setRange(what, x, TAME[type]);
   }
   /** Leaves unless the values have ranges; not in a unit that does without. */
@@ -364,18 +398,29 @@ export class VectorCode extends SystemCode implements VectorSem<Node> {
     return N.extend(N.binary(N.OR_ELSE, false, 1, N.truth(first), N.truth(otherwise())));
   }
   inexactIsSet(): Node {
+    if (this.inexact === true) {
+      this.mxcsrIs(PE, PE);
+      return N.i64(1);
+    }
+    if (this.inexact === false) return N.i64(0);
     const word = this.#inexactIsSet ?? this.field(Op.i32Load, false, 32, MXCSR);
     this.#inexactIsSet = word;
     return N.extend(N.binary(Op.i32And, false, 1, N.binary(Op.i32ShrU, false, 27, word, N.i32(5)), N.i32(1)));
   }
-  /** Leaves unless it is so. */
+  /** Leaves unless it is so, and unless PE is as it is taken to be. */
   mxcsrIs(mask: number, value: number): Node {
+    this.asksVectors = true;
     const question = `${mask} ${value}`;
-    if (!this.#controls.has(question)) {
-      this.#controls.add(question);
-      const word = N.binary(Op.i32And, false, 16, this.field(Op.i32Load, false, 32, MXCSR), N.i32(mask));
-      this.exitIf(N.binary(Op.i32Ne, false, 1, word, N.i32(value)));
-    }
+    const sticky = this.inexact === true ? PE : 0;
+    if (this.#controls.has(question) && (sticky === 0 || this.#controls.has(PE_IS_SET))) return N.i64(1);
+    this.#controls.add(question);
+    if (sticky !== 0) this.#controls.add(PE_IS_SET);
+    const word = N.binary(Op.i32And, false, 16, this.field(Op.i32Load, false, 32, MXCSR), N.i32(mask | sticky));
+    this.#leave(N.binary(Op.i32Ne, false, 1, word, N.i32(value | sticky)));
     return N.i64(1);
+  }
+  /** Leaves when the condition is not zero; the unit is written in another way when that comes often. */
+  #leave(condition: Node): void {
+    this.exitIf(condition, this.rangeBytes === 0 ? this.side : exitAs(this.side, UNIT_APART));
   }
 }
