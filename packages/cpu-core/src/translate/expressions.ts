@@ -6,7 +6,7 @@ import type { Statement } from "./block-code.js";
 import { REGISTERS, TEMPS, VECTOR_COUNT, XMM0 } from "./locals.js";
 import * as N from "./node.js";
 import type { Node } from "./node.js";
-import { isVectorLoad, takesLane } from "./vector-opcodes.js";
+import { isVectorLoad, takesLane, Vector } from "./vector-opcodes.js";
 import { type ByteWriter, Op, TYPE_F32, TYPE_F64, TYPE_I32, TYPE_I64, TYPE_V128 } from "./wasm.js";
 
 /** In the order of their locals. */
@@ -20,6 +20,9 @@ export class ExpressionWriter {
   readonly #most = TYPES.map(() => 0);
   /** The locals of vector registers, or -1. */
   readonly #vectors = new Array<number>(VECTOR_COUNT).fill(-1);
+  /** The bytes of vector constants, whose locals follow: V8 would make each of them anew, of four instructions, wherever one stands. */
+  readonly #constants: (readonly number[])[] = [];
+  #firstConstant = 0;
 
   constructor(readonly out: ByteWriter) {}
 
@@ -51,7 +54,21 @@ export class ExpressionWriter {
     const first = this.#most.reduce((sum, n) => sum + n, TEMPS);
     let next = first;
     for (let vector = 0; vector < VECTOR_COUNT; vector++) if (used & (1 << vector)) this.#vectors[vector] = next++;
+    this.#firstConstant = next;
     return [...TYPES.map((type, i) => [this.#most[i]!, type] as const), [next - first, TYPE_V128]];
+  }
+  /** Once all is written: the last group of locals, vector constants, and what is to fill them before everything else. */
+  constants(prologue: ByteWriter): readonly [count: number, type: number] {
+    this.#constants.forEach((bytes, i) => {
+      prologue.op(Vector.constant);
+      for (const byte of bytes) prologue.byte(byte);
+      prologue.localSet(this.#firstConstant + i);
+    });
+    return [this.#constants.length, TYPE_V128];
+  }
+  #constant(bytes: readonly number[]): number {
+    const known = this.#constants.findIndex((other) => other.every((byte, i) => byte === bytes[i]));
+    return this.#firstConstant + (known >= 0 ? known : this.#constants.push(bytes) - 1);
   }
   /** The local of a temporary. */
   local(node: Node): number {
@@ -108,6 +125,10 @@ export class ExpressionWriter {
         this.write(node.b!);
         out.op(Op.end);
         return;
+    }
+    if (node.op === Vector.constant && node.lanes!.some((byte) => byte !== node.lanes![0] || (byte !== 0 && byte !== 0xff))) {
+      out.localGet(this.#constant(node.lanes!));
+      return;
     }
     const comparison = N.lowComparison(node);
     if (comparison !== 0) {

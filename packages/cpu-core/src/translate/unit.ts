@@ -83,20 +83,7 @@ class UnitWriter extends UnitFlow {
 
   write(): UnitCode {
     const { region, out } = this;
-    const body = new ByteWriter();
-    const groups: readonly (readonly [count: number, type: number])[] = [
-      [FR, region.long ? TYPE_I64 : TYPE_I32],
-      [FK - FR, TYPE_I64],
-      [1, TYPE_I32],
-      [FIXED_I64 - REGISTER_COUNT, TYPE_I64],
-      [FIXED_I32, TYPE_I32],
-      ...this.expressions.declarations(this.registers.usedVectors),
-    ];
-    body.u32(groups.length);
-    for (const [count, type] of groups) {
-      body.u32(count);
-      body.byte(type);
-    }
+    const temporaries = this.expressions.declarations(this.registers.usedVectors);
     this.enter(this.#settles);
     this.open(Op.block, { kind: "leave", target: -1 });
     this.open(Op.block, { kind: "side", target: -1 });
@@ -129,9 +116,26 @@ class UnitWriter extends UnitFlow {
     this.close();
     this.leave();
     out.op(Op.end);
-    const declarations = body.length;
+    const prologue = new ByteWriter();
+    const groups: readonly (readonly [count: number, type: number])[] = [
+      [FR, region.long ? TYPE_I64 : TYPE_I32],
+      [FK - FR, TYPE_I64],
+      [1, TYPE_I32],
+      [FIXED_I64 - REGISTER_COUNT, TYPE_I64],
+      [FIXED_I32, TYPE_I32],
+      ...temporaries,
+      this.expressions.constants(prologue),
+    ];
+    const body = new ByteWriter();
+    body.u32(groups.length);
+    for (const [count, type] of groups) {
+      body.u32(count);
+      body.byte(type);
+    }
+    body.append(prologue);
+    const before = body.length;
     body.append(out);
-    const calls = this.calls.map(({ at, callee }) => ({ at: declarations + at, callee }));
+    const calls = this.calls.map(({ at, callee }) => ({ at: before + at, callee }));
     const blocks = region.blocks.map(({ header, delta }): UnitBlock => ({ header, delta }));
     return {
       body: { code: body, calls },
