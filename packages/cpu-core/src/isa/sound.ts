@@ -30,6 +30,8 @@ interface Tests<V> {
   not(x: V): V;
   /** The result is exact; may say no when it is. */
   exact(operation: Arithmetic, operands: readonly V[], result: V): V;
+  /** 0 or 1: a product is exact; where `exact` may say no, this takes longer to find out. */
+  exactProduct?(x: V, y: V, product: V): V;
   /** 0 or 1 for the whole. */
   holds(x: V): V;
 }
@@ -39,6 +41,12 @@ function sumError<V>(operation: "add" | "sub", op: (name: "add" | "sub", p: V, q
   const other = (): V => op("sub", r, x);
   const first = op("sub", x, op("sub", r, other()));
   return operation === "add" ? op("add", first, op("sub", y, other())) : op("sub", first, op("add", y, other()));
+}
+
+/** The product of two doubles, given by their bits, has at most as many significant bits as both of them: no more than 53. */
+function productFits<V>(b: VectorSem<V>, p: V, q: V): V {
+  const zeroes = (bits: V): V => b.ctz(b.or(bits, b.imm(1n << 52n)));
+  return b.ltu(b.imm(52), b.add(zeroes(p), zeroes(q)));
 }
 
 function scalarTests<V>(b: VectorSem<V>, type: FloatType): Tests<V> {
@@ -73,10 +81,8 @@ function scalarTests<V>(b: VectorSem<V>, type: FloatType): Tests<V> {
         const wide = (v: V): V => b.convert("f64.promote_f32", v);
         return b.floatCompare("f64.eq", b.floatOp("f64.mul", wide(p), wide(q)), wide(whole));
       }
-      // The product of two numbers has at most as many bits as both of them.
-      const zeroes = (v: V): V => b.ctz(b.or(bitsOf(v), b.imm(1n << 52n)));
       const fits = b.orElse(b.eq(b.and(b.or(bitsOf(p), bitsOf(q)), b.imm(0x7ffffff)), b.imm(0)), () =>
-        b.ltu(b.imm(52), b.add(zeroes(p), zeroes(q))),
+        productFits(b, bitsOf(p), bitsOf(q)),
       );
       return operation === "mul" ? fits : b.and(fits, equal(op("mul", p, q), whole));
     },
@@ -121,6 +127,28 @@ function packedTests<V>(b: VectorSem<V>, type: "f32x4" | "f64x2"): Tests<V> {
       const fits = b.vector(single ? "i32x4.eq" : "i64x2.eq", lower, field(0n));
       return operation === "mul" ? fits : b.vector("v128.and", fits, equal(op("mul", p, q), whole));
     },
+    exactProduct: (x, y, product) => {
+      if (single) {
+        const half = (v: V, first: number): V =>
+          b.vector(
+            "f64x2.promote_low_f32x4",
+            b.shuffle(
+              v,
+              v,
+              Array.from({ length: 16 }, (_, i) => first + (i & 7)),
+            ),
+          );
+        const equal = (first: number): V =>
+          b.vector("f64x2.eq", b.vector("f64x2.mul", half(x, first), half(y, first)), half(product, first));
+        return b.eq(b.summary("i64x2.bitmask", b.vector("v128.and", equal(0), equal(8))), b.imm(3));
+      }
+      const fits = (lane: number): V => {
+        const [p, q] = [b.lane(x, 64, lane), b.lane(y, 64, lane)];
+        const isZero = (v: V): V => b.eq(b.shl(v, b.imm(1)), b.imm(0));
+        return b.or(productFits(b, p, q), b.or(isZero(p), isZero(q)));
+      };
+      return b.and(fits(0), fits(1));
+    },
     holds: (x) => (single ? b.eq(b.summary("i32x4.bitmask", x), b.imm(15)) : b.eq(b.summary("i64x2.bitmask", x), b.imm(3))),
   };
 }
@@ -159,7 +187,8 @@ export function soundResult<V>(b: VectorSem<V>, type: Ordinary, operation: Arith
     operation === "mul" ? t.or(t.zero(x!), t.zero(y!)) : operation === "div" ? t.and(t.zero(x!), t.not(t.zero(y!))) : t.zero(result);
   const exact = (): V => {
     const precise = t.exact(operation, operands, result);
-    return scaled ? b.orElse(t.holds(precise), () => t.holds(t.or(precise, zero()))) : t.holds(precise);
+    const slowly = operation === "mul" ? t.exactProduct?.bind(t, x!, y!, result) : undefined;
+    return scaled ? b.orElse(t.holds(precise), slowly ?? (() => t.holds(t.or(precise, zero())))) : t.holds(precise);
   };
   const within = b.withinRange(type, operation, operands, result);
   if (within !== undefined) return b.and(within, b.orElse(sticky, exact));
