@@ -14,6 +14,11 @@ import { NOTHING_KNOWN, type VectorKnown } from "./vector-known.js";
 /** Code to which a table leads is not farther from the region's base; whatever is, is no longer the table. */
 const MOST_DISTANT_CASE = 0x20000;
 
+/** Functions of more instructions are not copied to where they are called by pointer, nor are more than so many to one place, or in all. */
+const MOST_INLINED = 24;
+const MOST_CALLEES = 16;
+const MOST_COPIES = 48;
+
 /** How large a region may become; the roots are in it anyway. */
 export interface RegionLimits {
   readonly blocks: number;
@@ -67,8 +72,12 @@ export interface RegionBlock {
   lower(entered: number, known: VectorKnown): VectorCode;
   /** May be entered from outside, by a return or after what the interpreter did. */
   entry: boolean;
-  /** Where an indirect jump may well go, as offsets: a guess on which only speed depends. */
+  /** Blocks to which an indirect jump may well go, by number: a guess on which only speed depends. */
   targets: readonly number[];
+  /** An indirect jump that leaves the unit for what was not guessed, so that nothing needs to be ready for other entries. */
+  closed: boolean;
+  /** Offset of what follows the only call of this copy of a function. */
+  returnsTo: number | undefined;
   /** Another block has the same instructions and is the entry: this one is reached from inside only. */
   inner: boolean;
 }
@@ -116,6 +125,30 @@ function closeCases(blocks: readonly RegionBlock[], cases: ReadonlySet<number>, 
   choice.reduce((most, block) => ((arrivals.get(block.delta) ?? 0) > (arrivals.get(most.delta) ?? 0) ? block : most)).entry = true;
 }
 
+/**
+ * Calls by pointer get copies of the small functions that they may call: entries to which nothing else in the region leads (`called`), of one
+ * block each. A copy returns to one place, so that control flows through it as through any other code.
+ */
+function inlineCallees(blocks: RegionBlock[], called: readonly number[]): void {
+  const small = called.filter((callee) => blocks[callee]!.ending.kind === "return" && blocks[callee]!.count <= MOST_INLINED);
+  if (small.length === 0 || small.length > MOST_CALLEES) return;
+  let left = MOST_COPIES;
+  for (const block of [...blocks]) {
+    const { ending } = block;
+    if (ending.kind !== "indirect" || ending.back === undefined || left < small.length) continue;
+    left -= small.length;
+    const returnsTo = ending.back;
+    block.closed = small.length === called.length;
+    block.targets = small.map((callee) => {
+      const original = blocks[callee]!;
+      return (
+        blocks.push({ ...original, code: original.lower(AS_ENTERED, NOTHING_KNOWN), entry: false, inner: true, closed: true, returnsTo }) -
+        1
+      );
+    });
+  }
+}
+
 /** Forms a region around `roots`; `base` is the linear address that offsets count from. */
 export function formRegion(
   source: BlockSource,
@@ -133,6 +166,8 @@ export function formRegion(
   const queue: { delta: number; entry: boolean; from: RegionBlock }[] = [];
   /** Where others than branches and tables lead: what follows calls and what the interpreter does. */
   const landings = new Set<number>();
+  /** Offsets that jumps find in tables. */
+  const tables = new Map<RegionBlock, readonly number[]>();
   const pageOffset = Number(base & 0xfffn);
   const pageOf = (delta: number): number => Math.floor((pageOffset + delta) / 4096);
   let instructions = 0;
@@ -191,6 +226,8 @@ export function formRegion(
       entry,
       inner: false,
       targets: [],
+      closed: false,
+      returnsTo: undefined,
     };
     const go = (target: number, asEntry: boolean): void => {
       if (asEntry) landings.add(target);
@@ -220,8 +257,9 @@ export function formRegion(
       case "indirect":
         if (ending.back !== undefined) go(ending.back, true);
         if (ending.table !== undefined) {
-          here.targets = casesIn(source.table(BigInt(ending.table), long), base);
-          for (const target of here.targets) go(target, false);
+          const targets = casesIn(source.table(BigInt(ending.table), long), base);
+          tables.set(here, targets);
+          for (const target of targets) go(target, false);
         }
         break;
       case "system":
@@ -234,8 +272,11 @@ export function formRegion(
   for (const { header, delta } of roots) visit(delta, true, undefined, header);
   for (let next = queue.shift(); next !== undefined; next = queue.shift()) visit(next.delta, next.entry, next.from, 0);
 
-  for (const block of blocks) block.targets = block.targets.filter((target) => index.has(target));
-  const cases = new Set(blocks.flatMap(({ targets }) => targets));
+  for (const [block, targets] of tables) {
+    block.targets = targets.flatMap((target) => index.get(target) ?? []);
+    block.closed = block.targets.length > 0;
+  }
+  const cases = new Set([...tables.keys()].flatMap(({ targets }) => targets.map((target) => blocks[target]!.delta)));
   closeCases(blocks, cases, landings);
 
   // A loop's first block is told how flags wait, and what vector registers hold, only if nobody comes from outside: an entry has a copy.
@@ -247,6 +288,9 @@ export function formRegion(
     block.entry = false;
     block.inner = true;
   }
+  const led = new Set(blocks.flatMap(({ ending }) => (ending.kind === "call" ? [ending.target] : targetsOf(ending))));
+  const called = roots.flatMap(({ delta }) => (landings.has(delta) || cases.has(delta) || led.has(delta) ? [] : (index.get(delta) ?? [])));
+  inlineCallees(blocks, called);
   return {
     long,
     blocks,

@@ -24,7 +24,7 @@ export function returnsOf(region: Region): ReadonlyMap<RegionBlock, readonly Reg
       case "call":
         return [blockAt(ending.back)];
       case "indirect":
-        return ending.back === undefined ? targets.map(blockAt) : [blockAt(ending.back)];
+        return ending.back === undefined ? targets.map((target) => region.blocks[target]) : [blockAt(ending.back)];
       case "system":
       case "interpret":
         return [blockAt(ending.next)];
@@ -49,6 +49,10 @@ export function returnsOf(region: Region): ReadonlyMap<RegionBlock, readonly Reg
       }
       for (const next of successors(block)) if (next !== undefined) seen.add(next);
     }
+  }
+  for (const block of region.blocks) {
+    const back = blockAt(block.returnsTo);
+    if (back !== undefined) found.set(block, new Set([back]));
   }
   return new Map([...found].filter(([, backs]) => backs.size <= MOST).map(([block, backs]) => [block, [...backs]]));
 }

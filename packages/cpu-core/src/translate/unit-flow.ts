@@ -82,7 +82,7 @@ export class UnitFlow extends UnitFrame {
       case "return":
         return (this.#returns.get(block) ?? []).flatMap(({ delta }) => inside(delta));
       case "indirect":
-        return block.targets.flatMap(inside);
+        return [...block.targets];
       default:
         return [];
     }
@@ -90,7 +90,6 @@ export class UnitFlow extends UnitFrame {
 
   /** Goes to `delta`: inside the region if it can be reached from here, else out of it. `following`: the block whose code comes next. */
   protected goto(from: number, delta: number, following: number | undefined): void {
-    const { out } = this;
     const to = this.region.at(delta);
     if (to === undefined) {
       this.expression(N.add(N.local(BASE, true), N.i64(delta)));
@@ -98,6 +97,11 @@ export class UnitFlow extends UnitFrame {
       this.leaveForTarget();
       return;
     }
+    this.#gotoBlock(from, to, following);
+  }
+  /** As goto, to block `to`. */
+  #gotoBlock(from: number, to: number, following: number | undefined): void {
+    const { out } = this;
     const target = this.region.blocks[to]!;
     const here = this.region.blocks[from]!;
     if (target.page !== here.page) this.#proveOnce(target, here);
@@ -120,30 +124,34 @@ export class UnitFlow extends UnitFrame {
   }
   /** Leaves for the address on the stack. */
   protected leaveForTarget(): void {
+    this.out.local(Op.localSet, TARGET);
+    this.#leaveForKnownTarget();
+  }
+  #leaveForKnownTarget(): void {
     const { out } = this;
-    out.local(Op.localSet, TARGET);
     out.i32Const(L.UNIT_GO);
     out.local(Op.localSet, EXIT);
     out.op(Op.br);
     out.u32(this.depth((l) => l.kind === "leave")!);
   }
-  /** Goes to `delta` if that is where TARGET is. */
-  protected gotoIfTarget(from: number, delta: number): void {
+  /** Goes to block `to` if that is where TARGET is. */
+  protected gotoIfTarget(from: number, to: number): void {
     const { out } = this;
     this.open(Op.block, { kind: "forward", target: -1 });
-    this.#unlessTarget(delta);
+    this.#unlessTarget(this.region.blocks[to]!.delta);
     out.op(Op.brIf);
     out.u32(0);
-    this.goto(from, delta, undefined);
+    this.#gotoBlock(from, to, undefined);
     this.close();
     this.exit = -1;
   }
-  /** Goes to the one of `deltas` where TARGET is, if it is one: by a table of this jump's own, so that the host predicts each jump by itself. */
-  #gotoOneOf(from: number, deltas: readonly number[]): void {
+  /** Goes to the one of `blocks` where TARGET is, if it is one: by a table of this jump's own, so that the host predicts each jump by itself. */
+  #gotoOneOf(from: number, blocks: readonly number[]): void {
     const { out } = this;
+    const deltas = blocks.map((block) => this.region.blocks[block]!.delta);
     const spread = deltas.length > MOST_COMPARED ? spreadOf(deltas) : undefined;
     if (spread === undefined) {
-      for (const delta of deltas.slice(0, MOST_COMPARED)) this.gotoIfTarget(from, delta);
+      for (const block of blocks.slice(0, MOST_COMPARED)) this.gotoIfTarget(from, block);
       return;
     }
     const distance = N.binary(Op.i32Sub, false, 32, N.wrap(N.local(TARGET, true)), N.wrap(N.local(BASE, true)));
@@ -161,7 +169,7 @@ export class UnitFlow extends UnitFrame {
       out.op(Op.brIf);
       out.u32(deltas.length - 1 - i);
       this.exit = -1;
-      this.goto(from, delta, undefined);
+      this.#gotoBlock(from, blocks[i]!, undefined);
     });
     this.close();
     this.exit = -1;
@@ -202,10 +210,7 @@ export class UnitFlow extends UnitFrame {
     out.op(Op.brIf);
     out.u32(this.depth((l) => l.kind === "dispatch")!);
     this.close();
-    out.i32Const(L.UNIT_GO);
-    out.local(Op.localSet, EXIT);
-    out.op(Op.br);
-    out.u32(this.depth((l) => l.kind === "leave")!);
+    this.#leaveForKnownTarget();
   }
   /**
    * Leaves for `target` unless its page is mapped as it was; control comes from `here`, whose page is. Nothing in a unit changes mappings and
@@ -315,9 +320,10 @@ export class UnitFlow extends UnitFrame {
       case "return":
         this.expression(code.endValue!);
         out.local(Op.localSet, TARGET);
-        for (const back of this.#returns.get(block) ?? []) this.gotoIfTarget(number, back.delta);
+        for (const { delta } of this.#returns.get(block) ?? []) this.gotoIfTarget(number, this.region.at(delta)!);
         this.#gotoOneOf(number, block.targets);
-        this.jump();
+        if (block.closed) this.#leaveForKnownTarget();
+        else this.jump();
         return;
       case "system":
         return;

@@ -39,7 +39,7 @@ export interface UnitCode {
 }
 
 /** Does a block go to an address that is not known, perhaps one of its own unit? */
-const jumps = ({ ending }: RegionBlock): boolean => ending.kind === "indirect" || ending.kind === "return";
+const jumps = ({ ending, closed }: RegionBlock): boolean => !closed && (ending.kind === "indirect" || ending.kind === "return");
 
 class UnitWriter extends UnitFlow {
   /** Some entry wants flags that do not wait. */
@@ -142,7 +142,7 @@ class UnitWriter extends UnitFlow {
       blocks,
       entries: this.entries.slice(0, this.outer).map((block) => blocks[block]!),
       cases: region.cases,
-      instructions: region.blocks.reduce((sum, { count }) => sum + count, 0),
+      instructions: region.blocks.reduce((sum, { count, inner }) => (inner ? sum : sum + count), 0),
     };
   }
 
