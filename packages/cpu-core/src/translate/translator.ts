@@ -28,8 +28,8 @@ export interface TranslationTuning {
   readonly rewrite?: (module: Uint8Array<ArrayBuffer>) => Uint8Array<ArrayBuffer>;
 }
 
-const HEAT = 3000;
-const LEAST_RUNS = 200;
+const HEAT = 5000;
+const LEAST_RUNS = 100;
 const LEAPS = 50_000;
 /** How many of those the translator is told of, on average: the engine counts all leaps together. */
 const LEAP_SAMPLES = 8;
