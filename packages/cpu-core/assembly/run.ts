@@ -1,7 +1,7 @@
 // The run loop of one vCPU: interrupts and exceptions between blocks, single steps where one instruction must stand alone, and the budget.
 import {
-  AGE_PTR, AGE_SHIFT, ANSWER_ARCHITECTURAL, ANSWER_FAULT, ANSWER_NEXT, COUNT, DEBUG_PENDING, EFLAGS, EVENT, EXIT, EXIT_BUDGET, EXIT_HALT, EXIT_NONE,
-  EXIT_SHUTDOWN, EXIT_STOP, FAULT, FAULT_INTERCEPT, FAULT_PROTECTED, FETCH_WATCH, HALTED, INTERCEPT_UOP, INTERRUPT_WINDOW, INTR, LIN_MASK, MODE, MODE_SINGLE, RESTART, RETIRED, RIP, SHADOW, STEP_TF,
+  ANSWER_ARCHITECTURAL, ANSWER_FAULT, ANSWER_NEXT, COUNT, DEBUG_PENDING, EFLAGS, EVENT, EXIT, EXIT_BUDGET, EXIT_HALT, EXIT_NONE, EXIT_SHUTDOWN, EXIT_STOP,
+  FAULT, FAULT_INTERCEPT, FAULT_PROTECTED, FETCH_WATCH, HALTED, INTERCEPT_UOP, INTERRUPT_WINDOW, INTR, LIN_MASK, MODE, MODE_SINGLE, RESTART, RETIRED, RIP, SHADOW, STEP_TF,
   STOP, U_LEN, WATCH,
 } from "../src/layout";
 import { RF, TF } from "./flags";
@@ -22,8 +22,6 @@ const DR6_BS: u32 = 0x4000;
 export function run(cpu: usize, budget: u32): u32 {
   store<i64>(cpu, <i64>budget, COUNT);
   store<u64>(cpu, load<u64>(cpu, RETIRED) + <u64>budget, RETIRED);
-  const age = <u32>((load<u64>(cpu, RETIRED) - <u64>budget) >> AGE_SHIFT);
-  if (age > load<u32>(AGE_PTR)) store<u32>(AGE_PTR, age);
   store<u32>(cpu, EXIT_NONE, EXIT);
   const reason = loop(cpu);
   store<u64>(cpu, load<u64>(cpu, RETIRED) - load<u64>(cpu, COUNT), RETIRED);

@@ -123,7 +123,6 @@ export class BlockDecoder {
     v.setUint32(header + L.H_STATE, crossing ? L.BLOCK_CROSSING : 0, true);
     v.setUint32(header + L.H_BYTES, position - at, true);
     v.setUint32(header + L.H_HEAT, this.heat(mode), true);
-    v.setUint32(header + L.H_BORN, v.getUint32(L.AGE_PTR, true), true);
     v.setUint32(header + L.H_UNIT, 0, true);
     let used = end + L.UOP_SIZE;
     if (crossing) {

@@ -485,11 +485,9 @@ export function interpret(cpu: usize, mode: u32): i32 {
         continue;
       }
     } else {
-      // What has been run since long ago will be for long: each run of it counts for more.
-      const before = load<i32>(h, ${L.H_HEAT});
-      const heat = before - 1 - <i32>min<u32>(load<u32>(${L.AGE_PTR}) - load<u32>(h, ${L.H_BORN}), ${L.AGE_MOST});
-      store<i32>(h, heat, ${L.H_HEAT});
-      if (before > 0 && heat <= 0) {
+      const heat = load<u32>(h, ${L.H_HEAT}) - 1;
+      store<u32>(h, heat, ${L.H_HEAT});
+      if (heat == 0) {
         store<u64>(cpu, rip, ${L.RIP});
         hostHot(cpu, <u32>h);
       }

@@ -12,7 +12,7 @@ import { type UnitBlock, writeUnit } from "./unit.js";
 import { type FunctionBody, writeModule } from "./wasm.js";
 import type { UnitFunction, Verifier } from "../verify/verifier.js";
 
-/** When blocks are translated. Runs are those of young blocks; one of a block that was decoded long ago counts as up to 1 + AGE_MOST. */
+/** When blocks are translated. */
 export interface TranslationTuning {
   /** Runs of a block in the interpreter before it is translated. */
   readonly heat?: number;
