@@ -165,6 +165,7 @@ export const SHADOW = 0x42c; // u32: SHADOW_* bits, cleared after one instructio
 export const HALTED = 0x430; // u32: 0 running, 1 HLT, 2 wait for SIPI, 3 shutdown
 export const STOP = 0x434; // u32: the host asks run() to return
 export const EXIT = 0x438; // u32: EXIT_* reason
+export const STRADDLES = 0x43c; // u32: the last UNIT_APART was for a range of bytes in two pages
 export const EXIT_ARG = 0x440; // u64
 export const VENDOR = 0x448; // u32: 0 Intel, 1 AMD
 export const FEATURES = 0x450; // u64: FEATURE_* bits that gate instructions and control-register bits
@@ -320,7 +321,7 @@ export const CROSSING_BYTES = 112; // offset of those bytes from the header
 export const UNIT_GO = 0; // RIP is where to go on, perhaps in another unit
 export const UNIT_SIDE = 1; // the interpreter must run the block at RIP
 export const UNIT_LOOK = 2; // a fault is pending, or code or mode may have changed
-export const UNIT_APART = 3; // as UNIT_SIDE: a range of bytes that was asked for at once lies in two pages
+export const UNIT_APART = 3; // as UNIT_SIDE: something is not as the unit takes it to be (translate/assumptions.ts)
 
 // -- one pre-decoded operation, 32 bytes ------------------------------------------------------------------------------------------------
 export const UOP_SIZE = 32;

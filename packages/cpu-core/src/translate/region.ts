@@ -46,6 +46,8 @@ export interface BlockSource {
   table(linear: bigint, long: boolean): readonly bigint[];
   /** Does the block use memory so that accesses near one another are to be asked for one by one? */
   apart(header: number): boolean;
+  /** Are its floating-point numbers to be looked at one by one? */
+  plain(header: number): boolean;
   /** Is MXCSR.PE set whenever the block runs, or never? */
   inexact(header: number): boolean | undefined;
 }
@@ -188,9 +190,9 @@ export function formRegion(
   };
 
   const lowered = (header: number, delta: number, entered: number, known: VectorKnown): { code: VectorCode; ending: Ending } => {
-    const plain = source.apart(header);
+    const plain = source.plain(header);
     const inexact = plain ? undefined : source.inexact(header);
-    const code = new VectorCode(long, (mode & L.MODE_LMA) === 0, entered, plain ? 0 : undefined, inexact, known);
+    const code = new VectorCode(long, (mode & L.MODE_LMA) === 0, entered, source.apart(header) ? 0 : undefined, plain, inexact, known);
     return { code, ending: new Lowering(code, long, N.local(BASE, true)).block(view, header, delta, source.handlers) };
   };
 

@@ -6,6 +6,7 @@ import type { CodeRegion, PrivilegeLevel } from "@paravane/paravirt-ops";
 import { findBlock } from "../code-blocks.js";
 import * as L from "../layout.js";
 import type { Handler } from "../interp/handlers.js";
+import { Assumptions, type Mistake } from "./assumptions.js";
 import { type BlockSource, formRegion, type RegionLimits, type Root } from "./region.js";
 import { MAX_DELTA } from "./locals.js";
 import { type UnitBlock, writeUnit } from "./unit.js";
@@ -33,14 +34,12 @@ const LEAST_RUNS = 100;
 const LEAPS = 50_000;
 /** How many of those the translator is told of, on average: the engine counts all leaps together. */
 const LEAP_SAMPLES = 8;
-/** Exits of a unit over ranges that lie in two pages after which it is asked whether it should be written anew. */
+/** Exits of a unit over what it takes for granted after which it is asked whether it should be written anew. */
 const STRADDLES = 100;
 /** It should when they come more often than once in so many instructions. */
 const STRADDLE_WORTH = 2000;
 /** Entries of a table of addresses that are looked at. */
 const MOST_CASES = 64;
-/** So often a block is written for MXCSR.PE as it is, then for both. */
-const MISJUDGED = 2;
 const FIRST_LIMITS: RegionLimits = { blocks: 96, instructions: 300 };
 /** Instructions of two units that are joined, together, and the limits of what is written for them: what has become hot since is taken in. */
 const JOINED_MOST = 800;
@@ -96,7 +95,7 @@ interface Unit {
   leaving: boolean;
   /** Entries from other units, as far as samples tell. */
   leaps: number;
-  /** How often it has left because what it asked for at once lies in two pages. */
+  /** How often it has left because something was not as it takes it to be. */
   straddles: number;
   /** Instructions that had retired when these began to be counted. */
   straddled: number;
@@ -119,10 +118,7 @@ export class Translator {
   /** Live units by their places in the engine's table. */
   readonly #bySlot = new Map<number, Unit>();
   readonly #freeSlots: number[] = [];
-  /** Blocks whose accesses are asked for one by one, and whose floating-point numbers are too. */
-  readonly #apart = new Set<number>();
-  /** How often a block's translation was wrong about MXCSR.PE. */
-  readonly #misjudged = new Map<number, number>();
+  readonly #assumptions = new Assumptions();
   /** Numbers of the modes in which something was translated. */
   readonly #modes = new Map<number, number>();
   #generation = 0;
@@ -237,8 +233,10 @@ export class Translator {
     return (this.#view.getUint32(cpu + L.MXCSR, true) & 0x20) !== 0;
   }
 
-  /** Bytes that a unit asks for at once lie in two pages, or numbers are not as it takes them to be: when that comes often, writes it anew to ask one by one; see hostApart. */
+  /** Something is not as a unit takes it to be: when that comes often, writes it anew without; see hostApart. */
   apart(cpu: number, number: number): void {
+    const straddles = this.#view.getUint32(cpu + L.STRADDLES, true) !== 0;
+    this.#view.setUint32(cpu + L.STRADDLES, 0, true);
     const unit = this.#bySlot.get((number >>> L.UNIT_SHIFT) & (L.UNIT_SLOTS - 1));
     if (unit === undefined || unit.leaving) return;
     const counter = (at: number): number => Number(this.#view.getBigInt64(cpu + at, true));
@@ -247,11 +245,9 @@ export class Translator {
     if (++unit.straddles < STRADDLES) return;
     unit.straddles = 0;
     if (retired - unit.straddled > STRADDLES * STRADDLE_WORTH) return;
-    const misjudged =
-      this.#inexact(cpu) !== unit.inexact && unit.blocks.some(({ header }) => (this.#misjudged.get(header) ?? 0) < MISJUDGED);
-    for (const { header } of unit.blocks)
-      if (misjudged) this.#misjudged.set(header, (this.#misjudged.get(header) ?? 0) + 1);
-      else this.#apart.add(header);
+    const misjudged = this.#inexact(cpu) !== unit.inexact && unit.blocks.some(({ header }) => this.#assumptions.mayJudge(header));
+    const mistake: Mistake = straddles ? "bytes" : misjudged ? "inexact" : "numbers";
+    for (const { header } of unit.blocks) this.#assumptions.wrong(header, mistake);
     const limits = { blocks: unit.blocks.length, instructions: unit.instructions };
     const base = this.#view.getBigUint64(cpu + L.EXIT_ARG, true);
     this.#translate(cpu, unit.entries[0]!.header, base, unit.entries, limits, [unit]);
@@ -325,8 +321,7 @@ export class Translator {
   #source(cpu: number, joins: boolean): BlockSource {
     const view = this.#view;
     const units = this.#byBlock;
-    const apart = this.#apart;
-    const misjudged = this.#misjudged;
+    const assumptions = this.#assumptions;
     const inexact = this.#inexact(cpu);
     const hot = this.#heat;
     const tlb = view.getUint32(cpu + L.TLB, true);
@@ -349,8 +344,9 @@ export class Translator {
         const at = Array.from({ length: count }, (_, i) => first + i * bytes);
         return at.map((host) => (long ? view.getBigUint64(host, true) : BigInt(view.getUint32(host, true))));
       },
-      apart: (header) => apart.has(header),
-      inexact: (header) => ((misjudged.get(header) ?? 0) < MISJUDGED ? inexact : undefined),
+      apart: (header) => assumptions.apart(header),
+      plain: (header) => assumptions.plain(header),
+      inexact: (header) => (assumptions.mayJudge(header) ? inexact : undefined),
       runs(header) {
         if (joins ? units.has(header) : view.getUint32(header + L.H_UNIT, true) !== 0) return joins ? Number.POSITIVE_INFINITY : 0;
         const heat = view.getUint32(header + L.H_HEAT, true);
@@ -422,8 +418,7 @@ export class Translator {
 
   /** The engine has dropped a block: what contains it is no longer right. */
   dropped(header: number): void {
-    this.#apart.delete(header);
-    this.#misjudged.delete(header);
+    this.#assumptions.forget(header);
     for (const unit of this.#byBlock.get(header) ?? []) this.#kill(unit);
   }
 
@@ -479,8 +474,7 @@ export class Translator {
     for (let id = 0; id < this.#view.getUint32(L.VCPU_COUNT_PTR, true); id++)
       this.options.engine.jumpWipe(L.VCPU_BASE + id * L.VCPU_STRIDE);
     this.#byBlock.clear();
-    this.#apart.clear();
-    this.#misjudged.clear();
+    this.#assumptions.clear();
     this.#queue.length = 0;
     this.#held.clear();
     this.#heldBytes = 0;

@@ -181,6 +181,10 @@ class UnitWriter extends UnitFlow {
     this.out.open(Op.if);
     this.expression(both(Op.i32Xor, N.local(EXIT, false), N.i32(L.UNIT_APART ^ L.UNIT_SIDE)));
     this.out.local(Op.localSet, EXIT);
+    this.out.op(Op.else);
+    this.out.local(Op.localGet, CPU);
+    this.out.i32Const(1);
+    this.out.memory(Op.i32Store, L.STRADDLES);
     this.out.op(Op.end);
   }
   #block(number: number, following: number | undefined): void {

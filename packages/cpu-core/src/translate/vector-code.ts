@@ -74,6 +74,8 @@ export class VectorCode extends SystemCode implements VectorSem<Node> {
     shortTags?: boolean,
     entered?: number,
     rangeBytes?: number,
+    /** Numbers are looked at one by one. */
+    readonly plain = false,
     /** MXCSR.PE, when it is to be taken for granted; what shows that it is otherwise leaves. */
     readonly inexact?: boolean,
     known = NOTHING_KNOWN,
@@ -215,12 +217,12 @@ export class VectorCode extends SystemCode implements VectorSem<Node> {
   }
   /** Leaves unless the values have ranges; not in a unit that does without. */
   ensureOrdinary(what: Ordinary, values: readonly Node[]): boolean {
-    if (this.rangeBytes === 0) return false;
+    if (this.plain) return false;
     this.#tame(what, values);
     return true;
   }
   withinRange(what: Ordinary, operation: Arithmetic, operands: readonly Node[], result: Node): Node | undefined {
-    if (this.rangeBytes === 0) return undefined;
+    if (this.plain) return undefined;
     const type = SCALAR[what];
     const values = [...new Set(operands)];
     const range = (): FloatRange | undefined => {
@@ -421,6 +423,6 @@ export class VectorCode extends SystemCode implements VectorSem<Node> {
   }
   /** Leaves when the condition is not zero; the unit is written in another way when that comes often. */
   #leave(condition: Node): void {
-    this.exitIf(condition, this.rangeBytes === 0 ? this.side : exitAs(this.side, UNIT_APART));
+    this.exitIf(condition, this.plain ? this.side : exitAs(this.side, UNIT_APART));
   }
 }
