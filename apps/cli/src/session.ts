@@ -96,7 +96,7 @@ class Session {
   ) {
     const { serial } = settings;
     const sink = serial === "stdio" ? streamSink(io.stdout) : serial === "none" ? nullSink : fileSink(serial.file);
-    this.#serial = new HostSerial(sink, (bytes) => this.#watch(bytes));
+    this.#serial = new HostSerial(sink, (bytes) => this.#watch(bytes), settings.clock === "icount");
     this.#profiler = settings.profile.length === 0 ? undefined : new Profiler();
     if (this.#profiler !== undefined) this.#watchers.push(this.#profiler.exits.taps);
     if (settings.stats !== undefined) this.#watchers.push(this.#requests.taps);

@@ -70,3 +70,14 @@ test("closing hands on what was gathered", () => {
   serial.close();
   expect(to.text).toBe("last words");
 });
+
+test("where runs are to be equal, a line is watched before the guest goes on, and a prompt soon after", async () => {
+  let watched = "";
+  const serial = new HostSerial(sink(), (piece) => (watched += new TextDecoder().decode(piece)), true);
+  for (const character of "ok\n") serial.write(bytes(character));
+  expect(watched).toBe("ok\n");
+  serial.write(bytes("$ "));
+  expect(watched).toBe("ok\n");
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(watched).toBe("ok\n$ ");
+});

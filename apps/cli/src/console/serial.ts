@@ -6,6 +6,7 @@ import type { ByteStream } from "@paravane/paravirt-ops";
 import { fileError } from "../errors.js";
 
 const GATHER_BYTES = 1 << 14;
+const NEWLINE = 0x0a;
 
 /** Where gathered console bytes go; false asks to wait until `onDrain` says so. */
 export interface ConsoleSink {
@@ -48,16 +49,21 @@ export class HostSerial implements ByteStream {
   readonly #drainListeners: (() => void)[] = [];
   #length = 0;
   #scheduled = false;
-  #lastByte = 0x0a;
+  #lastByte = NEWLINE;
   #waiting = false;
   #typed: Uint8Array = new Uint8Array(0);
   #listener: ((bytes: Uint8Array) => number) | undefined;
   #roomListener: (() => void) | undefined;
 
-  /** @param watch - sees every byte of the console, in order */
+  /**
+   * @param watch - sees every byte of the console, in order
+   * @param atOnce - and each line as the guest ends it, not when this process next comes round to it: what is done then happens at the same
+   * instruction in every run
+   */
   constructor(
     private readonly sink: ConsoleSink,
     private readonly watch: (bytes: Uint8Array) => void = () => {},
+    private readonly atOnce = false,
   ) {
     sink.onDrain(() => {
       this.#waiting = false;
@@ -73,6 +79,7 @@ export class HostSerial implements ByteStream {
       done += part.length;
       if (this.#length === GATHER_BYTES) this.flush();
     }
+    if (this.atOnce && bytes.includes(NEWLINE)) this.flush();
     if (!this.#scheduled && this.#length > 0) {
       this.#scheduled = true;
       setImmediate(() => {
@@ -122,7 +129,7 @@ export class HostSerial implements ByteStream {
 
   /** True when the guest's last byte ended a line. */
   get atLineStart(): boolean {
-    return this.#lastByte === 0x0a;
+    return this.#lastByte === NEWLINE;
   }
 
   /** Calls the listener once, when everything typed was taken. */
