@@ -9,6 +9,7 @@ import type { Handler } from "../interp/handlers.js";
 import { Assumptions, type Mistake } from "./assumptions.js";
 import { type BlockSource, formRegion, type RegionLimits, type Root } from "./region.js";
 import { MAX_DELTA } from "./locals.js";
+import { PE } from "./vector-code.js";
 import { type UnitBlock, writeUnit } from "./unit.js";
 import { type FunctionBody, writeModule } from "./wasm.js";
 import type { UnitFunction, Verifier } from "../verify/verifier.js";
@@ -228,9 +229,9 @@ export class Translator {
     this.#translate(cpu, entry.header, base, roots, JOINED_LIMITS, [first, second]);
   }
 
-  /** MXCSR.PE. */
+  /** Is MXCSR.PE set? */
   #inexact(cpu: number): boolean {
-    return (this.#view.getUint32(cpu + L.MXCSR, true) & 0x20) !== 0;
+    return (this.#view.getUint32(cpu + L.MXCSR, true) & PE) !== 0;
   }
 
   /** Something is not as a unit takes it to be: when that comes often, writes it anew without; see hostApart. */
@@ -326,18 +327,19 @@ export class Translator {
     const hot = this.#heat;
     const tlb = view.getUint32(cpu + L.TLB, true);
     const context = view.getBigUint64(cpu + L.CTX, true);
+    const entryOf = (linear: bigint): number => tlb + ((Number((linear >> 12n) & 0xffffffn) & (L.TLB_ENTRIES - 1)) << L.TLB_SHIFT);
     return {
       view,
       handlers: this.options.handlers,
       find: (host, mode) => findBlock(view, host, mode),
       hostOf(linear) {
-        const entry = tlb + ((Number((linear >> 12n) & 0xffffffn) & (L.TLB_ENTRIES - 1)) << L.TLB_SHIFT);
+        const entry = entryOf(linear);
         if (view.getBigUint64(entry + L.TLB_X, true) !== ((linear & ~0xfffn) ^ context)) return 0;
         return (view.getUint32(entry + L.TLB_ADDEND, true) + Number(linear & 0xffffffffn)) >>> 0;
       },
       table(linear, long) {
         const bytes = long ? 8 : 4;
-        const entry = tlb + ((Number((linear >> 12n) & 0xffffffn) & (L.TLB_ENTRIES - 1)) << L.TLB_SHIFT);
+        const entry = entryOf(linear);
         if (view.getBigUint64(entry + L.TLB_R, true) !== ((BigInt.asUintN(64, linear) & ~0xfffn) ^ context)) return [];
         const first = (view.getUint32(entry + L.TLB_ADDEND, true) + Number(linear & 0xffffffffn)) >>> 0;
         const count = Math.min(MOST_CASES, Math.floor((4096 - Number(linear & 0xfffn)) / bytes));

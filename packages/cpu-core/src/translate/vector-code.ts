@@ -50,8 +50,8 @@ const constantOf = (node: Node): bigint | undefined => (node.op === N.CONST ? Bi
 const vectorConstant = (lanes: readonly number[]): Node => N.typed(Vector.constant, TYPE_V128, [], 0, lanes);
 const ZERO = vectorConstant(new Array<number>(16).fill(0));
 const isZero = (node: Node): boolean => node.op === Vector.constant && node.lanes!.every((byte) => byte === 0);
-/** MXCSR.PE, SDM Vol. 1 §10.2.3. */
-const PE = 0x20;
+/** MXCSR.PE: a result was inexact. SDM Vol. 1 §10.2.3. */
+export const PE = 0x20;
 const PE_IS_SET = `${PE} ${PE}`;
 const integer = (node: Node): Node => (node.type === TYPE_I32 ? N.extend(node) : node);
 
