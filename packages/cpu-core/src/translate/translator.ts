@@ -36,9 +36,9 @@ const LEAPS = 50_000;
 /** How many of those the translator is told of, on average: the engine counts all leaps together. */
 const LEAP_SAMPLES = 8;
 /** Exits of a unit over what it takes for granted after which it is asked whether it should be written anew. */
-const STRADDLES = 100;
+const MISTAKES = 100;
 /** It should when they come more often than once in so many instructions. */
-const STRADDLE_WORTH = 2000;
+const MISTAKE_WORTH = 2000;
 /** Entries of a table of addresses that are looked at. */
 const MOST_CASES = 64;
 const FIRST_LIMITS: RegionLimits = { blocks: 96, instructions: 300 };
@@ -97,9 +97,9 @@ interface Unit {
   /** Entries from other units, as far as samples tell. */
   leaps: number;
   /** How often it has left because something was not as it takes it to be. */
-  straddles: number;
+  mistakes: number;
   /** Instructions that had retired when these began to be counted. */
-  straddled: number;
+  mistakesSince: number;
   /** What it was compiled with. */
   module: Module | undefined;
 }
@@ -124,7 +124,7 @@ export class Translator {
   readonly #modes = new Map<number, number>();
   #generation = 0;
   #compiling = 0;
-  /** Since the beginning: units written, written to replace two others, to ask for memory one by one, and dropped, their size in bytes and guest instructions, modules compiled, host ms spent writing. */
+  /** Since the beginning: units written, written to replace two others, to do without what was taken for granted, and dropped, their size in bytes and guest instructions, modules compiled, host ms spent writing. */
   readonly #counts = {
     units: 0,
     unitsJoined: 0,
@@ -242,10 +242,10 @@ export class Translator {
     if (unit === undefined || unit.leaving) return;
     const counter = (at: number): number => Number(this.#view.getBigInt64(cpu + at, true));
     const retired = counter(L.RETIRED) - counter(L.COUNT);
-    if (unit.straddles === 0) unit.straddled = retired;
-    if (++unit.straddles < STRADDLES) return;
-    unit.straddles = 0;
-    if (retired - unit.straddled > STRADDLES * STRADDLE_WORTH) return;
+    if (unit.mistakes === 0) unit.mistakesSince = retired;
+    if (++unit.mistakes < MISTAKES) return;
+    unit.mistakes = 0;
+    if (retired - unit.mistakesSince > MISTAKES * MISTAKE_WORTH) return;
     const misjudged = this.#inexact(cpu) !== unit.inexact && unit.blocks.some(({ header }) => this.#assumptions.mayJudge(header));
     const mistake: Mistake = straddles ? "bytes" : misjudged ? "inexact" : "numbers";
     for (const { header } of unit.blocks) this.#assumptions.wrong(header, mistake);
@@ -285,8 +285,8 @@ export class Translator {
       inexact: this.#inexact(cpu),
       leaving: false,
       leaps: 0,
-      straddles: 0,
-      straddled: 0,
+      mistakes: 0,
+      mistakesSince: 0,
       module: undefined,
     };
     for (const old of replaces) old.leaving = true;

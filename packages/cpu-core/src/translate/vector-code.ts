@@ -30,6 +30,9 @@ const FLOAT_TYPE = { f32: TYPE_F32, f64: TYPE_F64 } as const;
 const PACKED = { f32: "f32x4", f64: "f64x2" } as const;
 /** The type of a lane. */
 const SCALAR = { f32: "f32", f64: "f64", f32x4: "f32", f64x2: "f64" } as const;
+const isPacked = (what: Ordinary): what is "f32x4" | "f64x2" => what === "f32x4" || what === "f64x2";
+/** Bytes of a lane. */
+const LANE_BYTES = { f32x4: 4, f64x2: 8 } as const;
 const IDENTITY = Array.from({ length: 16 }, (_, i) => i);
 
 /** What is known of a value. */
@@ -185,7 +188,7 @@ export class VectorCode extends SystemCode implements VectorSem<Node> {
     this.asksVectors = true;
     const type = SCALAR[what];
     const { least, bits } = TAME[type];
-    const packed = what === "f32x4" || what === "f64x2";
+    const packed = isPacked(what);
     const unlike = type === "f32" ? least << 23 : least << 20;
     const above = type === "f32" ? 0x7f800000 & ~((1 << (bits + 23)) - 1) : 0x7ff00000 & ~((1 << (bits + 20)) - 1);
     const lanes = (word: number): Node => this.splat(64, N.i64((BigInt(word) << 32n) | (type === "f32" ? BigInt(word) : 0n)));
@@ -239,7 +242,7 @@ export class VectorCode extends SystemCode implements VectorSem<Node> {
     this.#setRange(what, result, range()!);
     if (operation !== "div" && operation !== "sqrt") return N.i64(1);
     const value = operation === "div" ? operands[1]! : operands[0]!;
-    if (what === "f32x4" || what === "f64x2") {
+    if (isPacked(what)) {
       const wrong = this.vector(`${what}.${operation === "div" ? "eq" : "lt"}`, value, ZERO);
       return this.eq(this.summary("v128.any_true", wrong), N.i64(0));
     }
@@ -300,13 +303,13 @@ export class VectorCode extends SystemCode implements VectorSem<Node> {
   shuffle(a: Node, b: Node, lanes: readonly number[]): Node {
     const result = N.typed(Vector.shuffle, TYPE_V128, [a, b], 0, lanes);
     const whole = (["f32x4", "f64x2"] as const).filter((what) => {
-      const bytes = what === "f32x4" ? 4 : 8;
+      const bytes = LANE_BYTES[what];
       return lanes.every((from, i) => from % bytes === i % bytes && (i % bytes === 0 || from === lanes[i - 1]! + 1));
     });
     const ordinary = whole.filter((what) => lanes.every((from) => this.isOrdinary(what, from < 16 ? a : b)));
     if (ordinary.length > 0) this.#facts.set(result, { ordinary });
     for (const what of whole) {
-      const bytes = what === "f32x4" ? 4 : 8;
+      const bytes = LANE_BYTES[what];
       const ranges = lanes.flatMap((from, i) => (i % bytes === 0 ? [this.#laneRange(what, from < 16 ? a : b, (from & 15) / bytes)] : []));
       if (ranges.every((range) => range !== undefined)) this.#setRange(what, result, ranges.reduce(hull));
     }
