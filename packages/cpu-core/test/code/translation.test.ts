@@ -4,8 +4,10 @@ import { Random } from "../../src/reference/values.js";
 import { Bench, CODE } from "../system/bench.js";
 import { program } from "./random-program.js";
 
-const PROGRAMS = 120,
+const PROGRAMS = 160,
   STEPS = 3000;
+/** Instructions of all programs together that translations do: some programs end early, by a jump to nowhere. */
+const LEAST_TRANSLATED = 12_000;
 const NAMES = ["rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "rip", "rflags"] as const;
 /** Everything is translated as soon as it has run twice, and before `run` returns. */
 const EAGER = { engine: "jit", translation: { heat: 2, leastRuns: 1, leaps: 3, synchronous: true } } as const;
@@ -47,7 +49,7 @@ for (const mode of ["long", "protected"] as const)
           const memory = ({ core }: Bench): Uint8Array => core.guestMemory.view(0 as never, 0xa0000);
           expect(Buffer.compare(memory(translated), memory(interpreter)), `memory of program ${n}`).toBe(0);
         }
-        expect(translated.core.stats()["tiers.jit.instructions"]).toBeGreaterThan(PROGRAMS * 80);
+        expect(translated.core.stats()["tiers.jit.instructions"]).toBeGreaterThan(LEAST_TRANSLATED);
         expect(translated.core.stats()["unitsJoined"]).toBeGreaterThan(0);
         expect(interpreter.core.stats()["tiers.jit.instructions"]).toBe(0);
       });
