@@ -16,4 +16,4 @@ export { updateMode } from "./system/mode";
 export { msrGet, msrPut } from "./system/msr";
 export { getFlags, setFlags } from "./flags";
 export { debugRegistersChanged } from "./system/debug-registers";
-export { logCapture, logDiffers, logRestore, runPlain } from "./verify";
+export { logCapture, logRestore, runPlain, verifyAgain, verifyBegin, verifyDiffers, verifyUndo } from "./verify";

@@ -45,8 +45,14 @@ export interface EngineExports {
   logRestore(from: number, to: number, low: number, high: number): void;
   /** Writes notes of what is there now at `out`; returns their end. */
   logCapture(from: number, to: number, out: number, low: number, high: number): number;
-  /** Not 0 when memory is not as the notes say. */
-  logDiffers(from: number, to: number): number;
+  /** A unit is about to run for the `run`-th time: not 0 when it is compared, and its stores are noted from here on (assembly/verify.ts). */
+  verifyBegin(cpu: number, run: number): number;
+  /** It has run: takes back what it did, and returns how many instructions the interpreter is to do. */
+  verifyAgain(cpu: number): bigint;
+  /** The interpreter has done them: not 0 when there is a difference. */
+  verifyDiffers(cpu: number, left: number): number;
+  /** Back to where the comparison began. */
+  verifyUndo(cpu: number): void;
   /** A decoded operation that is no part of a block; a fault may be pending. */
   lentOp(cpu: number, u: number): void;
   /** Linear address of an operation's memory operand, without checks; the 16 bits there, unless a fault is pending. */

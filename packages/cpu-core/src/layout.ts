@@ -31,7 +31,6 @@ export const UNIT_INSTRUCTIONS_PTR = 0x38060; // instructions retired in units
 export const UNIT_LEAPS_PTR = 0x38068; // u32: entries of units from others until hostGrow is told of one
 export const UNIT_LEAPS_START_PTR = 0x3806c; // u32: what that starts with
 export const UNIT_MODES = 0x38400; // 256 x u32, by number: mode keys in which something is translated
-export const STORE_LOG_PTR = 0x38f00; // u32: where verification's next note of a store goes (verify.ts)
 export const FRAMES_END_PTR = 0x38080; // u32: end of the physical space that has frames: RAM and, behind it, the hypervisor's pool
 export const WINDOWS_PTR = 0x38084; // u32: linear windows in force
 export const WINDOW_TABLE_PTR = 0x38088; // u32: WINDOW_MAX rows of WINDOW_SIZE bytes
@@ -45,6 +44,30 @@ export const FRAME_DEVICE = 4; // not RAM (0xa0000-0xbffff)
 export const FRAME_ROM = 8; // writes are ignored
 export const FRAME_WRITTEN = 16; // some TLB holds, or held, a tag for stores to it
 export const FRAME_MASK = 32; // holds the event mask of a vCPU that has an event waiting: a store makes the run loop look
+
+// -- verification (assembly/verify.ts): one block for all vCPUs, absolute addresses -------------------------------------------------
+export const STORE_LOG_PTR = 0x38f00; // u32: where the next note of a store goes
+export const STORE_SILENT_PTR = 0x38f04; // u32: STATE_BYTES from here on stores are not noted: the state of the vCPU whose unit is compared
+export const VERIFY_LOG_PTR = 0x38f08; // u32: where notes begin
+export const VERIFY_BEFORE_PTR = 0x38f0c; // u32: copy of the state before the unit
+export const VERIFY_TRANSLATED_PTR = 0x38f10; // u32: and behind it, with all of RFLAGS in EFLAGS
+export const VERIFY_MASK_PTR = 0x38f14; // u32: STATE_BYTES: which bits are compared
+export const VERIFY_LOW_PTR = 0x38f18; // u32: memory that is compared
+export const VERIFY_HIGH_PTR = 0x38f1c; // u32: its end
+export const VERIFY_FIRST_PTR = 0x38f20; // u32: the first so many runs of a unit are compared
+export const VERIFY_EVERY_PTR = 0x38f24; // u32: then each so many-th
+export const VERIFY_MOST_PTR = 0x38f28; // u32: instructions of one comparison, at most
+export const VERIFY_PHASE_PTR = 0x38f2c; // u32: VERIFY_UNIT, or VERIFY_INTERPRETER when that is running
+export const VERIFY_CALLS_PTR = 0x38f30; // i32: calls of the host that the unit has made and the interpreter has not; VERIFY_OTHER_CALL
+export const VERIFY_STORED_PTR = 0x38f34; // u32: where the notes of the unit's stores end,
+export const VERIFY_RESULTS_PTR = 0x38f38; // u32: those of what they left in memory, and the interpreter's begin
+export const VERIFY_RETIRED_PTR = 0x38f3c; // i32: instructions that the unit retired
+export const VERIFY_RUNS_PTR = 0x38f40; // u64: runs of units
+export const VERIFY_COMPARED_PTR = 0x38f48; // u64: those that were compared
+export const VERIFY_UNIT = 0;
+export const VERIFY_INTERPRETER = 1;
+export const VERIFY_OTHER_CALL = -0x80000000; // the interpreter has made another call than the unit
+export const STATE_BYTES = 0x700; // of a vCPU's block: what verification keeps and compares
 
 // -- software TLB: three arrays (user; supervisor; supervisor with EFLAGS.AC under SMAP) of TLB_ENTRIES entries -----------------
 export const TLB_ENTRIES = 2048;

@@ -12,7 +12,8 @@ import { MAX_DELTA } from "./locals.js";
 import { PE } from "./vector-code.js";
 import { type UnitBlock, writeUnit } from "./unit.js";
 import { type FunctionBody, writeModule } from "./wasm.js";
-import type { UnitFunction, Verifier } from "../verify/verifier.js";
+import type { UnitFunction } from "../verify/gate.js";
+import type { Verifier } from "../verify/verifier.js";
 
 /** When blocks are translated. */
 export interface TranslationTuning {
@@ -409,7 +410,7 @@ export class Translator {
       if (unit.dead) return;
       for (const old of unit.replaces) this.#kill(old);
       const [code, noting] = instances.map(({ exports }) => exports[String(i)] as UnitFunction);
-      table.set(unit.slot, noting === undefined ? code : this.options.verifier!.install(unit.slot, unit, code!, noting));
+      table.set(unit.slot, noting === undefined ? code : this.options.verifier!.gate(unit, code!, noting));
       unit.installed = true;
       unit.entries.forEach((block, entry) => {
         this.#view.setUint32(block.header + L.H_UNIT, unit.number | entry, true);

@@ -4,7 +4,7 @@ import * as L from "../layout.js";
 import { HostRecord } from "./host-record.js";
 
 const CPU = 0;
-const view = new DataView(new ArrayBuffer(0x1000));
+const view = new DataView(new ArrayBuffer(0x40000));
 const asked: string[] = [];
 const none = (): number => 0;
 const host: EngineImports = {
@@ -34,16 +34,24 @@ const host: EngineImports = {
   dropped: (header) => void asked.push(`dropped ${header}`),
 };
 
+/** What assembly/verify.ts says before the unit and before the interpreter. */
+function begin(): void {
+  view.setUint32(L.VERIFY_COMPARED_PTR, view.getUint32(L.VERIFY_COMPARED_PTR, true) + 1, true);
+  view.setUint32(L.VERIFY_CALLS_PTR, 0, true);
+  view.setUint32(L.VERIFY_PHASE_PTR, L.VERIFY_UNIT, true);
+}
+const replay = (): void => view.setUint32(L.VERIFY_PHASE_PTR, L.VERIFY_INTERPRETER, true);
+
 test("what a unit asked is asked once, and the interpreter is told the same", () => {
   const record = new HostRecord(view, host);
   const calls = record.imports();
   asked.length = 0;
-  record.begin();
+  begin();
   const first = [calls.pioRead(CPU, 0x60, 1), calls.pioRead(CPU, 0x60, 1)];
   calls.readTsc(CPU);
   expect(record.length).toBe(3);
   view.setBigUint64(CPU + L.EXIT_ARG, 0n, true);
-  record.replay();
+  replay();
   expect([calls.pioRead(CPU, 0x60, 1), calls.pioRead(CPU, 0x60, 1)]).toEqual(first);
   expect(record.difference).toMatch(/^only the translation called readTsc/);
   calls.readTsc(CPU);
@@ -55,26 +63,46 @@ test("what a unit asked is asked once, and the interpreter is told the same", ()
 test("another call, or one more, is a difference", () => {
   const record = new HostRecord(view, host);
   const calls = record.imports();
-  record.begin();
+  begin();
   calls.pioWrite(CPU, 0x80, 1, 5);
-  record.replay();
+  replay();
   calls.pioWrite(CPU, 0x80, 1, 6);
   expect(record.difference).toBe("the interpreter called pioWrite(0x80, 0x1, 0x6), the translation pioWrite(0x80, 0x1, 0x5)");
-  record.begin();
-  record.replay();
+  begin();
+  replay();
   expect(record.difference).toBeUndefined();
   calls.pioRead(CPU, 0x60, 1);
   expect(record.difference).toBe("the interpreter called pioRead(0x60, 0x1), the translation nothing");
+});
+
+test("what a call has changed of the vCPU is changed again where the interpreter makes it, and an answer given late is a difference", () => {
+  const record = new HostRecord(view, { ...host, pioWrite: (cpu) => view.setUint32(cpu + L.INTR, 1, true) });
+  const calls = record.imports();
+  begin();
+  calls.pioWrite(CPU, 0x20, 1, 5);
+  expect(view.getUint32(CPU + L.INTR, true)).toBe(1);
+  view.setUint32(CPU + L.INTR, 0, true);
+  replay();
+  calls.pioWrite(CPU, 0x20, 1, 5);
+  expect([view.getUint32(CPU + L.INTR, true), record.difference]).toEqual([1, undefined]);
+  begin();
+  calls.pioRead(CPU, 0x60, 1);
+  replay();
+  view.setBigUint64(CPU + L.RETIRED, 1n, true);
+  calls.pioRead(CPU, 0x60, 1);
+  view.setBigUint64(CPU + L.RETIRED, 0n, true);
+  expect(record.difference).toBe("the interpreter called pioRead(0x60, 0x1) after 1 instructions, the translation after 0");
+  expect(view.getInt32(L.VERIFY_CALLS_PTR, true)).toBe(L.VERIFY_OTHER_CALL);
 });
 
 test("a unit's drops are forgotten, the interpreter's count; what cannot be repeated is refused in a unit", () => {
   const record = new HostRecord(view, host);
   const calls = record.imports();
   asked.length = 0;
-  record.begin();
+  begin();
   calls.dropped(7);
   expect(() => calls.decode(CPU, 0, 0)).toThrow(/a unit called the host's decode/);
-  record.replay();
+  replay();
   calls.dropped(7);
   expect(asked).toEqual(["dropped 7"]);
 });

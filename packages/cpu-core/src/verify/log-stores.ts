@@ -7,10 +7,14 @@
 import { HvError } from "@paravane/paravirt-ops";
 import { ByteWriter, Op, TYPE_I32, TYPE_I64 } from "../translate/wasm.js";
 
-/** Where notes go: `next` is the address of a u32, the address of the next note, which must stay below `end`. */
+/**
+ * Where notes go: `next` is the address of a u32, the address of the next note, which must stay below `end`. Stores to the `bytes` bytes from
+ * the address that lies at `from` on are not noted.
+ */
 export interface StoreLog {
   readonly next: number;
   readonly end: number;
+  readonly silent: { readonly from: number; readonly bytes: number };
 }
 
 const TYPE_F32 = 0x7d,
@@ -301,14 +305,16 @@ function loggedStore({ op, bytes }: (typeof STORES)[number], log: StoreLog): Byt
   out.local(Op.localGet, ADDRESS);
   out.local(Op.localGet, OFFSET);
   out.op(Op.i32Add);
-  out.local(Op.localSet, ADDRESS);
-  takeNext(out, log, NEXT);
-  out.local(Op.localGet, NEXT);
-  out.local(Op.localGet, ADDRESS);
-  memory(load, V128_LOAD, 0);
-  memory(store, V128_STORE, 0);
-  note(out, NEXT, kept, ADDRESS, () => out.i32Const(bytes));
-  putNext(out, log, NEXT, kept + 8);
+  out.local(Op.localTee, ADDRESS);
+  unlessSilent(out, log, () => {
+    takeNext(out, log, NEXT);
+    out.local(Op.localGet, NEXT);
+    out.local(Op.localGet, ADDRESS);
+    memory(load, V128_LOAD, 0);
+    memory(store, V128_STORE, 0);
+    note(out, NEXT, kept, ADDRESS, () => out.i32Const(bytes));
+    putNext(out, log, NEXT, kept + 8);
+  });
   out.local(Op.localGet, ADDRESS);
   out.local(Op.localGet, VALUE);
   if (op === VECTOR) memory(op, V128_STORE, 0);
@@ -328,19 +334,22 @@ function loggedBulk(isCopy: boolean, log: StoreLog): ByteWriter {
     if (op === MEMORY_COPY) out.byte(0);
   };
   locals(out, 1);
-  takeNext(out, log, NEXT, LENGTH);
-  for (const local of [NEXT, TO, LENGTH]) out.local(Op.localGet, local!);
-  bulk(MEMORY_COPY);
-  out.local(Op.localGet, NEXT);
-  out.local(Op.localGet, LENGTH);
-  out.i32Const(7);
-  out.op(Op.i32Add);
-  out.i32Const(-8);
-  out.op(Op.i32And);
-  out.op(Op.i32Add);
-  out.local(Op.localSet, NEXT);
-  note(out, NEXT, 0, TO, () => out.local(Op.localGet, LENGTH));
-  putNext(out, log, NEXT, 8);
+  out.local(Op.localGet, TO);
+  unlessSilent(out, log, () => {
+    takeNext(out, log, NEXT, LENGTH);
+    for (const local of [NEXT, TO, LENGTH]) out.local(Op.localGet, local!);
+    bulk(MEMORY_COPY);
+    out.local(Op.localGet, NEXT);
+    out.local(Op.localGet, LENGTH);
+    out.i32Const(7);
+    out.op(Op.i32Add);
+    out.i32Const(-8);
+    out.op(Op.i32And);
+    out.op(Op.i32Add);
+    out.local(Op.localSet, NEXT);
+    note(out, NEXT, 0, TO, () => out.local(Op.localGet, LENGTH));
+    putNext(out, log, NEXT, 8);
+  });
   for (const local of [TO, FROM, LENGTH]) out.local(Op.localGet, local!);
   bulk(isCopy ? MEMORY_COPY : MEMORY_FILL);
   out.op(Op.end);
@@ -351,6 +360,18 @@ function locals(out: ByteWriter, count: number): void {
   out.u32(1);
   out.u32(count);
   out.byte(TYPE_I32);
+}
+/** What `write` writes, for stores at the address on the stack that are noted. */
+function unlessSilent(out: ByteWriter, { silent }: StoreLog, write: () => void): void {
+  out.i32Const(0);
+  out.memory(I32_LOAD, silent.from);
+  out.op(I32_SUB);
+  out.i32Const(silent.bytes);
+  out.op(Op.i32GeU);
+  out.op(IF);
+  out.byte(NO_RESULT);
+  write();
+  out.op(Op.end);
 }
 /** The next note's address; traps when there is no room for it and `extra` (a local) bytes. */
 function takeNext(out: ByteWriter, log: StoreLog, next: number, extra?: number): void {

@@ -1,4 +1,4 @@
-/** A vCPU's architectural state as verification compares it: copies of its block, and which words of them mean something. */
+/** A vCPU's architectural state as verification compares it: copies of its block, and which bits of them mean something. */
 import { generalRegisters } from "@paravane/paravirt-ops";
 import * as L from "../layout.js";
 
@@ -80,12 +80,12 @@ const FIELDS: readonly Field[] = [
 ];
 const FAULT_FIELDS = words(0, 4, { "fault error": L.FAULT_ERROR, "fault has error": L.FAULT_HAS_ERROR });
 
-/** What is copied of the block, in words of 4 bytes. */
-const COPIED = 0x700 / 4;
-/** The words that are compared, and their masks. */
-const PLACES: readonly { readonly at: number; readonly mask: number }[] = FIELDS.flatMap(({ offset, bytes, mask }) =>
-  several(bytes / 4, (n) => ({ name: "", offset: offset / 4 + n, bytes: 4 })).map(({ offset: at }) => ({ at, mask: mask ?? -1 })),
-);
+/** The block's first words, with ones where they are compared: what `VERIFY_MASK_PTR` points to. */
+export function comparedMask(): Int32Array {
+  const words = new Int32Array(L.STATE_BYTES / 4);
+  for (const { offset, bytes, mask } of FIELDS) words.fill(mask ?? -1, offset / 4, (offset + bytes) / 4);
+  return words;
+}
 
 /** One row of a report. */
 export interface Row {
@@ -94,42 +94,28 @@ export interface Row {
 }
 
 export class State {
-  readonly words = new Int32Array(COPIED);
-  /** RFLAGS with the status flags in their places. */
-  flags = 0;
-  /** Instructions retired since the comparison began. */
-  retired = 0;
+  readonly #words: Int32Array;
 
-  /** Copies the state of the vCPU at byte address `cpu` of `memory`. */
-  take(memory: Int32Array, cpu: number, flags: number, retired: number): void {
-    this.words.set(memory.subarray(cpu >>> 2, (cpu >>> 2) + COPIED));
-    this.flags = flags;
-    this.retired = retired;
+  /**
+   * A copy of the state at byte address `at` of `memory`.
+   *
+   * @param flags - RFLAGS with the status flags in their places
+   * @param retired - instructions since the comparison began
+   */
+  constructor(
+    memory: Int32Array,
+    at: number,
+    readonly flags: number,
+    readonly retired: number,
+  ) {
+    this.#words = memory.slice(at >>> 2, (at + L.STATE_BYTES) >>> 2);
   }
   /** A word of the block. */
   word(offset: number): number {
-    return this.words[offset >>> 2]!;
-  }
-  copy(): State {
-    const other = new State();
-    other.words.set(this.words);
-    other.flags = this.flags;
-    other.retired = this.retired;
-    return other;
+    return this.#words[offset >>> 2]!;
   }
   get rip(): bigint {
     return BigInt.asUintN(64, (BigInt(this.word(L.RIP + 4)) << 32n) | BigInt(this.word(L.RIP) >>> 0));
-  }
-
-  equals(other: State): boolean {
-    if (this.flags !== other.flags || this.retired !== other.retired) return false;
-    const mine = this.words;
-    const theirs = other.words;
-    for (let i = 0; i < PLACES.length; i++) {
-      const { at, mask } = PLACES[i]!;
-      if (((mine[at]! ^ theirs[at]!) & mask) !== 0) return false;
-    }
-    return this.word(L.FAULT) < 0 || FAULT_FIELDS.every(({ offset }) => this.word(offset) === other.word(offset));
   }
 
   #text({ offset, bytes }: Field): string {

@@ -1,17 +1,19 @@
 /**
  * `--engine verify`: what a unit does is done again by the interpreter, and both must agree. A second instance of the engine, and a second
  * compilation of each unit, note the stores that they make (log-stores.ts). Such a unit runs; its stores are taken back; the interpreter
- * of the second instance retires as many instructions from the same state; registers and the memory that either has written are compared.
- * Whatever units learn to do is covered, since they are written as they are for "jit", and all that is specific is around them.
+ * of the second instance retires as many instructions from the same state; registers and the memory that either has written are compared
+ * (assembly/verify.ts). Whatever units learn to do is covered, since they are written as they are for "jit", and all that is specific is
+ * around them.
  */
 import { HvError } from "@paravane/paravirt-ops";
 import { type EngineExports, type EngineImports, engineBytes, instantiateEngine } from "../engine.js";
 import * as L from "../layout.js";
 import { LOG_BYTES, type MemoryPlan } from "../memory-plan.js";
+import { type UnitFunction, gate } from "./gate.js";
 import { HostRecord } from "./host-record.js";
 import { type StoreLog, logStores } from "./log-stores.js";
-import { type Difference, type MemoryDifference, type UnitText, differenceText } from "./report.js";
-import { State } from "./state.js";
+import { type MemoryDifference, type UnitText, differenceText } from "./report.js";
+import { State, comparedMask } from "./state.js";
 
 /** Which runs of a unit are compared. */
 export interface Sampling {
@@ -24,13 +26,8 @@ export interface Sampling {
 /** Everything is compared. */
 export const ALL_RUNS: Sampling = { first: 0, every: 1 };
 
-/** A unit as the engine calls it. */
-export type UnitFunction = (cpu: number, entry: number, base: bigint) => number;
-
 /** What is verified together: one run ends after so many instructions at the latest, so that the notes of its stores have room. */
 const MOST_INSTRUCTIONS = 512;
-const EVERYWHERE = [0, 0xffffffff] as const;
-const FLAG_WORDS = [L.FR, L.FR + 4, L.FV, L.FV + 4, L.FLAG_KIND] as const;
 
 export interface VerifierOptions {
   /** LOG_BYTES larger than the plan. */
@@ -41,42 +38,45 @@ export interface VerifierOptions {
   readonly sampling: Sampling | undefined;
 }
 
-/** One comparison: where the notes of the unit (from), of its results and of the interpreter's stores end. */
-interface Attempt {
-  readonly left: number;
-  readonly ends: readonly [number, number, number];
-}
-
 /** The engine that notes its stores, for the place where the last machine's notes end. */
 let compiled: { readonly end: number; readonly module: Promise<WebAssembly.Module> } | undefined;
 
 export class Verifier {
   /** Where notes of stores go. */
-  readonly #log: StoreLog & { readonly start: number };
-  readonly #sampling: Sampling;
+  readonly #log: StoreLog;
   readonly #view: DataView;
   readonly #words: Int32Array;
   readonly #record: HostRecord;
-  readonly #ram: readonly [number, number];
-  /** The flag words on entry, as they lay there. */
-  readonly #flags = new Int32Array(FLAG_WORDS.length);
-  readonly #before = new State();
-  readonly #translated = new State();
-  readonly #interpreted = new State();
   /** The engine that does everything else; notes are read by it, so that this leaves none. */
   #plain!: EngineExports;
   #noting!: EngineExports;
-  #runs = 0;
-  #compared = 0;
 
   constructor(readonly options: VerifierOptions) {
-    const { memory, plan, ramBytes, host } = options;
-    this.#log = { next: L.STORE_LOG_PTR, start: plan.memoryBytes, end: plan.memoryBytes + LOG_BYTES };
-    this.#sampling = options.sampling ?? ALL_RUNS;
+    const { memory, plan, ramBytes, host, sampling = ALL_RUNS } = options;
     this.#view = new DataView(memory.buffer);
     this.#words = new Int32Array(memory.buffer);
     this.#record = new HostRecord(this.#view, host);
-    this.#ram = [plan.ramBase, plan.ramBase + ramBytes + plan.hypervisorFrames * 0x1000];
+    const before = plan.memoryBytes;
+    const translated = before + L.STATE_BYTES;
+    const mask = translated + L.STATE_BYTES;
+    this.#words.set(comparedMask(), mask >>> 2);
+    for (const [pointer, value] of [
+      [L.VERIFY_BEFORE_PTR, before],
+      [L.VERIFY_TRANSLATED_PTR, translated],
+      [L.VERIFY_MASK_PTR, mask],
+      [L.VERIFY_LOG_PTR, mask + L.STATE_BYTES],
+      [L.VERIFY_LOW_PTR, plan.ramBase],
+      [L.VERIFY_HIGH_PTR, plan.ramBase + ramBytes + plan.hypervisorFrames * 0x1000],
+      [L.VERIFY_FIRST_PTR, sampling.first],
+      [L.VERIFY_EVERY_PTR, sampling.every],
+      [L.VERIFY_MOST_PTR, MOST_INSTRUCTIONS],
+    ] as const)
+      this.#view.setUint32(pointer, value, true);
+    this.#log = {
+      next: L.STORE_LOG_PTR,
+      end: plan.memoryBytes + LOG_BYTES,
+      silent: { from: L.STORE_SILENT_PTR, bytes: L.STATE_BYTES },
+    };
   }
 
   /** Makes the second instance, beside the machine's own. */
@@ -95,144 +95,92 @@ export class Verifier {
   }
   /** See Core.stats. */
   get stats(): Readonly<Record<string, number>> {
-    return { "verify.runs": this.#runs, "verify.compared": this.#compared, "verify.skipped": this.#runs - this.#compared };
+    const runs = Number(this.#view.getBigUint64(L.VERIFY_RUNS_PTR, true));
+    const compared = Number(this.#view.getBigUint64(L.VERIFY_COMPARED_PTR, true));
+    return { "verify.runs": runs, "verify.compared": compared, "verify.skipped": runs - compared };
   }
 
   /** What is to stand in the engine's table for a unit: `plain` is compiled for the machine's instance, `noting` for the other. */
-  install(slot: number, unit: UnitText, plain: UnitFunction, noting: UnitFunction): UnitFunction {
-    const { first, every } = this.#sampling;
-    const { table } = this.#noting;
-    if (table.length <= slot) table.grow(slot + 1 - table.length);
-    table.set(slot, noting);
-    let runs = 0;
-    return exported((cpu, entry, base) => {
-      const run = runs++;
-      this.#runs++;
-      if (run >= first && run % every !== 0) return plain(cpu, entry, base);
-      this.#compared++;
-      return this.#compare(unit, noting, cpu >>> 0, entry, base);
-    });
+  gate(unit: UnitText, plain: UnitFunction, noting: UnitFunction): UnitFunction {
+    const { verifyBegin, verifyAgain, verifyDiffers } = this.#plain;
+    const { runPlain } = this.#noting;
+    const fail = (cpu: number, entry: number, base: bigint, left: number): never =>
+      this.#fail(unit, noting, cpu >>> 0, entry, BigInt.asUintN(64, base), left);
+    return gate({ plain, noting, verifyBegin, verifyAgain, verifyDiffers, runPlain, fail });
   }
 
-  #compare(unit: UnitText, noting: UnitFunction, cpu: number, entry: number, base: bigint): number {
-    const view = this.#view;
-    const limit = Math.min(Number(view.getBigInt64(cpu + L.COUNT, true)), MOST_INSTRUCTIONS);
-    const restart = view.getUint32(cpu + L.RESTART, true);
-    this.#record.begin();
-    this.#takeEntry(cpu);
-    const attempt = this.#attempt(noting, cpu, entry, base, limit);
-    const memory = this.#memoryDiffers(attempt);
-    if (memory || !this.#translated.equals(this.#interpreted) || this.#otherwise(attempt) !== undefined)
-      this.#fail(unit, noting, cpu, entry, base, attempt);
-    view.setUint32(cpu + L.SHADOW, this.#translated.word(L.SHADOW), true);
-    // What a device asked for while the unit ran stays asked for.
-    view.setUint32(cpu + L.RESTART, view.getUint32(cpu + L.RESTART, true) | restart | this.#translated.word(L.RESTART), true);
-    return attempt.left;
-  }
-
-  /** Runs the unit and then the interpreter; memory is left as the interpreter leaves it. */
-  #attempt(noting: UnitFunction, cpu: number, entry: number, base: bigint, limit: number): Attempt {
-    const view = this.#view;
-    const { start } = this.#log;
-    const count = view.getBigInt64(cpu + L.COUNT, true);
-    const spared = count - BigInt(limit);
-    this.#spare(cpu, spared);
-    view.setUint32(L.STORE_LOG_PTR, start, true);
+  /** The unit and the interpreter once more, for at most `most` instructions; true when they differ. */
+  #compare(noting: UnitFunction, cpu: number, entry: number, base: bigint, most: number): boolean {
+    this.#view.setUint32(L.VERIFY_MOST_PTR, most, true);
+    this.#plain.verifyBegin(cpu, 0);
     const left = noting(cpu, entry, base);
-    this.#plain.settleFlags(cpu);
-    const stored = view.getUint32(L.STORE_LOG_PTR, true);
-    const retired = limit - Number(view.getBigInt64(cpu + L.COUNT, true));
-    this.#translated.take(this.#words, cpu, this.#plain.getFlags(cpu), retired);
-    const results = this.#plain.logCapture(start, stored, stored, ...this.#ram) >>> 0;
-    this.#plain.logRestore(start, stored, ...EVERYWHERE);
-    this.#giveFlags(cpu);
-    this.#plain.settleFlags(cpu);
-    view.setUint32(L.STORE_LOG_PTR, results, true);
-    this.#record.replay();
-    // An instruction that faults is not retired, but must be tried.
-    const tried = this.#translated.word(L.FAULT) >= 0 ? retired + 1 : retired;
-    if (tried > 0) this.#noting.runPlain(cpu, BigInt(tried));
-    const done = limit - Number(view.getBigInt64(cpu + L.COUNT, true));
-    this.#interpreted.take(this.#words, cpu, this.#plain.getFlags(cpu), done);
-    this.#spare(cpu, -spared);
-    return { left, ends: [stored, results, view.getUint32(L.STORE_LOG_PTR, true)] };
+    this.#noting.runPlain(cpu, this.#plain.verifyAgain(cpu));
+    return this.#plain.verifyDiffers(cpu, left) !== 0;
   }
-  /** Notes the state before; flag words may be waiting there (FLAG_KIND), and the unit is to find them so. */
-  #takeEntry(cpu: number): void {
-    for (const [i, offset] of FLAG_WORDS.entries()) this.#flags[i] = this.#words[(cpu + offset) >>> 2]!;
-    this.#plain.settleFlags(cpu);
-    this.#before.take(this.#words, cpu, this.#plain.getFlags(cpu), 0);
-    this.#giveFlags(cpu);
+  get #retired(): number {
+    return this.#view.getInt32(L.VERIFY_RETIRED_PTR, true);
   }
-  #giveFlags(cpu: number): void {
-    for (const [i, offset] of FLAG_WORDS.entries()) this.#words[(cpu + offset) >>> 2] = this.#flags[i]!;
+  /** The state before the unit; its flags may be waiting there, and are made in a copy. */
+  #before(): State {
+    const before = this.#view.getUint32(L.VERIFY_BEFORE_PTR, true);
+    const copy = (this.#view.getUint32(L.STORE_LOG_PTR, true) + 15) & ~15;
+    this.#words.copyWithin(copy >>> 2, before >>> 2, (before + L.STATE_BYTES) >>> 2);
+    this.#plain.settleFlags(copy);
+    return new State(this.#words, copy, this.#plain.getFlags(copy), 0);
   }
-  /** Takes `instructions` of the run away; what is retired stays right. */
-  #spare(cpu: number, instructions: bigint): void {
-    const view = this.#view;
-    view.setBigInt64(cpu + L.COUNT, view.getBigInt64(cpu + L.COUNT, true) - instructions, true);
-    view.setBigInt64(cpu + L.RETIRED, view.getBigInt64(cpu + L.RETIRED, true) - instructions, true);
+  #translated(): State {
+    const at = this.#view.getUint32(L.VERIFY_TRANSLATED_PTR, true);
+    return new State(this.#words, at, this.#view.getUint32(at + L.EFLAGS, true), this.#retired);
   }
-  /** After an attempt: to the state before it. */
-  #takeBack({ ends }: Attempt, cpu: number, count: bigint, retired: bigint): void {
-    this.#plain.logRestore(ends[1], ends[2], ...EVERYWHERE);
-    this.#giveFlags(cpu);
-    this.#view.setBigInt64(cpu + L.COUNT, count, true);
-    this.#view.setBigInt64(cpu + L.RETIRED, retired, true);
+  /** The vCPU as it is. */
+  #interpreted(cpu: number): State {
+    const count = (at: number): bigint => this.#view.getBigInt64(at + L.COUNT, true);
+    const retired = Number(count(this.#view.getUint32(L.VERIFY_BEFORE_PTR, true)) - count(cpu));
+    return new State(this.#words, cpu, this.#plain.getFlags(cpu), retired);
   }
 
   /** A difference beside the state: calls of the host, and a way of leaving that hides what the run loop must see. */
-  #otherwise({ left }: Attempt): string | undefined {
+  #otherwise(left: number): string | undefined {
+    const words = (pointer: number, offset: number): number => this.#view.getInt32(this.#view.getUint32(pointer, true) + offset, true);
     if (this.#record.difference !== undefined) return this.#record.difference;
     if (left === L.UNIT_LOOK) return undefined;
-    if (this.#translated.word(L.FAULT) >= 0) return "a fault is pending, and the translation left as if nothing were";
-    const changed = this.#translated.word(L.MODE) !== this.#before.word(L.MODE);
+    if (words(L.VERIFY_TRANSLATED_PTR, L.FAULT) >= 0) return "a fault is pending, and the translation left as if nothing were";
+    const changed = words(L.VERIFY_TRANSLATED_PTR, L.MODE) !== words(L.VERIFY_BEFORE_PTR, L.MODE);
     return changed ? "the mode is another one, and the translation left as if it were the same" : undefined;
   }
 
-  /** Do the two differ in memory? Visits what either has written. */
-  #memoryDiffers({ ends: [stored, results, end] }: Attempt): boolean {
+  /** Bytes of memory that differ, after a comparison. */
+  #memory(): MemoryDifference[] {
     const plain = this.#plain;
-    const { start } = this.#log;
-    if (plain.logDiffers(stored, results) !== 0) return true;
-    const own = plain.logCapture(results, end, end, ...this.#ram) >>> 0;
-    if (own === end) return false;
-    // Memory as the unit left it, for what only the interpreter has written; and back.
-    plain.logRestore(results, end, ...this.#ram);
-    plain.logRestore(stored, results, ...this.#ram);
-    const differs = plain.logDiffers(end, own) !== 0;
-    plain.logRestore(start, stored, ...this.#ram);
-    plain.logRestore(end, own, ...this.#ram);
-    return differs;
-  }
-  /** The same, byte by byte, for a report. */
-  #memory({ ends: [stored, results, end] }: Attempt): MemoryDifference[] {
-    const plain = this.#plain;
+    const view = this.#view;
     const bytes = new Uint8Array(this.options.memory.buffer);
-    const own = plain.logCapture(results, end, end, ...this.#ram) >>> 0;
+    const pointers = [L.VERIFY_LOG_PTR, L.VERIFY_STORED_PTR, L.VERIFY_RESULTS_PTR, L.STORE_LOG_PTR, L.VERIFY_LOW_PTR, L.VERIFY_HIGH_PTR] as const;
+    const [start, stored, results, end, low, high] = pointers.map((at) => view.getUint32(at, true)) as [number, number, number, number, number, number];
+    const own = plain.logCapture(results, end, end, low, high) >>> 0;
     const places = new Set<number>();
     for (const [from, to] of [
       [stored, results],
       [end, own],
     ] as const)
       for (let at = to; at > from; ) {
-        const size = this.#view.getUint32(at - 4, true);
-        const address = this.#view.getUint32(at - 8, true);
+        const size = view.getUint32(at - 4, true);
+        const address = view.getUint32(at - 8, true);
         for (let n = 0; n < size; n++) places.add(address + n);
         at -= 8 + ((size + 7) & ~7);
       }
-    const interpreted = new Map([...places].map((at) => [at, bytes[at]!]));
-    plain.logRestore(results, end, ...this.#ram);
-    const before = new Map([...places].map((at) => [at, bytes[at]!]));
-    plain.logRestore(stored, results, ...this.#ram);
-    const translated = new Map([...places].map((at) => [at, bytes[at]!]));
-    plain.logRestore(this.#log.start, stored, ...this.#ram);
-    plain.logRestore(end, own, ...this.#ram);
+    const here = (): Map<number, number> => new Map([...places].map((at) => [at, bytes[at]!]));
+    const interpreted = here();
+    plain.logRestore(results, end, low, high);
+    const before = here();
+    plain.logRestore(stored, results, low, high);
+    const translated = here();
+    plain.logRestore(start, stored, low, high);
+    plain.logRestore(end, own, low, high);
     return [...places]
       .filter((at) => interpreted.get(at) !== translated.get(at))
       .sort((a, b) => a - b)
       .map((at) => ({
-        address: at - this.#ram[0],
+        address: at - low,
         before: before.get(at)!,
         translated: translated.get(at)!,
         interpreted: interpreted.get(at)!,
@@ -240,29 +188,24 @@ export class Verifier {
   }
 
   /** Looks for the shortest run that shows a difference, and tells it. */
-  #fail(unit: UnitText, noting: UnitFunction, cpu: number, entry: number, base: bigint, attempt: Attempt): never {
-    const view = this.#view;
-    const otherwise = this.#otherwise(attempt);
-    const limit = this.#translated.retired;
-    let last = attempt;
-    let before = this.#before.copy();
-    const count = view.getBigInt64(cpu + L.COUNT, true) + BigInt(this.#interpreted.retired);
-    const retired = view.getBigInt64(cpu + L.RETIRED, true);
+  #fail(unit: UnitText, noting: UnitFunction, cpu: number, entry: number, base: bigint, left: number): never {
+    const otherwise = this.#otherwise(left);
+    const limit = this.#retired;
+    let before = this.#before();
     if (this.#record.length === 0)
-      for (let n = 1; n <= limit; n++) {
-        this.#takeBack(last, cpu, count, retired);
-        last = this.#attempt(noting, cpu, entry, base, n);
-        if (this.#memoryDiffers(last) || !this.#translated.equals(this.#interpreted)) break;
-        before = this.#interpreted.copy();
+      for (let most = 1; ; most = most < limit ? most + 1 : MOST_INSTRUCTIONS) {
+        this.#plain.verifyUndo(cpu);
+        if (this.#compare(noting, cpu, entry, base, most) || most === MOST_INSTRUCTIONS) break;
+        before = this.#interpreted(cpu);
       }
-    const difference: Difference = {
+    const difference = {
       before,
-      translated: this.#translated,
-      interpreted: this.#interpreted,
-      memory: this.#memory(last),
+      translated: this.#translated(),
+      interpreted: this.#interpreted(cpu),
+      memory: this.#memory(),
       otherwise,
     };
-    throw new HvError("core/verify", differenceText(unit, base, difference, new Uint8Array(this.options.memory.buffer), view));
+    throw new HvError("core/verify", differenceText(unit, base, difference, new Uint8Array(this.options.memory.buffer), this.#view));
   }
 }
 
@@ -271,19 +214,4 @@ export async function createVerifier(plain: EngineExports, options: VerifierOpti
   const verifier = new Verifier(options);
   await verifier.connect(plain);
   return verifier;
-}
-
-/** A table takes functions of WebAssembly only: this one comes back from a module that imports and exports it. */
-function exported(unit: UnitFunction): UnitFunction {
-  return new WebAssembly.Instance(passing(), { m: { f: unit } }).exports["f"] as UnitFunction;
-}
-
-let passingModule: WebAssembly.Module | undefined;
-/** (import "m" "f" (func (param i32 i32 i64) (result i32))) (export "f" (func 0)) */
-function passing(): WebAssembly.Module {
-  const type = [1, 8, 1, 0x60, 3, 0x7f, 0x7f, 0x7e, 1, 0x7f];
-  const imported = [2, 7, 1, 1, 0x6d, 1, 0x66, 0, 0];
-  const exports = [7, 5, 1, 1, 0x66, 0, 0];
-  passingModule ??= new WebAssembly.Module(Uint8Array.from([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0, ...type, ...imported, ...exports]));
-  return passingModule;
 }
