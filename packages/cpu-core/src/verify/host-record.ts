@@ -87,8 +87,7 @@ export class HostRecord {
     const once =
       (name: string, call: (...values: number[]) => number) =>
       (...values: number[]): number => {
-        if (this.#unitRuns)
-          throw new HvError("core/verify-unit", `a unit called the host's ${name}, which verification cannot repeat`);
+        if (this.#unitRuns) throw new HvError("core/verify-unit", `a unit called the host's ${name}, which verification cannot repeat`);
         return call(...values);
       };
     const entries = Object.entries(host).map(([name, call]) => {

@@ -154,8 +154,22 @@ export class Verifier {
     const plain = this.#plain;
     const view = this.#view;
     const bytes = new Uint8Array(this.options.memory.buffer);
-    const pointers = [L.VERIFY_LOG_PTR, L.VERIFY_STORED_PTR, L.VERIFY_RESULTS_PTR, L.STORE_LOG_PTR, L.VERIFY_LOW_PTR, L.VERIFY_HIGH_PTR] as const;
-    const [start, stored, results, end, low, high] = pointers.map((at) => view.getUint32(at, true)) as [number, number, number, number, number, number];
+    const pointers = [
+      L.VERIFY_LOG_PTR,
+      L.VERIFY_STORED_PTR,
+      L.VERIFY_RESULTS_PTR,
+      L.STORE_LOG_PTR,
+      L.VERIFY_LOW_PTR,
+      L.VERIFY_HIGH_PTR,
+    ] as const;
+    const [start, stored, results, end, low, high] = pointers.map((at) => view.getUint32(at, true)) as [
+      number,
+      number,
+      number,
+      number,
+      number,
+      number,
+    ];
     const own = plain.logCapture(results, end, end, low, high) >>> 0;
     const places = new Set<number>();
     for (const [from, to] of [
