@@ -2,6 +2,7 @@
 import type { GuestMemory } from "@paravane/paravirt-ops";
 import type { MachineStats } from "@paravane/vmm";
 import { cpuClockKind, cpuSeconds } from "./bench/cpu-clock.js";
+import { guestResidentBytes } from "./guest-residency.js";
 
 const FRAME = 4096;
 
@@ -32,6 +33,7 @@ export const statsStart = (): StatsStart => ({ wall: performance.now(), cpu: pro
 /** The report as plain data. `cpu` counts from the start of the process, everything else from `started`. */
 export function statsReport(stats: MachineStats, guestMemory: GuestMemory | undefined, guestBytes: number, started: StatsStart) {
   const { user, system } = process.cpuUsage(started.cpu);
+  const resident = guestMemory === undefined ? undefined : guestResidentBytes(guestMemory);
   return {
     hostCpuSeconds: (user + system) / 1e6,
     wallSeconds: (performance.now() - started.wall) / 1000,
@@ -51,6 +53,7 @@ export function statsReport(stats: MachineStats, guestMemory: GuestMemory | unde
     memory: {
       guestBytes,
       touchedBytes: guestMemory === undefined ? 0 : touchedBytes(guestMemory),
+      ...(resident === undefined ? {} : { guestResidentBytes: resident }),
       residentBytes: process.memoryUsage.rss(),
       peakResidentBytes: process.resourceUsage().maxRSS * 1024,
     },
@@ -78,7 +81,7 @@ export function grouped(counters: Readonly<Record<string, number>>, group: strin
   return result;
 }
 
-/** Bytes of the frames that are not all zeros: the guest may have touched more and cleared it, so this is a lower bound. */
+/** Bytes of the frames that are not all zeros: the guest may have touched more and cleared it, so this is a lower bound of `guestResidentBytes`. */
 export function touchedBytes(guestMemory: GuestMemory): number {
   let frames = 0;
   for (let frame = 0; frame < guestMemory.size; frame += FRAME) {

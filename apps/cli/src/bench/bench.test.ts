@@ -132,7 +132,7 @@ describe("findings", () => {
           stats: {
             instructions: 6e6,
             cpu: { firstInstruction: { vcpuThreadSeconds: 0.2, processSeconds: 0.2 } },
-            memory: { touchedBytes: 40 * 2 ** 20, peakResidentBytes: 100 * 2 ** 20 },
+            memory: { touchedBytes: 40 * 2 ** 20, guestResidentBytes: 55 * 2 ** 20, peakResidentBytes: 100 * 2 ** 20 },
             core: {},
           },
         }
@@ -164,6 +164,8 @@ describe("findings", () => {
     expect(of("paravane's thread : qemu's process").samples).toEqual([2 / 3, 0.5]);
     expect(of("paravane, process, start to the first instruction").median).toBe(0.2);
     expect(of("paravane, peak less guest pages in use").median).toBe(60);
+    expect(of("paravane, guest memory touched").median).toBe(55);
+    expect(of("paravane, peak less guest memory touched").median).toBe(45);
   });
 
   test("without a rival there are no ratios", () => {

@@ -7,6 +7,7 @@ import { CliError, ExitStatus, imageError } from "../errors.js";
 import { takeGuest } from "../img/guests.js";
 import { Checkpoints, LINUX_STAGES, type Stage } from "./checkpoints.js";
 import { canRun, type Contender, isV86, ourselves, type OwnOptions, type Rival, rivalMachine } from "./contenders.js";
+import { MEMORY_FIGURES, type MemoryStats } from "./memory-figures.js";
 import type { SuiteResult } from "./loops.js";
 import { hasThreadClocks, ProcessClock, type ProcessReading } from "./process-clock.js";
 import { takeSeabios } from "./seabios.js";
@@ -36,7 +37,7 @@ export interface BootSample {
 export interface BootStats {
   readonly cpu: { readonly firstInstruction: { readonly vcpuThreadSeconds: number; readonly processSeconds: number } };
   readonly instructions: number;
-  readonly memory: { readonly touchedBytes: number; readonly peakResidentBytes: number };
+  readonly memory: MemoryStats;
   readonly core: Readonly<Record<string, number>>;
 }
 
@@ -125,15 +126,19 @@ export function summarize(suite: string, samples: ReadonlyMap<string, readonly B
   if (told.length === mine.length) {
     const speeds = told.map(({ instructions }, round) => instructions / all(mine[round]!).thread / 1e6);
     metrics.push(metric(suite, `${ours}, speed`, "M instructions/s", "higher", speeds));
-    const megabytes = (name: string, bytes: (stats: BootStats) => number): void =>
-      seconds(
-        `${ours}, ${name}`,
-        "MiB",
-        told.map((stats) => bytes(stats) / MIB),
+    const megabytes = (name: string, values: readonly (number | undefined)[]): void => {
+      const known = values.filter((value) => value !== undefined);
+      if (known.length === values.length) seconds(`${ours}, ${name}`, "MiB", known);
+    };
+    megabytes(
+      "peak resident memory",
+      told.map(({ memory }) => memory.peakResidentBytes / MIB),
+    );
+    for (const [figure, mib] of MEMORY_FIGURES)
+      megabytes(
+        figure,
+        told.map(({ memory }) => mib(memory)),
       );
-    megabytes("peak resident memory", ({ memory }) => memory.peakResidentBytes);
-    megabytes("guest pages in use", ({ memory }) => memory.touchedBytes);
-    megabytes("peak less guest pages in use", ({ memory }) => memory.peakResidentBytes - memory.touchedBytes);
   }
   for (const other of others) {
     const theirs = samples.get(other)!;

@@ -1,4 +1,5 @@
 // The suite's findings as tables in Markdown: the summary by columns, ratios, and each program.
+import { MEMORY_FIGURES } from "../memory-figures.js";
 import type { Metric } from "../statistics.js";
 import { presentColumns } from "./columns.js";
 import { type Measured, NATIVE } from "./rounds.js";
@@ -23,10 +24,18 @@ function upkeepTable(suite: string, names: readonly string[], metrics: readonly 
   const rows = names.map((name) => [
     name,
     ...["thread", "process"].map((clock) => value(`idle, ${name}, ${clock === "thread" ? "vCPU thread" : clock}`)),
-    ...["peak resident memory", "guest pages in use", "peak less guest pages in use"].map((what) => value(`${what}, ${name}`)),
+    ...["peak resident memory", ...MEMORY_FIGURES.map(([figure]) => figure)].map((what) => value(`${what}, ${name}`)),
   ]);
   if (rows.every(([, ...cells]) => cells.every((cell) => cell === ""))) return [];
-  const head = ["idle: % of a CPU, thread", "process", "memory: peak MiB", "guest pages in use", "difference"];
+  const head = [
+    "idle: % of a CPU, thread",
+    "process",
+    "memory: peak MiB",
+    "guest touched",
+    "difference",
+    "guest pages not all zeros",
+    "difference",
+  ];
   return ["Beside the work", "", ...markdownTable([suite, ...head], rows), ""];
 }
 

@@ -1,17 +1,13 @@
 // What machines cost beside their work: CPU time while the guest sleeps, and memory at the end of a run.
 import { readFileSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
+import { MEMORY_FIGURES, type MemoryStats } from "../memory-figures.js";
 import { type Metric, metric } from "../statistics.js";
 import type { ProgramServer } from "./server.js";
 
 const MIB = 2 ** 20;
 const WINDOWS = 3;
 const WINDOW_MS = 2000;
-
-/** The part of our `--stats` that is told here. Bytes. */
-interface MemoryStats {
-  readonly memory: { readonly touchedBytes: number; readonly peakResidentBytes: number };
-}
 
 /** Shares of one CPU that each machine takes while all guests wait for a key, in per cent, and the most memory that each has had. */
 export async function upkeep(suite: string, machines: ReadonlyMap<string, ProgramServer>): Promise<Metric[]> {
@@ -36,9 +32,9 @@ export async function upkeep(suite: string, machines: ReadonlyMap<string, Progra
 
 /** What our machine wrote at its end. */
 export function memoryMetrics(suite: string, name: string, statsFile: string): Metric[] {
-  const { memory } = JSON.parse(readFileSync(statsFile, "utf8")) as MemoryStats;
-  return [
-    metric(suite, `guest pages in use, ${name}`, "MiB", "lower", [memory.touchedBytes / MIB]),
-    metric(suite, `peak less guest pages in use, ${name}`, "MiB", "lower", [(memory.peakResidentBytes - memory.touchedBytes) / MIB]),
-  ];
+  const { memory } = JSON.parse(readFileSync(statsFile, "utf8")) as { memory: MemoryStats };
+  return MEMORY_FIGURES.flatMap(([figure, mib]) => {
+    const value = mib(memory);
+    return value === undefined ? [] : [metric(suite, `${figure}, ${name}`, "MiB", "lower", [value])];
+  });
 }
