@@ -1,5 +1,5 @@
 /** A domain at work: its memory, its vCPUs, its events, in one place for the calls that act on them. */
-import type { BackendEnvironment, HypervisorHandle, Mfn, ParavirtOps, ShutdownReason } from "@paravane/paravirt-ops";
+import type { BackendEnvironment, HypervisorHandle, InterceptedInstruction, Mfn, ParavirtOps, ShutdownReason } from "@paravane/paravirt-ops";
 import { errno } from "../abi/errno.js";
 import type { GuestBits } from "../abi/struct.js";
 import { virqs, vmAssists } from "../abi/xen.js";
@@ -84,6 +84,7 @@ export class Domain {
   readonly reservation: Reservation;
   readonly #eventTargets: readonly EventTarget[];
   #interruptBitmap: Mfn | undefined;
+  #exitNs = 0;
   #ended = false;
 
   constructor(
@@ -127,6 +128,19 @@ export class Domain {
   /** System time, in ns: guest time. */
   get now(): number {
     return this.environment.clock.nowNs();
+  }
+
+  /** An instruction came to the hypervisor: shows it to whoever watches. */
+  showExit(vcpu: number, intercepted: InterceptedInstruction): void {
+    const { taps, clock } = this.environment;
+    if (taps.intercept === undefined && taps.hypercall === undefined) return;
+    this.#exitNs = clock.nowNs();
+    taps.intercept?.(this.#exitNs, vcpu, intercepted);
+  }
+
+  /** When that was, in ns: all that is shown of what it asked for carries this time. */
+  get exitNs(): number {
+    return this.#exitNs;
   }
 
   /** A PVH guest calls: what it gives and gets has the width of the code that it runs. */

@@ -10,8 +10,16 @@ const TOP = 1n << 64n;
 const NEAR = 0x10000;
 const NEAR_TOP = TOP - BigInt(NEAR);
 
+/** Bytes of the longest structure that is looked at where it was read. */
+const SHORT = 128;
+
 /** Guest memory as arguments name it. Nothing throws: undefined and false are -EFAULT. */
 export class GuestCopy {
+  /** Where short ones are read to and written from: what is made for one call costs more than the call. */
+  readonly #short = new DataView(new ArrayBuffer(SHORT));
+  /** Its first so many bytes. */
+  readonly #shortBytes = Array.from({ length: SHORT + 1 }, (_, length) => new Uint8Array(this.#short.buffer, 0, length));
+
   constructor(
     private readonly hypervisor: HypervisorHandle,
     public bits: GuestBits,
@@ -38,6 +46,11 @@ export class GuestCopy {
   /** Fills `into`; false where the guest has nothing. */
   readInto(vcpu: number, address: bigint, into: Uint8Array): boolean {
     return this.#mayReach(vcpu, address, into.byteLength) && this.hypervisor.linear.read(vcpu, address, into, KERNEL) === undefined;
+  }
+
+  /** At most 128 bytes, overwritten by the next short read or store; undefined where the guest has nothing. */
+  readShort(vcpu: number, address: bigint, length: number): DataView | undefined {
+    return this.readInto(vcpu, address, this.#shortBytes[length]!) ? this.#short : undefined;
   }
 
   /** All bytes or none; false where the guest may not write. */
@@ -76,18 +89,15 @@ export class GuestCopy {
 
   /** An unsigned number of 4 or 8 bytes. */
   readNumber(vcpu: number, address: bigint, bytes: 4 | 8): bigint | undefined {
-    const found = this.read(vcpu, address, bytes);
+    const found = this.readShort(vcpu, address, bytes);
     if (found === undefined) return undefined;
-    const view = new DataView(found.buffer);
-    return bytes === 8 ? view.getBigUint64(0, true) : BigInt(view.getUint32(0, true));
+    return bytes === 8 ? found.getBigUint64(0, true) : BigInt(found.getUint32(0, true));
   }
 
   /** Stores an unsigned number of 4 or 8 bytes. */
   writeNumber(vcpu: number, address: bigint, bytes: 4 | 8, value: number | bigint): boolean {
-    const stored = new Uint8Array(bytes);
-    const view = new DataView(stored.buffer);
-    if (bytes === 8) view.setBigUint64(0, BigInt.asUintN(64, BigInt(value)), true);
-    else view.setUint32(0, Number(BigInt.asUintN(32, BigInt(value))), true);
-    return this.write(vcpu, address, stored);
+    if (bytes === 8) this.#short.setBigUint64(0, BigInt.asUintN(64, BigInt(value)), true);
+    else this.#short.setUint32(0, typeof value === "number" ? value : Number(BigInt.asUintN(32, value)), true);
+    return this.write(vcpu, address, this.#shortBytes[bytes]!);
   }
 }

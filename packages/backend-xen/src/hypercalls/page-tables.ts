@@ -19,22 +19,24 @@ function checkDomain(argument: number): number {
   return owner === domids.IO || owner === domids.XEN ? -errno.EPERM : -errno.ESRCH;
 }
 
-/** A loop over an array of requests that may be left and taken up again. */
-function overRequests(call: Call, size: number, act: (request: DataView) => number): CallResult {
+/** A loop over an array of requests that may be left and taken up again. `act` is given one at a time, in bytes that the next one overwrites. */
+function overRequests(call: Call, size: number, act: (call: Call, request: DataView) => number): CallResult {
   const { domain, vcpu, args } = call;
-  const [address = 0n, count = 0n, done = 0n, owner = 0n] = args;
+  const address = args[0] ?? 0n;
+  const count = u32(args[1]);
+  const done = args[2] ?? 0n;
+  const owner = args[3] ?? 0n;
   let before = 0;
-  if ((u32(count) & PREEMPTED) !== 0 && done !== 0n) before = Number(domain.copy.readNumber(vcpu.id, done, 4) ?? 0n);
-  const wanted = (u32(count) & ~PREEMPTED) >>> 0;
+  if ((count & PREEMPTED) !== 0 && done !== 0n) before = Number(domain.copy.readNumber(vcpu.id, done, 4) ?? 0n);
+  const wanted = (count & ~PREEMPTED) >>> 0;
   const foreign = checkDomain(u32(owner));
   if (foreign !== 0) return foreign;
   let finished = 0;
   let error = 0;
-  const bytes = new Uint8Array(size);
-  const request = new DataView(bytes.buffer);
   for (; finished < wanted && finished < PIECES_AT_ONCE; finished++) {
     const at = finished === 0 ? address : BigInt.asUintN(domain.bits, address + BigInt(finished * size));
-    error = domain.copy.readInto(vcpu.id, at, bytes) ? act(request) : -errno.EFAULT;
+    const request = domain.copy.readShort(vcpu.id, at, size);
+    error = request === undefined ? -errno.EFAULT : act(call, request);
     if (error !== 0) break;
   }
   if (done !== 0n && !domain.copy.writeNumber(vcpu.id, done, 4, before + finished) && error === 0) error = -errno.EFAULT;
@@ -42,52 +44,51 @@ function overRequests(call: Call, size: number, act: (request: DataView) => numb
   return { again: [address + BigInt(finished * size), BigInt(((wanted - finished) | PREEMPTED) >>> 0), done, owner] };
 }
 
-const namesOf = (call: string, table: Readonly<Record<string, number>>): ReadonlyMap<number, string> =>
-  new Map(Object.entries(table).map(([name, number]) => [number, `${call}.${name}`]));
+/** Names of commands by number, for the tap. */
+function namesOf(call: string, table: Readonly<Record<string, number>>): readonly (string | undefined)[] {
+  const names: (string | undefined)[] = [];
+  for (const [name, number] of Object.entries(table)) names[number] = `${call}.${name}`;
+  return names;
+}
 const UPDATE_NAMES = namesOf("mmu_update", mmuUpdateCommands);
 const EXTENDED_NAMES = namesOf("mmuext_op", mmuExtCommands);
 
 /** Shows one request of many to whoever watches. */
 function tell({ domain, vcpu }: Call, name: string, first: bigint, second: bigint, result: number): void {
-  const { taps, clock } = domain.environment;
-  taps.hypercall?.(clock.nowNs(), vcpu.id, name, [first, second], BigInt(result));
+  domain.environment.taps.hypercall?.(domain.exitNs, vcpu.id, name, [first, second], BigInt(result));
 }
-
-/** A wide number, low half first. */
-type Halves = readonly [number, number];
 
 /** mmu_update(requests, count, done, domain) */
 export function mmuUpdate(call: Call): CallResult {
-  const { size, fields } = mmuUpdateLayout[call.domain.bits];
-  const { ptr, val } = fields;
-  // Kernels make tens of thousands of these while they boot, one to a call: halves as numbers cost less than wide ones.
-  return overRequests(call, size, (request) => {
-    const pointer: Halves = [request.getUint32(ptr.offset, true), request.getUint32(ptr.offset + 4, true)];
-    const value: Halves = [request.getUint32(val.offset, true), request.getUint32(val.offset + 4, true)];
-    const result = updateOne(call.domain, pointer, value);
-    if (call.domain.environment.taps.hypercall !== undefined) {
-      tell(call, UPDATE_NAMES.get(pointer[0] & 3)!, entryValue(...pointer), entryValue(...value), result);
-    }
-    return result;
-  });
+  return overRequests(call, mmuUpdateLayout[call.domain.bits].size, updateOne);
 }
 
-/** A request in halves, low ones first. */
-function updateOne(domain: Domain, pointer: Halves, value: Halves): number {
-  const command = pointer[0] & 3;
-  const frame = (pointer[0] >>> 12) + pointer[1] * 0x10_0000;
+/** Both widths have the same layout. Kernels make tens of thousands of these while they boot, one to a call: halves as numbers cost less than wide ones. */
+const { ptr: PTR, val: VAL } = mmuUpdateLayout[64].fields;
+
+function updateOne(call: Call, request: DataView): number {
+  const { domain } = call;
+  const pointerLow = request.getUint32(PTR.offset, true);
+  const pointerHigh = request.getUint32(PTR.offset + 4, true);
+  const low = request.getUint32(VAL.offset, true);
+  const high = request.getUint32(VAL.offset + 4, true);
+  const result = update(domain, pointerLow & 3, (pointerLow >>> 12) + pointerHigh * 0x10_0000, pointerLow & 0xffc, low, high);
+  if (domain.environment.taps.hypercall !== undefined) {
+    tell(call, UPDATE_NAMES[pointerLow & 3]!, entryValue(pointerLow, pointerHigh), entryValue(low, high), result);
+  }
+  return result;
+}
+
+/** A request taken apart; its value is in halves. */
+function update(domain: Domain, command: number, frame: number, offset: number, low: number, high: number): number {
   if (!domain.frames.owns(frame)) return -errno.EINVAL;
   if (command === mmuUpdateCommands.MMU_MACHPHYS_UPDATE) {
-    domain.machToPhys.set(frame, entryValue(value[0], value[1]));
+    domain.machToPhys.set(frame, entryValue(low, high));
     return 0;
   }
-  const offset = pointer[0] & 0xffc;
   if (offset % 8 !== 0) return -errno.EINVAL;
-  if (levelOf(domain.frames.typeOf(frame)) !== undefined) {
-    const keepAccessed = command === mmuUpdateCommands.MMU_PT_UPDATE_PRESERVE_AD;
-    return domain.paging.setEntry(frame, offset / 8, value[0], value[1], keepAccessed);
-  }
-  return storeToPlain(domain, frame, offset, entryValue(value[0], value[1]));
+  if (levelOf(domain.frames.typeOf(frame)) === undefined) return storeToPlain(domain, frame, offset, entryValue(low, high));
+  return domain.paging.setEntry(frame, offset / 8, low, high, command === mmuUpdateCommands.MMU_PT_UPDATE_PRESERVE_AD);
 }
 
 /** A frame that is no table is written as the guest could write it itself. */
@@ -148,18 +149,18 @@ function flush({ operations }: Domain, caller: VirtualCpu, targets: readonly Vir
 
 /** mmuext_op(operations, count, done, domain) */
 export function mmuExtOp(call: Call): CallResult {
+  return overRequests(call, mmuExtLayout[call.domain.bits].size, extendedRequest);
+}
+
+function extendedRequest(call: Call, request: DataView): number {
   const { bits, environment } = call.domain;
-  const { size, fields } = mmuExtLayout[bits];
-  const word = (request: DataView, at: number): bigint =>
-    bits === 64 ? request.getBigUint64(at, true) : BigInt(request.getUint32(at, true));
-  return overRequests(call, size, (request) => {
-    const command = request.getUint32(fields.cmd.offset, true);
-    const arg1 = word(request, fields.arg1.offset);
-    const arg2 = word(request, fields.arg2.offset);
-    const result = extendedOne(call.domain, call.vcpu, command, arg1, arg2);
-    if (environment.taps.hypercall !== undefined) tell(call, EXTENDED_NAMES.get(command) ?? "mmuext_op", arg1, arg2, result);
-    return result;
-  });
+  const { cmd, arg1, arg2 } = mmuExtLayout[bits].fields;
+  const command = request.getUint32(cmd.offset, true);
+  const first = bits === 64 ? request.getBigUint64(arg1.offset, true) : BigInt(request.getUint32(arg1.offset, true));
+  const second = bits === 64 ? request.getBigUint64(arg2.offset, true) : BigInt(request.getUint32(arg2.offset, true));
+  const result = extendedOne(call.domain, call.vcpu, command, first, second);
+  if (environment.taps.hypercall !== undefined) tell(call, EXTENDED_NAMES[command] ?? "mmuext_op", first, second, result);
+  return result;
 }
 
 const PINS: Readonly<Record<number, FrameType>> = {

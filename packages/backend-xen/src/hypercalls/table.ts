@@ -1,5 +1,5 @@
 /** Number to handler, names for people, and calls of calls. A call that is not here answers -ENOSYS, as the ABI says, and is seen by the tap. */
-import type { GuestCall, VcpuRegisters } from "@paravane/paravirt-ops";
+import { type GuestCall, generalRegisters } from "@paravane/paravirt-ops";
 import { segmentBases } from "../abi/arch-x86.js";
 import { errno } from "../abi/errno.js";
 import { ARGUMENT_REGISTERS, type HypercallName, hypercallName, hypercalls } from "../abi/hypercalls.js";
@@ -126,19 +126,25 @@ const COMMANDS: Partial<Record<HypercallName, Readonly<Record<string, number>>>>
   hvm_op: services.hvmCommands,
   set_segment_base: segmentBases,
 };
-const COMMAND_NAMES = new Map(
-  Object.entries(COMMANDS).map(([call, table]) => [
-    call,
-    new Map(Object.entries(table).map(([name, number]) => [number, `${call}.${name}`])),
-  ]),
-);
+/** What the tap is told of a call: its name, or that of its command. */
+interface CallNames {
+  readonly name: HypercallName;
+  readonly commands: ReadonlyMap<number, string> | undefined;
+  /** Bits of the first argument that are the command. */
+  readonly mask: number;
+}
+const CALL_NAMES: (CallNames | undefined)[] = [];
+for (const [name, number] of Object.entries(hypercalls) as [HypercallName, number][]) {
+  const table = COMMANDS[name];
+  const commands = table && new Map(Object.entries(table).map(([command, value]) => [value, `${name}.${command}`]));
+  CALL_NAMES[number] = { name, commands, mask: name === "memory_op" ? 0x3f : 0xffff_ffff };
+}
 
 /** Name of a call with its command: "vcpu_op.is_up". */
 export function callName(number: number, args: readonly bigint[]): string {
-  const name = hypercallName(number);
-  if (name === undefined) return `hypercall_${number}`;
-  const command = u32(args[0]) & (name === "memory_op" ? 0x3f : 0xffff_ffff);
-  return COMMAND_NAMES.get(name)?.get(command) ?? name;
+  const known = CALL_NAMES[number];
+  if (known === undefined) return `hypercall_${number}`;
+  return known.commands?.get((u32(args[0]) & known.mask) >>> 0) ?? known.name;
 }
 
 /** Every call that a guest can make, and the commands of those that have some, as the tap names them. */
@@ -166,59 +172,57 @@ export function guestCalls(kind: Domain["kind"]): GuestCall[] {
 export function dispatch(domain: Domain, vcpu: VirtualCpu, number: number, args: readonly bigint[]): CallResult {
   const handler = handlersOf[domain.kind][number];
   const result = handler === undefined ? -errno.ENOSYS : handler({ domain, vcpu, args });
-  const { taps, clock } = domain.environment;
+  const { taps } = domain.environment;
   if (taps.hypercall !== undefined && !isAgain(result)) {
-    taps.hypercall(clock.nowNs(), vcpu.id, callName(number, args), args, result === resumed ? 0n : BigInt(result));
+    taps.hypercall(domain.exitNs, vcpu.id, callName(number, args), args, result === resumed ? 0n : BigInt(result));
   }
   return result;
 }
 
-/** Arguments of the calls that kernels make all the time. */
-const FEW_ARGUMENTS: Readonly<Record<number, number>> = {
-  [hypercalls.mmu_update]: 4,
-  [hypercalls.mmuext_op]: 4,
-  [hypercalls.iret]: 0,
-  [hypercalls.vcpu_op]: 3,
-  [hypercalls.set_segment_base]: 2,
-  [hypercalls.stack_switch]: 2,
-  [hypercalls.event_channel_op]: 2,
-  [hypercalls.sched_op]: 2,
-};
+/** Arguments of the calls that kernels make all the time; of others as many as there can be. */
+const FEW_ARGUMENTS: (number | undefined)[] = [];
+FEW_ARGUMENTS[hypercalls.mmu_update] = 4;
+FEW_ARGUMENTS[hypercalls.mmuext_op] = 4;
+FEW_ARGUMENTS[hypercalls.iret] = 0;
+FEW_ARGUMENTS[hypercalls.vcpu_op] = 3;
+FEW_ARGUMENTS[hypercalls.set_segment_base] = 2;
+FEW_ARGUMENTS[hypercalls.stack_switch] = 2;
+FEW_ARGUMENTS[hypercalls.event_channel_op] = 2;
+FEW_ARGUMENTS[hypercalls.sched_op] = 2;
 
 /** A number that stays free. */
 const NO_CALL = 0xffff_ffff;
+const RAX = generalRegisters.indexOf("rax");
+const numbersOf = (bits: GuestBits): readonly number[] => ARGUMENT_REGISTERS[bits].map((name) => generalRegisters.indexOf(name));
+/** Registers with arguments, by their numbers. */
+const ARGUMENTS = { 64: numbersOf(64), 32: numbersOf(32) } as const;
 
-function argumentsOf(registers: VcpuRegisters, count: number): bigint[] {
+function argumentsOf({ general }: VirtualCpu, bits: GuestBits, count: number): bigint[] {
+  const numbers = ARGUMENTS[bits];
   const args: bigint[] = [];
-  for (let index = 0; index < count; index++) args.push(registers.get(ARGUMENT_REGISTERS[64][index]!));
+  for (let index = 0; index < count; index++) {
+    const value = general[numbers[index]!]!;
+    args.push(bits === 64 ? value : value & 0xffff_ffffn);
+  }
   return args;
-}
-
-/** 64-bit code gives all of RAX, and a number that does not fit is none. */
-function callNumber(rax: bigint, bits: GuestBits): number {
-  return bits === 64 && rax > 0xffff_ffffn ? NO_CALL : u32(rax);
 }
 
 /** The instruction that calls: arguments from registers, result to RAX. "resume" when the registers are as the guest is to find them. */
 export function callFromRegisters(domain: Domain, vcpu: VirtualCpu): "next" | "resume" {
-  const { registers } = vcpu;
+  const { general, halves } = vcpu;
   const { bits } = domain;
-  const names = ARGUMENT_REGISTERS[bits];
-  const number = callNumber(registers.get("rax"), bits);
-  const result = dispatch(
-    domain,
-    vcpu,
-    number,
-    bits === 64
-      ? argumentsOf(registers, domain.environment.taps.hypercall === undefined ? (FEW_ARGUMENTS[number] ?? names.length) : names.length)
-      : names.map((name) => BigInt.asUintN(bits, registers.get(name))),
-  );
+  // 64-bit code gives all of RAX, and a number that does not fit is none.
+  const number = bits === 64 && halves[2 * RAX + 1] !== 0 ? NO_CALL : halves[2 * RAX]!;
+  const seen = domain.environment.taps.hypercall !== undefined;
+  const count = (seen ? undefined : FEW_ARGUMENTS[number]) ?? ARGUMENTS[bits].length;
+  const result = dispatch(domain, vcpu, number, argumentsOf(vcpu, bits, count));
   if (result === resumed) return "resume";
   if (isAgain(result)) {
-    for (const [index, value] of result.again.entries()) registers.set(names[index]!, value);
+    for (const [index, value] of result.again.entries()) general[ARGUMENTS[bits][index]!] = value;
     return "resume";
   }
-  registers.set("rax", BigInt.asUintN(bits, BigInt(result)));
+  if (result === 0) general[RAX] = 0n;
+  else general[RAX] = BigInt.asUintN(bits, BigInt(result));
   return "next";
 }
 

@@ -49,7 +49,8 @@ export class DirectPaging {
     if (level === undefined) return -errno.EINVAL;
     if (!this.validation.isGuestSlot(type, index)) return type === frameTypes.l2top ? -errno.EPERM : -errno.EINVAL;
     if (this.bits === 32 && type === frameTypes.l3 && index === PAE_XEN_SLOT) return -errno.EINVAL;
-    const [oldLow, oldHigh] = this.readEntry(table, index);
+    const oldLow = lowHalf(this.memory, table, index);
+    const oldHigh = highHalf(this.memory, table, index);
     if ((oldLow & PRESENT) !== 0) this.validation.revise(table, type, index);
     const kept = keepAccessed ? oldLow & (ACCESSED | DIRTY) : 0;
     if ((low & PRESENT) === 0) {

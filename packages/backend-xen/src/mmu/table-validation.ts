@@ -8,7 +8,7 @@ import { hypervisorHole, XEN_L4_SLOTS } from "../abi/arch-x86.js";
 import { errno } from "../abi/errno.js";
 import type { GuestBits } from "../abi/struct.js";
 import { safeDescriptor } from "./descriptors.js";
-import { entryValue, frameOf, hasForbiddenBits, type Level, PRESENT, storedHigh, storedLow, WRITE } from "./entry.js";
+import { frameOf, hasForbiddenBits, type Level, PRESENT, storedHigh, storedLow, WRITE } from "./entry.js";
 import { type FrameTable, type FrameType, frameTypes, levelOf, type TypeContents } from "./frame-table.js";
 import { StalePages } from "./stale-pages.js";
 import { TablePlaces } from "./table-places.js";
@@ -34,9 +34,10 @@ export function highHalf(memory: GuestMemory, frame: Mfn, index: number): number
   return memory.readU32(frame * 4096 + index * 8 + 4);
 }
 
-/** Stores an entry as one unit; what was decoded from there is dropped. */
+/** Stores an entry; what was decoded from there is dropped. No processor runs between its halves. */
 export function storeEntry(memory: GuestMemory, frame: Mfn, index: number, low: number, high: number): void {
-  memory.writeU64(frame * 4096 + index * 8, entryValue(low, high));
+  memory.writeU32(frame * 4096 + index * 8, low);
+  memory.writeU32(frame * 4096 + index * 8 + 4, high);
 }
 
 /** Checks tables of a domain of one width. */

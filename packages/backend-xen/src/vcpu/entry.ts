@@ -2,21 +2,22 @@
  * Ways into the guest's kernel: traps, callbacks and the frames on its stack (Xen's create_bounce_frame), and the way back by the iret call.
  * Each entry is an answer to delivery, or is put into the registers when an instruction led to it.
  */
-import type { HypervisorHandle, ResumeAt, SegmentCache } from "@paravane/paravirt-ops";
+import { generalRegisters, type HypervisorHandle, type ResumeAt, type SegmentCache } from "@paravane/paravirt-ops";
 import { iret_context, VGCF_in_syscall } from "../abi/arch-x86.js";
 import { StructView } from "../abi/struct.js";
 import { kernelSegments, userSegments } from "../domain/boot-vcpu.js";
 import type { GuestCopy } from "../domain/guest-copy.js";
 import type { Callback, VirtualCpu } from "./virtual-cpu.js";
 
-const TF = 0x100n;
-const IF = 0x200n;
-const DF = 0x400n;
-const IOPL = 0x3000n;
-const NT = 0x4000n;
-const RF = 0x1_0000n;
-const VM = 0x2_0000n;
-const AC = 0x4_0000n;
+const TF = 0x100;
+const IF = 0x200;
+const DF = 0x400;
+const IOPL_SHIFT = 12;
+const IOPL = 3 << IOPL_SHIFT;
+const NT = 0x4000;
+const RF = 0x1_0000;
+const VM = 0x2_0000;
+const AC = 0x4_0000;
 /** VM in the third byte of flags. */
 const VM_BYTE = 2;
 const GENERAL_PROTECTION = 13;
@@ -51,6 +52,12 @@ export interface Entry {
 
 /** Most words of a frame: two registers, four selectors, an error code, and where the guest was. */
 const MOST_WORDS = 12;
+const RCX = generalRegisters.indexOf("rcx");
+const RSP = generalRegisters.indexOf("rsp");
+const RAX = generalRegisters.indexOf("rax");
+const R11 = generalRegisters.indexOf("r11");
+/** Where the members of a 64-bit frame that is returned to are. */
+const RETURN = iret_context[64].fields;
 
 /** Entries into one domain's kernel. */
 export class KernelEntry {
@@ -58,7 +65,6 @@ export class KernelEntry {
   readonly #frame = new DataView(new ArrayBuffer(MOST_WORDS * 8));
   /** Its first so many bytes, by quarters of that number. */
   readonly #images = Array.from({ length: MOST_WORDS * 2 + 1 }, (_, words) => new Uint8Array(this.#frame.buffer, 0, words * 4));
-  readonly #returning = StructView.empty(iret_context[64]);
 
   constructor(
     private readonly hypervisor: HypervisorHandle,
@@ -69,28 +75,29 @@ export class KernelEntry {
 
   /** Pushes the frame; the guest goes on at the target. */
   enter(vcpu: VirtualCpu, entry: Entry): ResumeAt | Crash {
-    const { registers } = vcpu;
+    const { registers, general } = vcpu;
     const rip = entry.rip ?? registers.get("rip");
     if (entry.target.address === 0n) return { crash: `no handler for what happened at 0x${rip.toString(16)}` };
     const fromKernel = vcpu.inKernel;
-    const code = registers.segment("cs").selector;
-    const stack = registers.segment("ss").selector;
-    const oldStack = registers.get("rsp");
-    const flags = this.#shownFlags(vcpu);
-    const rflags = registers.get("rflags") & ~(ENTRY_CLEARS | (entry.clearsDirection === true ? DF : 0n) | IOPL);
+    const code = registers.selector("cs");
+    const stack = registers.selector("ss");
+    const oldStack = general[RSP]!;
+    const { flags } = registers;
+    const shown = this.#shownFlags(vcpu, flags);
     if (vcpu.bits === 64 && !fromKernel) this.toKernel(vcpu);
     const mask = vcpu.info.mask;
-    const words =
+    const bytes =
       vcpu.bits === 64
-        ? this.#frame64(vcpu, entry, { rip, code: fromKernel ? code & ~3 : code, mask, flags, stackPointer: oldStack, stack })
-        : this.#frame32(entry, fromKernel, { rip, code, mask, flags, stackPointer: oldStack, stack });
+        ? this.#frame64(vcpu, entry, { rip, code: fromKernel ? code & ~3 : code, mask, flags: shown, stackPointer: oldStack, stack })
+        : this.#frame32(entry, fromKernel, { rip, code, mask, flags: shown, stackPointer: oldStack, stack });
     const base = fromKernel ? oldStack : vcpu.kernelStack.pointer;
-    const rsp = this.#push(vcpu, base, words);
+    const rsp = this.#push(vcpu, base, bytes);
     if (rsp === undefined) return { crash: `the kernel's stack at 0x${base.toString(16)} cannot take a frame` };
     if (entry.target.masksEvents) vcpu.info.mask = 1;
     const segments = this.#segments(vcpu, entry.target, fromKernel);
     if (segments === undefined) return { crash: `the kernel's selector 0x${entry.target.selector.toString(16)} is no code` };
-    return { rip: entry.target.address, rsp, rflags: rflags | IF, ...segments };
+    const rflags = (flags & ~(ENTRY_CLEARS | (entry.clearsDirection === true ? DF : 0) | IOPL)) | IF;
+    return { rip: entry.target.address, rsp, rflags: BigInt(rflags), code: segments.code, ...(segments.stack && { stack: segments.stack }) };
   }
 
   /** Puts an entry into the registers, for an instruction that led to it. */
@@ -117,25 +124,27 @@ export class KernelEntry {
   }
 
   #iret64(vcpu: VirtualCpu): Crash | "segments" | undefined {
-    const { registers } = vcpu;
-    const frame = this.#returning;
-    if (!this.copy.readInto(vcpu.id, registers.get("rsp"), frame.bytes)) return { crash: "the frame of an iret call cannot be read" };
-    const toUser = (frame.get("cs") & 3) === 3;
+    const { registers, general } = vcpu;
+    const frame = this.copy.readShort(vcpu.id, general[RSP]!, iret_context[64].size);
+    if (frame === undefined) return { crash: "the frame of an iret call cannot be read" };
+    const cs = frame.getUint32(RETURN.cs.offset, true);
+    const toUser = (cs & 3) === 3;
     if (toUser && !vcpu.space.hasUser) return { crash: "a return to user mode without a page table for it" };
-    const rflags = frame.wide("rflags");
-    const code = (frame.get("cs") & 0xffff) | 3;
-    const stack = (frame.get("ss") & 0xffff) | 3;
+    const rip = frame.getBigUint64(RETURN.rip.offset, true);
+    const rflags = frame.getUint32(RETURN.rflags.offset, true);
+    const bySysret = (frame.getUint32(RETURN.flags.offset, true) & VGCF_in_syscall) !== 0;
+    registers.set("rip", rip);
+    general[RSP] = frame.getBigUint64(RETURN.rsp.offset, true);
+    general[RAX] = frame.getBigUint64(RETURN.rax.offset, true);
+    general[R11] = frame.getBigUint64((bySysret ? RETURN.rflags : RETURN.r11).offset, true);
+    general[RCX] = bySysret ? rip : frame.getBigUint64(RETURN.rcx.offset, true);
+    const code = (cs & 0xffff) | 3;
+    const stack = (frame.getUint32(RETURN.ss.offset, true) & 0xffff) | 3;
     const segments = this.#returnSegments(vcpu, code, stack);
     // A return that fails has left the kernel all the same: the failsafe frame shows where it would have led.
     registers.setSegment("cs", segments?.code ?? { ...userSegments.code64, selector: code });
     registers.setSegment("ss", segments?.stack ?? { ...userSegments.stack, selector: stack });
-    registers.set("rip", frame.wide("rip"));
-    registers.set("rsp", frame.wide("rsp"));
     this.#returnFlags(vcpu, rflags);
-    registers.set("rax", frame.wide("rax"));
-    const bySysret = (frame.get("flags") & VGCF_in_syscall) !== 0;
-    registers.set("r11", bySysret ? rflags : frame.wide("r11"));
-    registers.set("rcx", bySysret ? frame.wide("rip") : frame.wide("rcx"));
     const outcome = segments === undefined ? "segments" : undefined;
     if (!toUser) return outcome;
     vcpu.kernelMode = false;
@@ -165,7 +174,7 @@ export class KernelEntry {
     registers.set("rip", frame.wide("rip"));
     registers.set("rsp", level === 1 ? stack + 16n : frame.wide("rsp"));
     registers.set("rax", frame.wide("rax"));
-    this.#returnFlags(vcpu, frame.wide("rflags"));
+    this.#returnFlags(vcpu, frame.get("rflags"));
     if (segments === undefined) return "segments";
     dropKernelSegments(registers, level);
     return undefined;
@@ -180,7 +189,7 @@ export class KernelEntry {
     if (frame === undefined || trap === undefined) return { crash: "a return to virtual-8086 mode" };
     const view = new DataView(frame.buffer);
     registers.set("rax", BigInt(view.getUint32(0, true)));
-    const rflags = BigInt(view.getUint32(12, true));
+    const rflags = view.getUint32(12, true);
     // Where RAX was is the error code.
     view.setUint32(0, 0, true);
     const code = this.#codeSegment(vcpu, trap);
@@ -196,16 +205,15 @@ export class KernelEntry {
     return undefined;
   }
 
-  #returnFlags(vcpu: VirtualCpu, rflags: bigint): void {
-    if (this.showsIopl()) vcpu.iopl = Number((rflags & IOPL) >> 12n);
-    vcpu.registers.set("rflags", (rflags & ~(VM | IOPL)) | IF);
-    vcpu.info.mask = (rflags & IF) === 0n ? 1 : 0;
+  #returnFlags(vcpu: VirtualCpu, rflags: number): void {
+    if (this.showsIopl()) vcpu.iopl = (rflags & IOPL) >>> IOPL_SHIFT;
+    vcpu.registers.flags = (rflags & ~(VM | IOPL)) | IF;
+    vcpu.info.mask = (rflags & IF) === 0 ? 1 : 0;
   }
 
   /** Segments of a frame that is returned to: flat ones are known, others are read from the guest's tables. */
   #returnSegments(vcpu: VirtualCpu, code: number, stack: number | undefined): { code: SegmentCache; stack?: SegmentCache } | undefined {
-    const flatCode = [userSegments.code64, userSegments.code32].find(({ selector }) => vcpu.bits === 64 && selector === code);
-    const codeSegment = flatCode ?? vcpu.tables.segment(code);
+    const codeSegment = (vcpu.bits === 64 ? flatCode(code) : undefined) ?? vcpu.tables.segment(code);
     if (codeSegment === undefined || (codeSegment.access & 8) === 0 || levelOf(codeSegment) !== (code & 3)) return undefined;
     if (stack === undefined) return { code: codeSegment };
     const stackSegment = vcpu.bits === 64 && stack === userSegments.stack.selector ? userSegments.stack : vcpu.tables.segment(stack);
@@ -232,49 +240,76 @@ export class KernelEntry {
   }
 
   /** Flags as a frame shows them: the interrupt flag is the events' mask. */
-  #shownFlags(vcpu: VirtualCpu): bigint {
-    const real = vcpu.registers.get("rflags") & ~(IF | IOPL);
-    return real | (vcpu.info.mask === 0 ? IF : 0n) | (this.showsIopl() ? BigInt(vcpu.iopl) << 12n : 0n);
+  #shownFlags(vcpu: VirtualCpu, flags: number): number {
+    return (flags & ~(IF | IOPL)) | (vcpu.info.mask === 0 ? IF : 0) | (this.showsIopl() ? vcpu.iopl << IOPL_SHIFT : 0);
   }
 
-  #frame64(vcpu: VirtualCpu, entry: Entry, at: FrameContent): bigint[] {
-    const { registers } = vcpu;
-    const words = [registers.get("rcx"), registers.get("r11")];
-    if (entry.selectors !== undefined) for (const selector of entry.selectors) words.push(BigInt(selector));
-    if (entry.errorCode !== undefined) words.push(BigInt(entry.errorCode >>> 0));
-    words.push(at.rip, BigInt(at.code) | (BigInt(at.mask) << 32n), at.flags, at.stackPointer, BigInt(at.stack));
-    return words;
+  /** Writes the frame down; its bytes. */
+  #frame64({ general }: VirtualCpu, entry: Entry, at: FrameContent): number {
+    const frame = this.#frame;
+    let end = 0;
+    const number = (low: number, high = 0): void => {
+      frame.setUint32(end, low, true);
+      frame.setUint32(end + 4, high, true);
+      end += 8;
+    };
+    const wide = (value: bigint): void => {
+      frame.setBigUint64(end, value, true);
+      end += 8;
+    };
+    wide(general[RCX]!);
+    wide(general[R11]!);
+    if (entry.selectors !== undefined) for (const selector of entry.selectors) number(selector);
+    if (entry.errorCode !== undefined) number(entry.errorCode);
+    wide(at.rip);
+    number(at.code, at.mask);
+    number(at.flags);
+    wide(at.stackPointer);
+    number(at.stack);
+    return end;
   }
 
-  #frame32(entry: Entry, fromKernel: boolean, at: FrameContent): bigint[] {
-    return [
-      ...(entry.selectors?.map((selector) => BigInt(selector)) ?? []),
-      ...(entry.errorCode === undefined ? [] : [BigInt(entry.errorCode >>> 0)]),
-      at.rip,
-      BigInt(at.code) | (BigInt(at.mask) << 16n),
-      at.flags,
-      ...(fromKernel ? [] : [at.stackPointer, BigInt(at.stack)]),
-    ];
+  #frame32(entry: Entry, fromKernel: boolean, at: FrameContent): number {
+    let end = 0;
+    const number = (value: number): void => {
+      this.#frame.setUint32(end, value, true);
+      end += 4;
+    };
+    for (const selector of entry.selectors ?? []) number(selector);
+    if (entry.errorCode !== undefined) number(entry.errorCode);
+    number(low32(at.rip));
+    number(at.code | (at.mask << 16));
+    number(at.flags);
+    if (fromKernel) return end;
+    number(low32(at.stackPointer));
+    number(at.stack);
+    return end;
   }
 
   /** The new stack pointer, or undefined when the stack is not there. */
-  #push(vcpu: VirtualCpu, base: bigint, words: readonly bigint[]): bigint | undefined {
-    const bytes = vcpu.bits / 8;
+  #push(vcpu: VirtualCpu, base: bigint, bytes: number): bigint | undefined {
     const top = vcpu.bits === 64 ? base & ~STACK_ALIGNMENT : base & 0xffff_ffffn;
-    const pointer = BigInt.asUintN(vcpu.bits, top - BigInt(words.length * bytes));
-    for (let index = 0; index < words.length; index++) {
-      if (bytes === 8) this.#frame.setBigUint64(index * 8, words[index]!, true);
-      else this.#frame.setUint32(index * 4, Number(words[index]! & 0xffff_ffffn), true);
-    }
-    return this.copy.write(vcpu.id, pointer, this.#images[(words.length * bytes) / 4]!) ? pointer : undefined;
+    const pointer = BigInt.asUintN(vcpu.bits, top - BigInt(bytes));
+    return this.copy.write(vcpu.id, pointer, this.#images[bytes / 4]!) ? pointer : undefined;
   }
+}
+
+/** Its low half. */
+function low32(value: bigint): number {
+  return Number(value & 0xffff_ffffn);
+}
+
+/** A flat code segment of 64-bit guests' user code. */
+function flatCode(selector: number): SegmentCache | undefined {
+  if (selector === userSegments.code64.selector) return userSegments.code64;
+  return selector === userSegments.code32.selector ? userSegments.code32 : undefined;
 }
 
 interface FrameContent {
   readonly rip: bigint;
   readonly code: number;
   readonly mask: number;
-  readonly flags: bigint;
+  readonly flags: number;
   readonly stackPointer: bigint;
   readonly stack: number;
 }

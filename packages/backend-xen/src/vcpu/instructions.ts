@@ -34,6 +34,8 @@ const DEBUG = 1;
 const BREAKPOINT = 3;
 const OVERFLOW = 4;
 const GENERAL_PROTECTION = 13;
+const RCX = generalRegisters.indexOf("rcx");
+const R11 = generalRegisters.indexOf("r11");
 const CPUID_INSTRUCTION = [0x0f, 0xa2];
 const CR0_TS = 1n << 3n;
 
@@ -85,8 +87,7 @@ export class Instructions {
   handle(id: number, intercepted: InterceptedInstruction): InterceptAnswer {
     const { domain } = this;
     const vcpu = domain.vcpus[id]!;
-    const { taps, clock } = domain.environment;
-    taps.intercept?.(clock.nowNs(), id, intercepted);
+    domain.showExit(id, intercepted);
     const answer = this.#answer(vcpu, intercepted);
     domain.recheckEvents(vcpu);
     return vcpu.nmiPending ? this.#beforeNmi(vcpu, answer, intercepted.length) : answer;
@@ -155,8 +156,8 @@ export class Instructions {
     if (this.domain.bits === 32) this.#showUserCode(vcpu, false);
     if (callback === undefined || callback.address === 0n) return this.domain.bits === 64 ? undefinedOpcode : generalProtection;
     const rip = registers.get("rip") + BigInt(length);
-    registers.set("rcx", rip);
-    registers.set("r11", registers.get("rflags"));
+    vcpu.general[RCX] = rip;
+    vcpu.general[R11] = BigInt(registers.flags);
     this.#showUserCode(vcpu, wide);
     return this.#enter(vcpu, { target: callback, rip, clearsDirection: true });
   }
@@ -164,16 +165,16 @@ export class Instructions {
   /** A call is a SYSCALL, so that the guest goes on in the flat segments whichever it came from. */
   #leaveFlat({ registers }: VirtualCpu): void {
     const { code, stack } = kernelSegments[64];
-    if (registers.segment("cs").selector !== code.selector) registers.setSegment("cs", code);
-    if (registers.segment("ss").selector !== stack.selector) registers.setSegment("ss", stack);
+    if (registers.selector("cs") !== code.selector) registers.setSegment("cs", code);
+    if (registers.selector("ss") !== stack.selector) registers.setSegment("ss", stack);
   }
 
   /** SYSCALL does not keep selectors: the frame shows the flat ones. */
   #showUserCode(vcpu: VirtualCpu, wide: boolean): void {
     const { registers } = vcpu;
     const { bits } = this.domain;
-    registers.setSegment("cs", { ...registers.segment("cs"), selector: wide ? selectors[64].userCode64 : selectors[bits].userCode32 });
-    registers.setSegment("ss", { ...registers.segment("ss"), selector: selectors[bits].userData });
+    showSelector(registers, "cs", wide ? selectors[64].userCode64 : selectors[bits].userCode32);
+    showSelector(registers, "ss", selectors[bits].userData);
   }
 
   #sysenter(vcpu: VirtualCpu): InterceptAnswer {
@@ -349,4 +350,9 @@ export class Instructions {
     vcpu.registers.set("rdx", (value >> 32n) & 0xffff_ffffn);
     return "next";
   }
+}
+
+/** The selector alone changes. */
+function showSelector(registers: VirtualCpu["registers"], name: "cs" | "ss", selector: number): void {
+  if (registers.selector(name) !== selector) registers.setSegment(name, { ...registers.segment(name), selector });
 }

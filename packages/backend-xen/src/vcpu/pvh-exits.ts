@@ -36,8 +36,7 @@ export class PvhExits {
   handle(id: number, intercepted: InterceptedInstruction): InterceptAnswer {
     const { domain } = this;
     const vcpu = domain.vcpus[id]!;
-    const { taps, clock } = domain.environment;
-    taps.intercept?.(clock.nowNs(), id, intercepted);
+    domain.showExit(id, intercepted);
     this.#seen(vcpu);
     const answer = this.#answer(vcpu, intercepted);
     if (intercepted.instruction !== "hlt") domain.recheckEvents(vcpu);

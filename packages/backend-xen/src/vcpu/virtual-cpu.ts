@@ -5,6 +5,7 @@ import type { VcpuInfo } from "../domain/shared-info.js";
 import type { AddressSpace } from "./address-space.js";
 import type { DescriptorTables } from "./descriptor-tables.js";
 
+const MSR_GS_BASE = 0xc000_0101;
 const MSR_KERNEL_GS_BASE = 0xc000_0102;
 
 /** One line of the trap table. */
@@ -40,6 +41,11 @@ export const runStates = { running: 0, runnable: 1, blocked: 2, offline: 3 } as 
 export class VirtualCpu {
   /** The kernel runs; else user code. 32-bit guests tell by the processor's level. */
   #kernelMode = true;
+  readonly id: number;
+  readonly registers: VcpuRegisters;
+  /** Live: its general registers, and the same in halves, low one first. */
+  readonly general: BigUint64Array;
+  readonly halves: Uint32Array;
   readonly traps = new Map<number, Trap>();
   readonly callbacks: Callbacks = {};
   /** Stack for entries from user code. */
@@ -75,6 +81,10 @@ export class VirtualCpu {
     /** What only a PV guest has of the hypervisor. */
     private readonly lent: { readonly tables: DescriptorTables; readonly space: AddressSpace } | undefined,
   ) {
+    this.id = core.id;
+    this.registers = core.registers;
+    this.general = core.registers.general;
+    this.halves = new Uint32Array(this.general.buffer, this.general.byteOffset, 2 * this.general.length);
     this.online = this.initialised = core.id === 0;
   }
 
@@ -88,14 +98,6 @@ export class VirtualCpu {
     return this.lent!.space;
   }
 
-  get id(): number {
-    return this.core.id;
-  }
-
-  get registers(): VcpuRegisters {
-    return this.core.registers;
-  }
-
   /** The guest's kernel was running. Ring 2 of a 32-bit guest is user code. */
   get inKernel(): boolean {
     return this.bits === 64 ? this.#kernelMode : this.level < 2;
@@ -103,7 +105,7 @@ export class VirtualCpu {
 
   /** The processor's own level, by which paging goes: 64-bit kernels share the user's. */
   get level(): PrivilegeLevel {
-    return this.bits === 32 ? ((this.registers.segment("cs").selector & 3) as PrivilegeLevel) : 3;
+    return this.bits === 32 ? ((this.registers.selector("cs") & 3) as PrivilegeLevel) : 3;
   }
 
   /** 64 bit: notes the change; address space and GS base are the caller's affair. */
@@ -123,9 +125,9 @@ export class VirtualCpu {
 
   /** The kernel's and the user's GS base change places. */
   swapGs(): void {
-    const segment = this.registers.segment("gs");
-    const active = segment.base;
-    this.registers.setSegment("gs", { ...segment, base: this.otherGsBase });
-    this.setOtherGsBase(active);
+    const { registers } = this;
+    const active = registers.msr(MSR_GS_BASE) ?? 0n;
+    registers.setMsr(MSR_GS_BASE, this.otherGsBase);
+    registers.setMsr(MSR_KERNEL_GS_BASE, active);
   }
 }

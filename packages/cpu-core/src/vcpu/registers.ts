@@ -49,6 +49,10 @@ const MSRS: ReadonlyMap<number, number> = new Map([
   [0xc0000102, L.MSR_KERNEL_GS_BASE],
   [0xc0000103, L.MSR_TSC_AUX],
 ]);
+/** The same of those from here on, by their distance from it: a hypervisor's guests have it look them up at each system call. */
+const EXTENDED = 0xc0000080;
+const EXTENDED_FIELDS = Array.from({ length: 0x84 }, (_, distance) => MSRS.get(EXTENDED + distance));
+const msrField = (index: number): number | undefined => (index >= EXTENDED ? EXTENDED_FIELDS[index - EXTENDED] : MSRS.get(index));
 
 export function createRegisters(
   view: DataView,
@@ -63,7 +67,13 @@ export function createRegisters(
     engine.updateMode(cpu);
     engine.pagingChanged(cpu);
   };
+  const setFlags = (value: number): void => {
+    const before = view.getUint32(cpu + L.EFLAGS, true);
+    engine.setFlags(cpu, value | 0);
+    if (((before ^ view.getUint32(cpu + L.EFLAGS, true)) & MODE_FLAGS) !== 0) modeChanged();
+  };
   return {
+    general: new BigUint64Array(view.buffer, view.byteOffset + cpu + L.GPR, generalRegisters.length),
     get(name) {
       const field = FIELDS[name];
       if (field !== undefined) return view.getBigUint64(cpu + field, true);
@@ -75,11 +85,8 @@ export function createRegisters(
     set(name, value) {
       const field = FIELDS[name];
       if (field !== undefined) view.setBigUint64(cpu + field, value, true);
-      else if (name === "rflags") {
-        const before = view.getUint32(cpu + L.EFLAGS, true);
-        engine.setFlags(cpu, Number(BigInt.asUintN(32, value)) | 0);
-        if (((before ^ view.getUint32(cpu + L.EFLAGS, true)) & MODE_FLAGS) !== 0) modeChanged();
-      } else if (name === "cr8") taskPriority.write(Number(value));
+      else if (name === "rflags") setFlags(Number(BigInt.asUintN(32, value)));
+      else if (name === "cr8") taskPriority.write(Number(value));
       else if (name in CONTROL) {
         view.setBigUint64(cpu + CONTROL[name as keyof typeof CONTROL], value, true);
         if (name !== "cr2" && name !== "xcr0") pagingChanged();
@@ -87,6 +94,12 @@ export function createRegisters(
         view.setBigUint64(cpu + DEBUG[name as DebugRegister], value, true);
         engine.debugRegistersChanged(cpu);
       }
+    },
+    get flags() {
+      return engine.getFlags(cpu) >>> 0;
+    },
+    set flags(value) {
+      setFlags(value);
     },
     segment(name) {
       const at = cpu + SEGMENT_FIELDS[name];
@@ -97,6 +110,7 @@ export function createRegisters(
         access: view.getUint32(at + L.SEG_ACCESS, true),
       };
     },
+    selector: (name) => view.getUint32(cpu + SEGMENT_FIELDS[name] + L.SEG_SELECTOR, true),
     setSegment(name, value) {
       const at = cpu + SEGMENT_FIELDS[name];
       view.setUint32(at + L.SEG_SELECTOR, value.selector, true);
@@ -128,12 +142,12 @@ export function createRegisters(
     fxState: () => readFxState(view, cpu),
     setFxState: (image) => writeFxState(view, cpu, image),
     msr(index) {
-      const at = MSRS.get(index);
+      const at = msrField(index);
       if (at !== undefined) return view.getBigUint64(cpu + at, true);
       return engine.msrGet(cpu, index) ? view.getBigUint64(cpu + L.EXIT_ARG, true) : undefined;
     },
     setMsr(index, value) {
-      const at = MSRS.get(index);
+      const at = msrField(index);
       if (at === undefined) return engine.msrPut(cpu, index, BigInt.asUintN(64, value)) !== 0;
       view.setBigUint64(cpu + at, value, true);
       if (at === L.EFER) pagingChanged();

@@ -5,6 +5,7 @@
 import { isHvError } from "../errors.js";
 import { CONTRACT_VERSION } from "../abi.js";
 import type { CoreDefinition } from "../core.js";
+import { generalRegisters } from "../handles/vcpu.js";
 import { contractIncludes, partKind } from "../part.js";
 import { type ConformanceCase, check, same } from "./case.js";
 import { type Bench, bench, CODE, HANDLER, MIB, program, RAM_BYTES, STACK } from "./core-bench.js";
@@ -72,10 +73,27 @@ const CASES: Readonly<Record<string, Body>> = {
     const segment = { selector: 0x2b, base: 0x1234n, limit: 0xfffff, access: 0xc0f3 };
     registers.setSegment("fs", segment);
     same(registers.segment("fs"), segment, "fs");
+    same(registers.selector("fs"), 0x2b, "its selector alone");
     registers.setTable("gdtr", { base: 0x5000n, limit: 0x7f });
     same(registers.table("gdtr"), { base: 0x5000n, limit: 0x7f }, "gdtr");
     same(registers.msr(0xdead_0000), undefined, "an MSR that does not exist");
     same(registers.setMsr(0xdead_0000, 0n), false, "writing it");
+  },
+  "general registers are seen as they are, whole and in halves": (on) => {
+    const { general } = on.vcpu.registers;
+    const halves = new Uint32Array(general.buffer, general.byteOffset, 2 * general.length);
+    for (const [number, name] of generalRegisters.entries()) {
+      on.vcpu.registers.set(name, 0x1_0000_0000n + BigInt(number));
+      same([general[number], halves[2 * number], halves[2 * number + 1]], [0x1_0000_0000n + BigInt(number), number, 1], name);
+      halves[2 * number] = 7;
+      same(on.vcpu.registers.get(name), 0x1_0000_0007n, `${name} as stored through its half`);
+      general[number] = 5n;
+      same(on.vcpu.registers.get(name), 5n, `${name} as stored whole`);
+    }
+    program(on, 0x40, ...SPIN); // inc eax
+    general[0] = 41n;
+    on.vcpu.run(1);
+    same(general[0], 42n, "what a run left");
   },
   "the status flags are part of rflags": (on) => {
     program(on, 0x31, 0xc0, ...SPIN); // xor eax, eax
@@ -83,6 +101,9 @@ const CASES: Readonly<Record<string, Body>> = {
     same(on.vcpu.registers.get("rflags") & 0x8d5n, 0x44n, "ZF and PF after xor");
     on.vcpu.registers.set("rflags", 0x8d7n);
     same(on.vcpu.registers.get("rflags") & 0x8d5n, 0x8d5n, "all six as set");
+    same(on.vcpu.registers.flags, 0x8d7, "as a number");
+    on.vcpu.registers.flags = 0x246;
+    same(on.vcpu.registers.get("rflags"), 0x246n, "as set by a number");
   },
   "run retires exactly its budget": (on) => {
     program(on, 0x40, 0x40, 0x43, ...SPIN); // inc eax; inc eax; inc ebx

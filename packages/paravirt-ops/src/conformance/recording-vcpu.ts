@@ -1,24 +1,30 @@
 /** A vCPU whose "instructions" are a function, with registers that are only remembered. */
 import type { MsrDevice } from "../core.js";
-import type {
-  ControlRegister,
-  DebugRegister,
-  ExitReason,
-  GeneralRegister,
-  SegmentCache,
-  SegmentName,
-  TableRegister,
-  Vcpu,
-  VcpuRegisters,
+import {
+  type ControlRegister,
+  type DebugRegister,
+  type ExitReason,
+  type GeneralRegister,
+  generalRegisters,
+  type SegmentCache,
+  type SegmentName,
+  type TableRegister,
+  type Vcpu,
+  type VcpuRegisters,
 } from "../handles/vcpu.js";
 
 type RegisterName = GeneralRegister | "rip" | "rflags" | ControlRegister | DebugRegister;
+
+const GS_BASE = 0xc000_0101;
+/** General registers by name. */
+const NUMBERS = new Map<RegisterName, number>(generalRegisters.map((name, number) => [name, number]));
 
 /** MSRs of one vCPU that a board answers. */
 type BoardMsrs = { read(index: number): bigint | undefined; write(index: number, value: bigint): boolean };
 
 /** Registers that remember what was set. MSRs are the board's where it has them; a few more are there from the start. */
 export class RecordingRegisters implements VcpuRegisters {
+  readonly general = new BigUint64Array(generalRegisters.length);
   readonly #values = new Map<RegisterName, bigint>();
   readonly #segments = new Map<SegmentName, SegmentCache>();
   readonly #tables = new Map<string, TableRegister>();
@@ -27,22 +33,37 @@ export class RecordingRegisters implements VcpuRegisters {
     [0x10, 0n],
     [0x1b, 0xfee00900n],
     [0x6e0, 0n],
-    [0xc0000101, 0n],
     [0xc0000102, 0n],
   ]);
 
   constructor(private readonly board?: BoardMsrs) {}
 
   get(name: RegisterName): bigint {
+    const number = NUMBERS.get(name);
+    if (number !== undefined) return this.general[number]!;
     return this.#values.get(name) ?? (name === "rflags" ? 2n : 0n);
   }
 
   set(name: RegisterName, value: bigint): void {
-    this.#values.set(name, BigInt.asUintN(64, value));
+    const number = NUMBERS.get(name);
+    if (number === undefined) this.#values.set(name, BigInt.asUintN(64, value));
+    else this.general[number] = value;
+  }
+
+  get flags(): number {
+    return Number(BigInt.asUintN(32, this.get("rflags")));
+  }
+
+  set flags(value: number) {
+    this.set("rflags", BigInt(value >>> 0));
   }
 
   segment(name: SegmentName): SegmentCache {
     return this.#segments.get(name) ?? { selector: 0, base: 0n, limit: 0xffff, access: 0x93 };
+  }
+
+  selector(name: SegmentName): number {
+    return this.segment(name).selector;
   }
 
   setSegment(name: SegmentName, value: SegmentCache): void {
@@ -66,13 +87,15 @@ export class RecordingRegisters implements VcpuRegisters {
   }
 
   msr(index: number): bigint | undefined {
+    if (index === GS_BASE) return this.segment("gs").base;
     return this.board?.read(index) ?? this.#msrs.get(index);
   }
 
   setMsr(index: number, value: bigint): boolean {
     if (this.board?.write(index, value) === true) return true;
-    if (!this.#msrs.has(index)) return false;
-    this.#msrs.set(index, value);
+    if (index === GS_BASE) this.setSegment("gs", { ...this.segment("gs"), base: value });
+    else if (this.#msrs.has(index)) this.#msrs.set(index, value);
+    else return false;
     return true;
   }
 }

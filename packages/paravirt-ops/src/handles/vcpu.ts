@@ -59,12 +59,21 @@ export interface TableRegister {
 
 /** Cold access to architectural state, exact at every return of `run`. 64-bit values are bigints. */
 export interface VcpuRegisters {
+  /**
+   * Live: the general registers in encoding order, for whoever answers calls by the hundred thousand. In halves, low one first, they are
+   * `new Uint32Array(general.buffer, general.byteOffset, 32)`.
+   */
+  readonly general: BigUint64Array;
   /** Unsigned 64 bits. */
   get(name: GeneralRegister | "rip" | "rflags" | ControlRegister | DebugRegister): bigint;
   /** Stores what fits; mode changes take effect at the next `run`. */
   set(name: GeneralRegister | "rip" | "rflags" | ControlRegister | DebugRegister, value: bigint): void;
+  /** RFLAGS, whose upper half is zero. */
+  flags: number;
   /** A copy. */
   segment(name: SegmentName): SegmentCache;
+  /** The visible part alone. */
+  selector(name: SegmentName): number;
   /** Loads all parts as given, without checks. */
   setSegment(name: SegmentName, value: SegmentCache): void;
   /** A copy. */
