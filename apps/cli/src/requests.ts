@@ -13,8 +13,8 @@ const MAX_KINDS = 4096;
 /** Counts of one run, each record in the order in which its names were first seen. */
 export class RequestCounts {
   readonly #hypercalls = new Map<string, CallCount>();
-  readonly #instructions = new Map<string, number>();
-  readonly #operations = new Map<string, number>();
+  readonly #instructions = new Map<string, { calls: number }>();
+  readonly #operations = new Map<string, { calls: number }>();
 
   /** Where a machine is watched for them. */
   readonly taps: Taps = {
@@ -37,16 +37,20 @@ export class RequestCounts {
   } {
     return {
       hypercalls: Object.fromEntries(this.#hypercalls),
-      instructions: Object.fromEntries(this.#instructions),
-      operations: Object.fromEntries(this.#operations),
+      instructions: numbers(this.#instructions),
+      operations: numbers(this.#operations),
     };
   }
 }
 
-function rise(counts: Map<string, number>, name: string): void {
+function rise(counts: Map<string, { calls: number }>, name: string): void {
   const count = counts.get(name);
-  if (count !== undefined || counts.size < MAX_KINDS) counts.set(name, (count ?? 0) + 1);
+  if (count !== undefined) count.calls++;
+  else if (counts.size < MAX_KINDS) counts.set(name, { calls: 1 });
 }
+
+const numbers = (counts: ReadonlyMap<string, { readonly calls: number }>): Record<string, number> =>
+  Object.fromEntries([...counts].map(([name, { calls }]) => [name, calls]));
 
 const hex = (value: bigint): string => (value < 0n ? `-${(-value).toString(16)}` : value.toString(16));
 const time = (ns: number): string => (ns / 1e9).toFixed(6).padStart(11);

@@ -20,7 +20,7 @@ export interface EngineExports {
   tlbFlushPage(cpu: number, linear: bigint): void;
   tlbForgetFrame(frame: number): void;
   tlbProtectFrame(frame: number): void;
-  switchRoot(cpu: number, root: bigint): void;
+  switchRoot(cpu: number, frame: number): void;
   /** After CR0, CR3, CR4 or EFER was set from outside. */
   pagingChanged(cpu: number): void;
   /** 1 with the physical address in EXIT_ARG, or 0 with a fault pending; level 4 is an implicit access. */

@@ -1,5 +1,12 @@
 /** A domain at work: its memory, its vCPUs, its events, in one place for the calls that act on them. */
-import type { BackendEnvironment, HypervisorHandle, InterceptedInstruction, Mfn, ParavirtOps, ShutdownReason } from "@paravane/paravirt-ops";
+import type {
+  BackendEnvironment,
+  HypervisorHandle,
+  InterceptedInstruction,
+  Mfn,
+  ParavirtOps,
+  ShutdownReason,
+} from "@paravane/paravirt-ops";
 import { errno } from "../abi/errno.js";
 import type { GuestBits } from "../abi/struct.js";
 import { virqs, vmAssists } from "../abi/xen.js";

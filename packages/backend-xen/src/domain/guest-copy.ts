@@ -2,6 +2,7 @@
 import type { GuestMemory, HypervisorHandle } from "@paravane/paravirt-ops";
 import { hypervisorHole } from "../abi/arch-x86.js";
 import { type GuestBits, type Struct, StructView } from "../abi/struct.js";
+import { wide } from "../abi/wide.js";
 
 const KERNEL = { level: 1 } as const;
 const KERNEL_WRITE = { level: 1, write: true } as const;
@@ -31,7 +32,7 @@ export class GuestCopy {
   mayName(address: bigint, length: number): boolean {
     // What a 64-bit kernel names is nearly always its own, far from any edge.
     if (this.bits === 64 && address > hypervisorHole[64].end && address < NEAR_TOP && length <= NEAR) return true;
-    const end = address + BigInt(length);
+    const end = address + wide(length);
     if (this.memory !== undefined) return end <= (this.bits === 32 ? 1n << 32n : TOP);
     if (this.bits === 32) return end <= hypervisorHole[32].start;
     return end <= LOWER_HALF || (address > hypervisorHole[64].end && end <= TOP);
@@ -91,7 +92,7 @@ export class GuestCopy {
   readNumber(vcpu: number, address: bigint, bytes: 4 | 8): bigint | undefined {
     const found = this.readShort(vcpu, address, bytes);
     if (found === undefined) return undefined;
-    return bytes === 8 ? found.getBigUint64(0, true) : BigInt(found.getUint32(0, true));
+    return bytes === 8 ? found.getBigUint64(0, true) : wide(found.getUint32(0, true));
   }
 
   /** Stores an unsigned number of 4 or 8 bytes. */

@@ -107,7 +107,7 @@ export class VcpuInfo {
   }
 
   /** The page, looked up once: every call and every entry comes by here. */
-  get #live(): DataView {
+  #live(): DataView {
     const { frame } = this;
     if (this.#page === undefined || this.#pageFrame !== frame) {
       const { buffer, byteOffset, byteLength } = this.hypervisor.frames.bytes(frame);
@@ -118,27 +118,27 @@ export class VcpuInfo {
   }
 
   get pending(): boolean {
-    return this.#live.getUint8(this.#offset + PENDING) !== 0;
+    return this.#live().getUint8(this.#offset + PENDING) !== 0;
   }
 
   set pending(on: boolean) {
-    this.#live.setUint8(this.#offset + PENDING, on ? 1 : 0);
+    this.#live().setUint8(this.#offset + PENDING, on ? 1 : 0);
   }
 
   /** Events are held back. */
   get mask(): number {
-    return this.#live.getUint8(this.#offset + MASK);
+    return this.#live().getUint8(this.#offset + MASK);
   }
 
   set mask(value: number) {
-    this.#live.setUint8(this.#offset + MASK, value);
+    this.#live().setUint8(this.#offset + MASK, value);
   }
 
   /** Which words of the pending bitmap have something. */
   get selector(): bigint {
     const { bits } = this.shared;
     const { offset } = vcpu_info[bits].fields.evtchn_pending_sel;
-    const view = this.#live;
+    const view = this.#live();
     const at = this.#offset + offset;
     return bits === 64 ? view.getBigUint64(at, true) : BigInt(view.getUint32(at, true));
   }
@@ -146,7 +146,7 @@ export class VcpuInfo {
   set selector(value: bigint) {
     const { bits } = this.shared;
     const { offset } = vcpu_info[bits].fields.evtchn_pending_sel;
-    const view = this.#live;
+    const view = this.#live();
     const at = this.#offset + offset;
     if (bits === 64) view.setBigUint64(at, BigInt.asUintN(64, value), true);
     else view.setUint32(at, Number(BigInt.asUintN(32, value)), true);
@@ -154,13 +154,15 @@ export class VcpuInfo {
 
   cr2(bits: GuestBits): bigint {
     const { offset } = vcpu_info[bits].fields["arch.cr2"];
-    return bits === 64 ? this.#live.getBigUint64(this.#offset + offset, true) : BigInt(this.#live.getUint32(this.#offset + offset, true));
+    return bits === 64
+      ? this.#live().getBigUint64(this.#offset + offset, true)
+      : BigInt(this.#live().getUint32(this.#offset + offset, true));
   }
 
   setCr2(bits: GuestBits, address: bigint): void {
     const { offset } = vcpu_info[bits].fields["arch.cr2"];
-    if (bits === 64) this.#live.setBigUint64(this.#offset + offset, BigInt.asUintN(64, address), true);
-    else this.#live.setUint32(this.#offset + offset, Number(BigInt.asUintN(32, address)), true);
+    if (bits === 64) this.#live().setBigUint64(this.#offset + offset, BigInt.asUintN(64, address), true);
+    else this.#live().setUint32(this.#offset + offset, Number(BigInt.asUintN(32, address)), true);
   }
 
   /** The live bytes as numbers. */

@@ -1,5 +1,6 @@
 /** Calls that change page tables: mmu_update, update_va_mapping, mmuext_op. public/xen.h; errors as Xen 4.17 gives them. */
 import { errno } from "../abi/errno.js";
+import { wide } from "../abi/wide.js";
 import { domids, mmu_update as mmuUpdateLayout, mmuExtCommands, mmuext_op as mmuExtLayout, mmuUpdateCommands, uvmf } from "../abi/xen.js";
 import { DOMAIN_ID, type Domain } from "../domain/domain.js";
 import { entryValue } from "../mmu/entry.js";
@@ -55,7 +56,7 @@ const EXTENDED_NAMES = namesOf("mmuext_op", mmuExtCommands);
 
 /** Shows one request of many to whoever watches. */
 function tell({ domain, vcpu }: Call, name: string, first: bigint, second: bigint, result: number): void {
-  domain.environment.taps.hypercall?.(domain.exitNs, vcpu.id, name, [first, second], BigInt(result));
+  domain.environment.taps.hypercall?.(domain.exitNs, vcpu.id, name, [first, second], result === 0 ? 0n : BigInt(result));
 }
 
 /** mmu_update(requests, count, done, domain) */
@@ -74,7 +75,7 @@ function updateOne(call: Call, request: DataView): number {
   const high = request.getUint32(VAL.offset + 4, true);
   const result = update(domain, pointerLow & 3, (pointerLow >>> 12) + pointerHigh * 0x10_0000, pointerLow & 0xffc, low, high);
   if (domain.environment.taps.hypercall !== undefined) {
-    tell(call, UPDATE_NAMES[pointerLow & 3]!, entryValue(pointerLow, pointerHigh), entryValue(low, high), result);
+    tell(call, UPDATE_NAMES[pointerLow & 3]!, wide(pointerLow, pointerHigh), wide(low, high), result);
   }
   return result;
 }
@@ -156,8 +157,8 @@ function extendedRequest(call: Call, request: DataView): number {
   const { bits, environment } = call.domain;
   const { cmd, arg1, arg2 } = mmuExtLayout[bits].fields;
   const command = request.getUint32(cmd.offset, true);
-  const first = bits === 64 ? request.getBigUint64(arg1.offset, true) : BigInt(request.getUint32(arg1.offset, true));
-  const second = bits === 64 ? request.getBigUint64(arg2.offset, true) : BigInt(request.getUint32(arg2.offset, true));
+  const first = bits === 64 ? request.getBigUint64(arg1.offset, true) : wide(request.getUint32(arg1.offset, true));
+  const second = bits === 64 ? request.getBigUint64(arg2.offset, true) : wide(request.getUint32(arg2.offset, true));
   const result = extendedOne(call.domain, call.vcpu, command, first, second);
   if (environment.taps.hypercall !== undefined) tell(call, EXTENDED_NAMES[command] ?? "mmuext_op", first, second, result);
   return result;

@@ -5,6 +5,7 @@ import { errno } from "../abi/errno.js";
 import { ARGUMENT_REGISTERS, type HypercallName, hypercallName, hypercalls } from "../abi/hypercalls.js";
 import * as services from "../abi/services.js";
 import type { GuestBits } from "../abi/struct.js";
+import { wideResult } from "../abi/wide.js";
 import { mmuExtCommands, mmuUpdateCommands, multicall_entry } from "../abi/xen.js";
 import type { Domain } from "../domain/domain.js";
 import { isOwnCall } from "../modes/own-calls.js";
@@ -109,7 +110,9 @@ const numbered = (handlers: Handlers): readonly (CallHandler | undefined)[] => {
   for (const [name, handler] of Object.entries(handlers)) list[hypercalls[name as HypercallName]] = handler;
   return list;
 };
-const handlersOf = { pv: numbered(pvHandlers), pvh: numbered(hvmHandlers) } as const;
+const PV_HANDLERS = numbered(pvHandlers);
+const PVH_HANDLERS = numbered(hvmHandlers);
+const handlerOf = (kind: Domain["kind"], number: number): CallHandler | undefined => (kind === "pv" ? PV_HANDLERS : PVH_HANDLERS)[number];
 
 /** Commands by call, for names. */
 const COMMANDS: Partial<Record<HypercallName, Readonly<Record<string, number>>>> = {
@@ -152,7 +155,7 @@ export function guestCalls(kind: Domain["kind"]): GuestCall[] {
   // These two have their commands in lists, and the tap is told of each.
   const tables = { ...COMMANDS, mmu_update: mmuUpdateCommands, mmuext_op: mmuExtCommands };
   return Object.entries(hypercalls).flatMap(([name, number]): GuestCall[] => {
-    const handler = handlersOf[kind][number];
+    const handler = handlerOf(kind, number);
     const answered = handler !== undefined && !refusals.has(handler);
     const commands: Readonly<Record<string, number>> = tables[name as keyof typeof tables] ?? {};
     return [
@@ -170,11 +173,11 @@ export function guestCalls(kind: Domain["kind"]): GuestCall[] {
 
 /** Makes a call for the guest, and shows it to whoever watches. */
 export function dispatch(domain: Domain, vcpu: VirtualCpu, number: number, args: readonly bigint[]): CallResult {
-  const handler = handlersOf[domain.kind][number];
+  const handler = handlerOf(domain.kind, number);
   const result = handler === undefined ? -errno.ENOSYS : handler({ domain, vcpu, args });
   const { taps } = domain.environment;
   if (taps.hypercall !== undefined && !isAgain(result)) {
-    taps.hypercall(domain.exitNs, vcpu.id, callName(number, args), args, result === resumed ? 0n : BigInt(result));
+    taps.hypercall(domain.exitNs, vcpu.id, callName(number, args), args, result === resumed || result === 0 ? 0n : BigInt(result));
   }
   return result;
 }
@@ -195,10 +198,11 @@ const NO_CALL = 0xffff_ffff;
 const RAX = generalRegisters.indexOf("rax");
 const numbersOf = (bits: GuestBits): readonly number[] => ARGUMENT_REGISTERS[bits].map((name) => generalRegisters.indexOf(name));
 /** Registers with arguments, by their numbers. */
-const ARGUMENTS = { 64: numbersOf(64), 32: numbersOf(32) } as const;
+const ARGUMENTS_64 = numbersOf(64);
+const ARGUMENTS_32 = numbersOf(32);
 
 function argumentsOf({ general }: VirtualCpu, bits: GuestBits, count: number): bigint[] {
-  const numbers = ARGUMENTS[bits];
+  const numbers = bits === 64 ? ARGUMENTS_64 : ARGUMENTS_32;
   const args: bigint[] = [];
   for (let index = 0; index < count; index++) {
     const value = general[numbers[index]!]!;
@@ -214,15 +218,15 @@ export function callFromRegisters(domain: Domain, vcpu: VirtualCpu): "next" | "r
   // 64-bit code gives all of RAX, and a number that does not fit is none.
   const number = bits === 64 && halves[2 * RAX + 1] !== 0 ? NO_CALL : halves[2 * RAX]!;
   const seen = domain.environment.taps.hypercall !== undefined;
-  const count = (seen ? undefined : FEW_ARGUMENTS[number]) ?? ARGUMENTS[bits].length;
+  const count = (seen ? undefined : FEW_ARGUMENTS[number]) ?? (bits === 64 ? ARGUMENTS_64 : ARGUMENTS_32).length;
   const result = dispatch(domain, vcpu, number, argumentsOf(vcpu, bits, count));
   if (result === resumed) return "resume";
   if (isAgain(result)) {
-    for (const [index, value] of result.again.entries()) general[ARGUMENTS[bits][index]!] = value;
+    for (const [index, value] of result.again.entries()) general[(bits === 64 ? ARGUMENTS_64 : ARGUMENTS_32)[index]!] = value;
     return "resume";
   }
-  if (result === 0) general[RAX] = 0n;
-  else general[RAX] = BigInt.asUintN(bits, BigInt(result));
+  const wide = wideResult(result);
+  general[RAX] = bits === 64 ? wide : wide & 0xffff_ffffn;
   return "next";
 }
 

@@ -3,6 +3,7 @@
  * validated, and two numbers cost a fraction of a bigint. SDM Vol. 3A §4.5; Xen asm-x86/page.h.
  */
 import type { GuestBits } from "../abi/struct.js";
+import { wide } from "../abi/wide.js";
 
 /** Bits of the low half. */
 export const PRESENT = 1 << 0;
@@ -28,7 +29,7 @@ export function frameOf(low: number, high: number): number {
 
 /** An entry as 64 bits. */
 export function entryValue(low: number, high: number): bigint {
-  return BigInt(low >>> 0) | (BigInt(high >>> 0) << 32n);
+  return wide(low, high);
 }
 
 /** True when a present entry has a bit that a guest may not set at this level. */

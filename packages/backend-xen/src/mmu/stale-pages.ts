@@ -1,7 +1,11 @@
 /** What processors may still have cached although the tables no longer say it: the last changes, in their order. */
+import { wide } from "../abi/wide.js";
+
 const KEPT = 32;
 const EVERYTHING = -1;
 const SIGN = 0x8_0000_0000;
+const PAGE = 0x1000;
+const HALF = 0x1_0000_0000;
 
 /** Linear pages whose leaves were changed. Each processor remembers up to which change it has dropped what it had. */
 export class StalePages {
@@ -35,5 +39,6 @@ const NONE: readonly bigint[] = [];
 
 /** Canonical address of a linear page of 48 bits. */
 function addressOf(page: number): bigint {
-  return BigInt.asUintN(64, BigInt(page >= SIGN ? page - 2 * SIGN : page) << 12n);
+  const at = (page >= SIGN ? page - 2 * SIGN : page) * PAGE;
+  return wide(at % HALF, Math.floor(at / HALF));
 }

@@ -5,6 +5,7 @@
 import { generalRegisters, type HypervisorHandle, type ResumeAt, type SegmentCache } from "@paravane/paravirt-ops";
 import { iret_context, VGCF_in_syscall } from "../abi/arch-x86.js";
 import { StructView } from "../abi/struct.js";
+import { wide } from "../abi/wide.js";
 import { kernelSegments, userSegments } from "../domain/boot-vcpu.js";
 import type { GuestCopy } from "../domain/guest-copy.js";
 import type { Callback, VirtualCpu } from "./virtual-cpu.js";
@@ -97,7 +98,8 @@ export class KernelEntry {
     const segments = this.#segments(vcpu, entry.target, fromKernel);
     if (segments === undefined) return { crash: `the kernel's selector 0x${entry.target.selector.toString(16)} is no code` };
     const rflags = (flags & ~(ENTRY_CLEARS | (entry.clearsDirection === true ? DF : 0) | IOPL)) | IF;
-    return { rip: entry.target.address, rsp, rflags: BigInt(rflags), code: segments.code, ...(segments.stack && { stack: segments.stack }) };
+    const resume = { rip: entry.target.address, rsp, rflags: wide(rflags), code: segments.code };
+    return segments.stack === undefined ? resume : { ...resume, stack: segments.stack };
   }
 
   /** Puts an entry into the registers, for an instruction that led to it. */
@@ -253,18 +255,18 @@ export class KernelEntry {
       frame.setUint32(end + 4, high, true);
       end += 8;
     };
-    const wide = (value: bigint): void => {
+    const whole = (value: bigint): void => {
       frame.setBigUint64(end, value, true);
       end += 8;
     };
-    wide(general[RCX]!);
-    wide(general[R11]!);
+    whole(general[RCX]!);
+    whole(general[R11]!);
     if (entry.selectors !== undefined) for (const selector of entry.selectors) number(selector);
     if (entry.errorCode !== undefined) number(entry.errorCode);
-    wide(at.rip);
+    whole(at.rip);
     number(at.code, at.mask);
     number(at.flags);
-    wide(at.stackPointer);
+    whole(at.stackPointer);
     number(at.stack);
     return end;
   }
@@ -289,7 +291,7 @@ export class KernelEntry {
   /** The new stack pointer, or undefined when the stack is not there. */
   #push(vcpu: VirtualCpu, base: bigint, bytes: number): bigint | undefined {
     const top = vcpu.bits === 64 ? base & ~STACK_ALIGNMENT : base & 0xffff_ffffn;
-    const pointer = BigInt.asUintN(vcpu.bits, top - BigInt(bytes));
+    const pointer = BigInt.asUintN(vcpu.bits, top - wide(bytes));
     return this.copy.write(vcpu.id, pointer, this.#images[bytes / 4]!) ? pointer : undefined;
   }
 }

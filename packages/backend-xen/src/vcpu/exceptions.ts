@@ -110,6 +110,6 @@ export class Deliveries {
     const target = vcpu.traps.get(vector);
     if (target === undefined)
       return { crash: `exception ${vector}${code === undefined ? "" : `, error code 0x${code.toString(16)}`}, without a handler` };
-    return this.domain.entry.enter(vcpu, { target, ...(code === undefined ? {} : { errorCode: code }) });
+    return this.domain.entry.enter(vcpu, code === undefined ? { target } : { target, errorCode: code });
   }
 }

@@ -15,6 +15,7 @@ import {
 import { FORCED_EMULATION_PREFIX, selectors } from "../abi/arch-x86.js";
 import { errno } from "../abi/errno.js";
 import { HYPERCALL_VECTOR } from "../abi/hypercalls.js";
+import { wide } from "../abi/wide.js";
 import { vmAssists } from "../abi/xen.js";
 import { BOOT_CR0, BOOT_CR4, CR4_GUEST, kernelSegments } from "../domain/boot-vcpu.js";
 import type { Domain } from "../domain/domain.js";
@@ -36,6 +37,7 @@ const OVERFLOW = 4;
 const GENERAL_PROTECTION = 13;
 const RCX = generalRegisters.indexOf("rcx");
 const R11 = generalRegisters.indexOf("r11");
+const FLAT_KERNEL = kernelSegments[64];
 const CPUID_INSTRUCTION = [0x0f, 0xa2];
 const CR0_TS = 1n << 3n;
 
@@ -151,29 +153,29 @@ export class Instructions {
       this.#leaveFlat(vcpu);
       return callFromRegisters(this.domain, vcpu);
     }
-    const wide = this.domain.bits === 64 && (registers.segment("cs").access & 0x2000) !== 0;
-    const callback = wide ? vcpu.callbacks.syscall : vcpu.callbacks.syscall32;
+    const long = this.domain.bits === 64 && (registers.segment("cs").access & 0x2000) !== 0;
+    const callback = long ? vcpu.callbacks.syscall : vcpu.callbacks.syscall32;
     if (this.domain.bits === 32) this.#showUserCode(vcpu, false);
     if (callback === undefined || callback.address === 0n) return this.domain.bits === 64 ? undefinedOpcode : generalProtection;
-    const rip = registers.get("rip") + BigInt(length);
+    const rip = registers.get("rip") + wide(length);
     vcpu.general[RCX] = rip;
-    vcpu.general[R11] = BigInt(registers.flags);
-    this.#showUserCode(vcpu, wide);
+    vcpu.general[R11] = wide(registers.flags);
+    this.#showUserCode(vcpu, long);
     return this.#enter(vcpu, { target: callback, rip, clearsDirection: true });
   }
 
   /** A call is a SYSCALL, so that the guest goes on in the flat segments whichever it came from. */
   #leaveFlat({ registers }: VirtualCpu): void {
-    const { code, stack } = kernelSegments[64];
+    const { code, stack } = FLAT_KERNEL;
     if (registers.selector("cs") !== code.selector) registers.setSegment("cs", code);
     if (registers.selector("ss") !== stack.selector) registers.setSegment("ss", stack);
   }
 
   /** SYSCALL does not keep selectors: the frame shows the flat ones. */
-  #showUserCode(vcpu: VirtualCpu, wide: boolean): void {
+  #showUserCode(vcpu: VirtualCpu, long: boolean): void {
     const { registers } = vcpu;
     const { bits } = this.domain;
-    showSelector(registers, "cs", wide ? selectors[64].userCode64 : selectors[bits].userCode32);
+    showSelector(registers, "cs", long ? selectors[64].userCode64 : selectors[bits].userCode32);
     showSelector(registers, "ss", selectors[bits].userData);
   }
 

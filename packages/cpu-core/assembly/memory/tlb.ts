@@ -150,7 +150,8 @@ function forgetRoots(cpu: usize): void {
  * Changes to another root whose cached translations, if there are any, may be used: each of the last few roots keeps its context number
  * until something drops translations. CR4.PCIDE has its own way to do this, and gets a plain load of CR3.
  */
-export function switchRoot(cpu: usize, root: u64): void {
+export function switchRoot(cpu: usize, frame: u32): void {
+  const root = <u64>frame << 12;
   const old = load<u64>(cpu, CR3);
   if (root == old) return;
   if (load<u32>(cpu, CR4) & CR4_PCIDE) {

@@ -3,13 +3,6 @@ import type { DeliveryEvent, DeliveryHandler, ResumeAt } from "@paravane/paravir
 import * as L from "../layout.js";
 import { idOf, type LentState, levelOf } from "./state.js";
 
-const KINDS: Readonly<Record<number, DeliveryEvent["kind"]>> = {
-  [L.DELIVER_EXCEPTION]: "exception",
-  [L.DELIVER_INTERRUPT]: "interrupt",
-  [L.DELIVER_NMI]: "nmi",
-  [L.DELIVER_SOFTWARE]: "software",
-  [L.DELIVER_EVENT]: "event",
-};
 const PAGE_FAULT = 14;
 const NO_ERROR = 0xffffffff;
 
@@ -43,15 +36,18 @@ export class Deliveries {
   #event(cpu: number, kind: number, vector: number, error: number, length: number): DeliveryEvent {
     const { view } = this.state;
     const level = levelOf(view, cpu);
-    if (kind === L.DELIVER_EVENT) return { kind: "event", level };
-    return {
-      kind: KINDS[kind]!,
-      vector,
-      level,
-      ...(error === NO_ERROR ? {} : { errorCode: error }),
-      ...(kind === L.DELIVER_EXCEPTION && vector === PAGE_FAULT ? { address: view.getBigUint64(cpu + L.FAULT_ADDRESS, true) } : {}),
-      ...(kind === L.DELIVER_SOFTWARE ? { length } : {}),
-    };
+    switch (kind) {
+      case L.DELIVER_EVENT:
+        return { kind: "event", level };
+      case L.DELIVER_SOFTWARE:
+        return { kind: "software", vector, level, length };
+      case L.DELIVER_EXCEPTION:
+        if (vector === PAGE_FAULT)
+          return { kind: "exception", vector, level, errorCode: error, address: view.getBigUint64(cpu + L.FAULT_ADDRESS, true) };
+        return error === NO_ERROR ? { kind: "exception", vector, level } : { kind: "exception", vector, level, errorCode: error };
+      default:
+        return { kind: kind === L.DELIVER_NMI ? "nmi" : "interrupt", vector, level };
+    }
   }
 
   #resume(vcpu: number, { rip, rsp, rflags, code, stack }: ResumeAt): void {

@@ -101,7 +101,7 @@ export class LentHandle implements HypervisorHandle {
   }
 
   switchRoot(vcpu: number, root: Mfn): void {
-    this.state.engine.switchRoot(blockOf(vcpu), BigInt(root) << 12n);
+    this.state.engine.switchRoot(blockOf(vcpu), root);
   }
 
   forgetFrame(frame: Mfn): void {

@@ -30,7 +30,7 @@ export class Linear implements LinearMemory {
     const cpu = blockOf(vcpu);
     const linear = this.#wrapped(cpu, address);
     if (engine.linearTranslate(cpu, linear, implicit === true ? IMPLICIT : level, write === true, execute === true))
-      return Number(view.getBigUint64(cpu + L.EXIT_ARG, true));
+      return view.getUint32(cpu + L.EXIT_ARG, true) + view.getUint32(cpu + L.EXIT_ARG + 4, true) * 0x1_0000_0000;
     return takeFault(view, cpu)!;
   }
 

@@ -29,6 +29,9 @@ const FIELDS: Readonly<Record<string, number>> = Object.fromEntries<number>([
 const SEGMENT_FIELDS: Readonly<Record<SegmentName, number>> = Object.fromEntries(
   SEGMENTS.map((name, number) => [name, L.SEG + number * L.SEG_SIZE]),
 ) as Record<SegmentName, number>;
+/** Of CS and SS, which are looked at when a guest goes to its kernel and back, without a search. */
+const segmentField = (name: SegmentName): number =>
+  name === "cs" ? L.SEG + L.CS * L.SEG_SIZE : name === "ss" ? L.SEG + L.SS * L.SEG_SIZE : SEGMENT_FIELDS[name];
 /** Segments by which code is decoded and addressed as flat or not. */
 const MODE_SEGMENTS: ReadonlySet<SegmentName> = new Set<SegmentName>(["cs", "ss", "ds", "es"]);
 /** Flags that decide how code is decoded and what accesses are checked: VM and AC. */
@@ -102,7 +105,7 @@ export function createRegisters(
       setFlags(value);
     },
     segment(name) {
-      const at = cpu + SEGMENT_FIELDS[name];
+      const at = cpu + segmentField(name);
       return {
         selector: view.getUint32(at + L.SEG_SELECTOR, true),
         base: view.getBigUint64(at + L.SEG_BASE, true),
@@ -110,9 +113,9 @@ export function createRegisters(
         access: view.getUint32(at + L.SEG_ACCESS, true),
       };
     },
-    selector: (name) => view.getUint32(cpu + SEGMENT_FIELDS[name] + L.SEG_SELECTOR, true),
+    selector: (name) => view.getUint32(cpu + segmentField(name) + L.SEG_SELECTOR, true),
     setSegment(name, value) {
-      const at = cpu + SEGMENT_FIELDS[name];
+      const at = cpu + segmentField(name);
       view.setUint32(at + L.SEG_SELECTOR, value.selector, true);
       const level = (value.access >> 5) & 3;
       // A selector alone decides nothing.
