@@ -6,7 +6,7 @@
 import * as L from "../layout.js";
 import type { Flag, Leaf, Sem, Width } from "../isa/sem.js";
 import { AS_ENTERED, FlagCode } from "./flag-code.js";
-import { CPU, CTX, exitAs, exitCode, FR, FV, isWideRegister, REGISTER_COUNT, TLB, VECTOR_COUNT, XMM0 } from "./locals.js";
+import { CPU, CTX, exitAs, exitCode, FK, FLAG_REGISTERS, FR, FV, isWideRegister, REGISTER_COUNT, TLB, VECTOR_COUNT, XMM0 } from "./locals.js";
 import * as N from "./node.js";
 import type { Node } from "./node.js";
 import { MOST_BYTES, Origins, type Place, type Range, rangeFor } from "./probes.js";
@@ -16,12 +16,12 @@ export type Statement =
   | { kind: "let"; target: Node; value: Node }
   | { kind: "set"; register: number; value: Node }
   | { kind: "store"; op: number; address: Node; value: Node; offset: number }
-  /** Leaves with `code` when the condition is not zero; `range` is for UNIT_APART. */
-  | { kind: "exitIf"; condition: Node; code: number; range?: { at: Node; bytes: number } }
+  /** Leaves with `code` when the condition is not zero, with flag registers `flags` still to be stored; `range` is for UNIT_APART. */
+  | { kind: "exitIf"; condition: Node; code: number; flags: number; range?: { at: Node; bytes: number } }
   /** Where a register was first read: becomes a copy when the value outlives the register's next write. */
   | { kind: "copy"; source: Node }
-  /** The interpreter's function for operation `u`, all registers in memory around it. */
-  | { kind: "cold"; u: number; blockDelta: number; abandoned: number; restarted: number }
+  /** The interpreter's function for operation `u`, all registers in memory around it; `flags` are those that are not yet. */
+  | { kind: "cold"; u: number; flags: number; blockDelta: number; abandoned: number; restarted: number }
   /** An engine function; the registers (one bit each) that it needs in memory, and those that are in memory afterwards. */
   | {
       kind: "call";
@@ -34,8 +34,8 @@ export type Statement =
       /** Vector registers are in memory before and after. */
       vectors: boolean;
     }
-  /** Operation `u`, which ends the unit's run: the engine carries it out and says where to go on. */
-  | { kind: "system"; u: number; next: Node }
+  /** Operation `u`, which ends the unit's run: the engine carries it out and says where to go on. `flags` as above. */
+  | { kind: "system"; u: number; flags: number; next: Node }
   /** What the block's end needs. */
   | { kind: "end"; value: Node | undefined }
   | undefined;
@@ -75,7 +75,9 @@ export class BlockCode implements Sem<Node> {
   /** Instructions of the block from the one in hand on. */
   left = 0;
   /** Registers whose slots in memory hold what they hold. */
-  #stored = 0;
+  #stored = FLAG_REGISTERS;
+  /** FLAG_KIND in memory is not what it was on entering. */
+  #kindStored = false;
   /** Registers that any statement mentions, and those that some statement writes. */
   used = 0;
   written = 0;
@@ -103,13 +105,23 @@ export class BlockCode implements Sem<Node> {
     this.left = undo;
   }
 
+  /** Flag registers that memory does not hold here. */
+  get unstored(): number {
+    return FLAG_REGISTERS & ~this.#stored;
+  }
+  /** As unstored, at the block's end, when FLAG_KIND is `entered` on entering. */
+  unstoredAtEnd(entered: number): number {
+    const isThere = entered >= 0 && entered === this.flags.kind && !this.#kindStored;
+    return this.unstored & ~(isThere ? 1 << FK : 0);
+  }
+
   // -- registers ------------------------------------------------------------------------------------------------------------------------
   /** A whole register (0-15, FR, FV, FK) as it is now. */
   read(register: number): Node {
     const known = this.#current[register];
     if (known !== undefined) return known;
     if (register >= XMM0) return this.#readVector(register);
-    this.used |= 1 << register;
+    if (register < FR || (this.written & (1 << register)) === 0) this.used |= 1 << register;
     const wide = isWideRegister(register, this.long);
     const source = N.reg(register, wide);
     this.statements.push({ kind: "copy", source });
@@ -129,7 +141,7 @@ export class BlockCode implements Sem<Node> {
     return source;
   }
   write(register: number, value: Node): void {
-    this.used |= 1 << register;
+    if (register < FR) this.used |= 1 << register;
     this.written |= 1 << register;
     this.#changed(register);
     this.statements.push({ kind: "set", register, value: isWideRegister(register, this.long) ? value : N.wrap(value) });
@@ -158,6 +170,7 @@ export class BlockCode implements Sem<Node> {
     if (registers & FLAGS) this.flags.forget();
     this.#ranges.length = 0;
     this.#stored |= registers;
+    if (registers & (1 << FK)) this.#kindStored = true;
   }
   /** The register slot at byte `offset` of the vCPU's block: low part, or AH CH DH BH at an odd offset. */
   readSlot(offset: number, bits: number): Node {
@@ -181,7 +194,15 @@ export class BlockCode implements Sem<Node> {
   /** Leaves before the instruction when `condition` (i32) is not zero. */
   exitIf(condition: Node, code = this.side): void {
     if (condition.op === N.CONST && condition.value === 0) return;
-    this.statements.push({ kind: "exitIf", condition, code });
+    this.statements.push({ kind: "exitIf", condition, code, flags: this.#leftWith() });
+  }
+  /** What an exit has to store of the flags: FR and FK go together, and FV with both. */
+  #leftWith(): number {
+    const { unstored } = this;
+    if (unstored === 0) return 0;
+    const flags = unstored & (1 << FV) ? FLAG_REGISTERS : (1 << FR) | (1 << FK);
+    this.used |= flags & ~this.written;
+    return flags;
   }
   /** A field of the vCPU's block. */
   field(op: number, wide: boolean, bits: number, offset: number): Node {
@@ -231,6 +252,7 @@ export class BlockCode implements Sem<Node> {
       entry,
       statement,
       side: this.side,
+      flags: this.#leftWith(),
       shared: false,
     };
     this.statements.push(undefined, undefined);
@@ -240,7 +262,7 @@ export class BlockCode implements Sem<Node> {
     return pointer;
   }
   /** Writes the statements that ask for the whole of a range. */
-  #ask({ low, high, first, at, entry, write, statement, side, shared }: Range): void {
+  #ask({ low, high, first, at, entry, write, statement, side, flags, shared }: Range): void {
     const lowest = low === first ? at : N.add(at, N.i64(low - first));
     const mask = (L.TLB_ENTRIES - 1) << L.TLB_SHIFT;
     const page = N.binary(Op.i32ShrU, false, 32, N.wrap(lowest), N.i32(12 - L.TLB_SHIFT));
@@ -248,8 +270,8 @@ export class BlockCode implements Sem<Node> {
     this.statements[statement] = { kind: "let", target: entry, value: N.binary(Op.i32Add, false, 32, index, N.local(TLB, false)) };
     const condition = this.#unlessTag(entry, N.add(at, N.i64(high - first - 1)), write ? L.TLB_W : L.TLB_R);
     this.statements[statement + 1] = shared
-      ? { kind: "exitIf", condition, code: exitAs(side, L.UNIT_APART), range: { at: N.wrap(lowest), bytes: high - low } }
-      : { kind: "exitIf", condition, code: side };
+      ? { kind: "exitIf", condition, code: exitAs(side, L.UNIT_APART), flags, range: { at: N.wrap(lowest), bytes: high - low } }
+      : { kind: "exitIf", condition, code: side, flags };
   }
   /** Is a tag of `entry` not that of the page of linear address `last`? */
   #unlessTag(entry: Node, last: Node, tag: number): Node {
@@ -276,8 +298,9 @@ export class BlockCode implements Sem<Node> {
   /** Has the interpreter's function carry out operation `u`. */
   cold(u: number, blockDelta: number, abandoned: number, restarted: number): void {
     this.flags.settle();
+    const flags = this.unstored;
     this.#forget(ALL_REGISTERS, true);
-    this.statements.push({ kind: "cold", u, blockDelta, abandoned, restarted });
+    this.statements.push({ kind: "cold", u, flags, blockDelta, abandoned, restarted });
   }
   /**
    * Calls a function that the engine exports. Registers are given one bit each: what it finds in the vCPU's block is stored before the call,
@@ -290,19 +313,21 @@ export class BlockCode implements Sem<Node> {
     const { reads = 0, writes = 0, vectors = false, returns = false, resultBits = 0, translations = false } = effect;
     if ((reads | writes) & FLAGS && name !== "settleFlags") this.flags.settle();
     const spilled = (reads | writes) & ~this.#stored;
-    this.used |= reads | writes;
+    this.used |= (reads | writes) & ~FLAG_REGISTERS;
     const typeOf = (node: Node): number => (node.wide ? TYPE_I64 : TYPE_I32);
     const callee = { name, parameters: args.map(typeOf), result: returns ? TYPE_I32 : undefined };
     const result = resultBits > 0 ? N.temp(false, resultBits) : undefined;
     this.#forget(writes, vectors);
     this.#stored |= spilled;
+    if (spilled & (1 << FK)) this.#kindStored = true;
     this.statements.push({ kind: "call", callee, args, result, spilled, reloaded: writes, translations, vectors });
     return result;
   }
   /** Ends the block with an operation that may change anything; `next` is the address behind it. */
   system(u: number, next: Node): void {
     this.flags.settle();
-    this.statements.push({ kind: "system", u, next });
+    this.statements.push({ kind: "system", u, flags: this.unstored, next });
+    this.#stored |= FLAG_REGISTERS;
   }
   /** Ends the block; `value` is what its last branch asks for. */
   end(value: Node | undefined): void {

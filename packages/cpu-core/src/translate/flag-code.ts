@@ -82,7 +82,7 @@ export class FlagCode {
     const second = this.code.read(FV);
     switch (rule) {
       case "sub":
-        return { x: first, y: second, result: N.signExtend(N.sub(first, second), bits), bits };
+        return { x: first, y: N.truncate(second, bits), result: N.signExtend(N.sub(first, second), bits), bits };
       case "add":
         return { result: N.signExtend(first, bits), bits };
       case "logic":
@@ -187,10 +187,12 @@ export class FlagCode {
     const before = (register: number): Node => (register === FK && this.kind >= 0 ? N.i64(this.kind) : code.read(register));
     const chosen = (value: Node, register: number): Node =>
       when === undefined ? value : code.let(N.select(when, value, before(register)));
-    const values = [chosen(first, FR), second === undefined ? undefined : chosen(second, FV), chosen(N.i64(kind), FK)] as const;
+    // A sum of 32 bits is the register's value as well; above it there may be more.
+    const result = bits === 32 ? N.truncate(first, 32) : first;
+    const values = [chosen(result, FR), second === undefined ? undefined : chosen(second, FV), chosen(N.i64(kind), FK)] as const;
     code.write(FR, values[0]);
     if (values[1] !== undefined) code.write(FV, values[1]);
-    if (this.kind !== kind) code.write(FK, values[2]);
+    code.write(FK, values[2]);
     this.kind = when === undefined ? kind : MIXED;
   }
   /** FV with CF in bit 63; nothing when it is there already. */
@@ -212,20 +214,35 @@ export class FlagCode {
     const fv = code.let(words.fv);
     if (fr !== undefined) code.write(FR, chosen(fr, FR));
     code.write(FV, chosen(fv, FV));
-    if (this.kind !== 0) code.write(FK, N.i64(0));
+    code.write(FK, N.i64(0));
     this.kind = 0;
     this.#source = when === undefined && fr !== undefined && effect.kind !== "bits" ? { result: fr, bits } : undefined;
   }
 
   /** Are the flags to be settled at the block's end, when whoever follows wants `need` of them? */
   settlesFor(need: number): boolean {
+    return this.#lacks(need) && !(need === CARRY && this.#hasRoomForCarry());
+  }
+  #lacks(need: number): boolean {
     return this.kind !== AS_ENTERED && this.kind !== 0 && need !== NOTHING && !(need === CARRY && hasCarry(this.kind));
+  }
+  /** CF is easily told, and the rule by which the flags wait looks at no more than the low bits of FV. */
+  #hasRoomForCarry(): boolean {
+    if (this.kind <= 0 || widthOfKind(this.kind) === 64) return false;
+    if (this.#source !== undefined) return this.#carry(this.#source) !== undefined;
+    return ruleOf(this.kind) === "sub" || ruleOf(this.kind) === "logic";
   }
   /** At the block's end: whoever follows wants `need` of the flags. */
   provide(need: number): void {
-    if (!this.settlesFor(need)) return;
-    const end = this.code.statements.pop();
-    this.settle();
-    this.code.statements.push(end);
+    if (!this.#lacks(need)) return;
+    const { code } = this;
+    const end = code.statements.pop();
+    if (this.settlesFor(need)) this.settle();
+    else {
+      const source = this.#known()!;
+      const carry = N.shift(Op.i64Shl, this.#carry(source)!, N.i64(63));
+      code.write(FV, code.let(source.logic ? carry : N.or(code.read(FV), carry)));
+    }
+    code.statements.push(end);
   }
 }

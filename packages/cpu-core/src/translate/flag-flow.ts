@@ -10,13 +10,23 @@ const ANY = -3;
 /** What a block is told may depend on what it was told before; after so many changes it is told nothing. */
 const MOST_CHANGES = 3;
 
+/** What is known of flags where blocks begin. */
+export interface JoinedFlags {
+  /** FLAG_KIND on entering each block, negative where that is not one number. */
+  readonly kinds: readonly number[];
+  /** Blocks that may be entered from outside, but only with flags that are settled. */
+  readonly settled: ReadonlySet<number>;
+}
+
 /**
- * @param successors - edges between blocks; those of an indirect jump are all entries
+ * @param successors - edges between blocks
  * @param isEntry - may be entered from outside, where nothing is known
- * @returns whether some entry asks for settled flags
  */
-export function joinFlags(blocks: readonly RegionBlock[], successors: readonly (readonly number[])[], isEntry: Uint8Array): boolean {
-  if (blocks.every(({ code }) => code.flags.needs === NOTHING)) return false;
+export function joinFlags(blocks: readonly RegionBlock[], successors: readonly (readonly number[])[], isEntry: Uint8Array): JoinedFlags {
+  if (blocks.every(({ code }) => code.flags.needs === NOTHING)) {
+    const kinds = kindsOnEntering(blocks, successors, isEntry, (i, entered) => kindAtEnd(blocks[i]!, entered));
+    return { kinds, settled: new Set() };
+  }
   const untold = blocks.map(({ code }) => code);
   const told: number[] = blocks.map(() => AS_ENTERED);
   const tell = (i: number, kind: number): void => {
@@ -38,7 +48,7 @@ export function joinFlags(blocks: readonly RegionBlock[], successors: readonly (
       blocks.forEach(({ code }, i) => {
         code.flags.provide(wanted[i]!);
       });
-      return blocks.some((_, i) => isEntry[i] === 1 && needOf(blocks[i]!, wanted[i]!) !== NOTHING);
+      return { kinds, settled: new Set(blocks.flatMap((block, i) => (isEntry[i] && needOf(block, wanted[i]!) !== NOTHING ? [i] : []))) };
     }
     for (const i of wrong) tell(i, ++changes[i]! > MOST_CHANGES ? AS_ENTERED : kinds[i]!);
   }

@@ -3,7 +3,7 @@
  * temporaries, finds those of which only the low half is wanted, and puts an expression that is used once, by the next statement, in its place.
  */
 import type { Statement } from "./block-code.js";
-import { REGISTER_COUNT, XMM0 } from "./locals.js";
+import { FLAG_REGISTERS, REGISTER_COUNT, XMM0 } from "./locals.js";
 import * as N from "./node.js";
 import type { Node } from "./node.js";
 import { Op } from "./wasm.js";
@@ -108,7 +108,7 @@ export function dropUnused(statements: Statement[]): void {
         walk.use(s.next, false);
         break;
       case "exitIf":
-        walk.needed = ALL;
+        walk.needed |= (ALL & ~FLAG_REGISTERS) | s.flags;
         walk.use(s.condition, false);
         if (s.range !== undefined) walk.use(s.range.at, false);
         break;

@@ -10,6 +10,8 @@ export const FR = 16;
 export const FV = 17;
 export const FK = 18;
 export const REGISTER_COUNT = 19;
+/** The flag registers, one bit each. Where a block begins or ends they are in the vCPU's block: their locals are copies. */
+export const FLAG_REGISTERS = (1 << FR) | (1 << FV) | (1 << FK);
 /** Is a register's local an i64? */
 export const isWideRegister = (register: number, long: boolean): boolean => (register < FR ? long : register !== FK);
 /** Numbers of the vector registers, which follow. Only those that a unit uses have locals, after all others. */

@@ -41,6 +41,8 @@ export interface Range {
   readonly entry: Node;
   readonly statement: number;
   readonly side: number;
+  /** Flag registers that are to be stored when the first access leaves. */
+  readonly flags: number;
 }
 
 /** Ranges become no longer than this: the longer, the more often they lie in two pages. */

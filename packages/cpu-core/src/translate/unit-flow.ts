@@ -38,8 +38,10 @@ export function spreadOf(deltas: readonly number[]): { shift: number; slots: rea
 export class UnitFlow extends UnitFrame {
   protected readonly structure: Structure;
   /** Blocks that the dispatcher reaches, by the number that it knows them by; the first `outer` from outside too. */
-  protected readonly entries: readonly number[];
+  protected entries: readonly number[];
   protected readonly outer: number;
+  /** So many of them, the first ones, take the flags as they come: to these the unit's own jumps go without leaving it. */
+  #open: number;
   readonly #returns: ReadonlyMap<RegionBlock, readonly RegionBlock[]>;
   readonly #entryNumber = new Map<number, number>();
   /** Pages by number and host address. */
@@ -62,6 +64,15 @@ export class UnitFlow extends UnitFrame {
     const outer = this.structure.entries.filter((entry) => !isInner(entry));
     this.entries = [...outer, ...this.structure.entries.filter(isInner)];
     this.outer = outer.length;
+    this.#open = outer.length;
+  }
+
+  /** Gives the entries their numbers; `settled` are those that want settled flags. */
+  protected numberEntries(settled: ReadonlySet<number>): void {
+    const outer = this.entries.slice(0, this.outer);
+    const open = outer.filter((entry) => !settled.has(entry));
+    this.entries = [...open, ...outer.filter((entry) => settled.has(entry)), ...this.entries.slice(this.outer)];
+    this.#open = open.length;
     this.entries.forEach((block, number) => {
       this.#entryNumber.set(block, number);
     });
@@ -180,9 +191,13 @@ export class UnitFlow extends UnitFrame {
     const low = N.binary(Op.i32Sub, false, 32, N.wrap(N.local(TARGET, true)), N.wrap(N.local(BASE, true)));
     this.expression(this.region.long ? N.binary(Op.i64Ne, false, 1, wide, N.i64(delta)) : N.binary(Op.i32Ne, false, 1, low, N.i32(delta)));
   }
-  /** Goes to TARGET: inside the unit when the jump cache knows it as one of its entries. */
+  /** Goes to TARGET: inside the unit when the jump cache knows it as one of its entries that take the flags as they come. */
   protected jump(): void {
     const { out } = this;
+    if (this.#open === 0) {
+      this.#leaveForKnownTarget();
+      return;
+    }
     const low = N.wrap(N.local(TARGET, true));
     const shifted = (op: number, by: number): Node => N.binary(op, false, 32, low, N.i32(by));
     const both = (op: number, a: Node, b: Node): Node => N.binary(op, false, 32, a, b);
@@ -199,7 +214,7 @@ export class UnitFlow extends UnitFrame {
     out.u32(0);
     this.expression(N.binary(Op.i32Sub, false, 32, field(Op.i32Load, false, L.JUMP_UNIT), N.i32(this.number)));
     out.local(Op.localTee, NEXT);
-    out.i32Const(this.outer);
+    out.i32Const(this.#open);
     out.op(Op.i32GeU);
     out.op(Op.brIf);
     out.u32(0);
@@ -330,8 +345,7 @@ export class UnitFlow extends UnitFrame {
       case "interpret":
         out.i32Const(code.side);
         out.local(Op.localSet, EXIT);
-        out.op(Op.br);
-        out.u32(this.depth((l) => l.kind === "side")!);
+        this.branchToSide(0);
         return;
     }
   }

@@ -3,7 +3,7 @@
  */
 import * as L from "../layout.js";
 import { ExpressionWriter } from "./expressions.js";
-import { COUNT, CPU, CTX, EXIT, FK, FR, FV, isWideRegister, REGISTER_COUNT, REGISTERS, TARGET, TLB, VECTOR_COUNT, XMM0 } from "./locals.js";
+import { COUNT, CPU, CTX, EXIT, FK, FLAG_REGISTERS, FR, FV, isWideRegister, REGISTER_COUNT, REGISTERS, TARGET, TLB, VECTOR_COUNT, XMM0 } from "./locals.js";
 import { type Node, OR_ELSE, unary } from "./node.js";
 import type { Region } from "./region.js";
 import { Vector } from "./vector-opcodes.js";
@@ -12,7 +12,7 @@ import { ByteWriter, type EngineFunction, Op, TYPE_I32 } from "./wasm.js";
 /** Makes words of flags that wait: (cpu). */
 const SETTLE_FLAGS: EngineFunction = { name: "settleFlags", parameters: [TYPE_I32], result: undefined };
 
-/** An open block or loop; `target` is the region block that a branch to it reaches. */
+/** An open block or loop; `target` is the region block that a branch to it reaches, or the flag registers that a way out has to store. */
 interface Label {
   readonly kind: "forward" | "loop" | "dispatch" | "apart" | "side" | "leave";
   readonly target: number;
@@ -65,22 +65,30 @@ export class UnitFrame {
     this.expressions.write(node);
   }
   /** Leaves with `code` when the i32 on the stack is not zero. */
-  protected exitOnTop(code: number, by: "side" | "apart" = "side"): void {
+  protected exitOnTop(code: number, flags = 0, by: "side" | "apart" = "side"): void {
     this.exitCode(code);
     this.out.op(Op.brIf);
-    this.out.u32(this.depth((l) => l.kind === by)!);
+    this.out.u32(this.#wayOut(by, flags));
   }
-  protected exitIf(condition: Node, code: number, by?: "apart"): void {
+  /** Leaves as EXIT says, with `flags` still to be stored. */
+  protected branchToSide(flags: number): void {
+    this.out.op(Op.br);
+    this.out.u32(this.#wayOut("side", flags));
+  }
+  #wayOut(kind: "side" | "apart", flags: number): number {
+    return this.depth((l) => l.kind === kind && l.target === flags)!;
+  }
+  protected exitIf(condition: Node, code: number, flags: number, by?: "apart"): void {
     const choice = condition.op === Op.i32Eqz && condition.a!.op === OR_ELSE ? condition.a! : undefined;
     if (choice === undefined) {
       this.expression(condition);
-      this.exitOnTop(code, by);
+      this.exitOnTop(code, flags, by);
       return;
     }
     this.exitCode(code);
     this.open(Op.block, { kind: "forward", target: -1 });
     this.#passIf(choice.a!);
-    this.exitIf(unary(Op.i32Eqz, false, 1, choice.b!), code, by);
+    this.exitIf(unary(Op.i32Eqz, false, 1, choice.b!), code, flags, by);
     this.close();
   }
   /** Leaves the innermost block when `condition` is not zero. */
@@ -165,7 +173,7 @@ export class UnitFrame {
     this.loadField(Op.i32Load, L.TLB, TLB);
   }
   protected leave(): void {
-    this.storeRegisters();
+    this.storeRegisters(this.registers.written & ~FLAG_REGISTERS);
     this.storeVectors();
     this.storeField(Op.i64Store, L.COUNT, COUNT);
     this.storeField(Op.i64Store, L.RIP, TARGET);

@@ -5,7 +5,7 @@
 import type { Statement } from "./block-code.js";
 import { joinFlags } from "./flag-flow.js";
 import { dropUnused } from "./liveness.js";
-import { BASE, COUNT, CPU, EXIT, FIXED_I32, FIXED_I64, FK, FR, NEXT, RANGE, RANGE_BYTES, REGISTER_COUNT, TARGET } from "./locals.js";
+import { BASE, COUNT, CPU, EXIT, FIXED_I32, FIXED_I64, FK, FLAG_REGISTERS, FR, NEXT, RANGE, RANGE_BYTES, REGISTER_COUNT, TARGET } from "./locals.js";
 import * as L from "../layout.js";
 import * as N from "./node.js";
 import type { Node } from "./node.js";
@@ -20,6 +20,9 @@ const COLD_OP: EngineFunction = { name: "coldOp", parameters: [TYPE_I32, TYPE_I3
 
 /** The engine's function for an operation that ends a block: (cpu, u). */
 const SYSTEM_OP: EngineFunction = { name: "systemOp", parameters: [TYPE_I32, TYPE_I32], result: undefined };
+
+/** What ways out have to store of the flags, each besides what the one before it stores; see BlockCode. */
+const EXIT_FLAGS = [0, (1 << FR) | (1 << FK), FLAG_REGISTERS] as const;
 
 /** A block by where it was decoded to, and its offset from its unit's base. */
 export interface UnitBlock {
@@ -38,14 +41,13 @@ export interface UnitCode {
   readonly cases: ReadonlySet<number>;
 }
 
-/** Does a block go to an address that is not known, perhaps one of its own unit? */
-const jumps = ({ ending, closed }: RegionBlock): boolean => !closed && (ending.kind === "indirect" || ending.kind === "return");
-
 class UnitWriter extends UnitFlow {
   /** Some entry wants flags that do not wait. */
   readonly #settles: boolean;
-  /** Some range of bytes is asked for at once. */
-  #ranges = false;
+  /** FLAG_KIND where blocks begin. */
+  readonly #kinds: readonly number[];
+  /** Ways out of ranges that are taken, by the flags that they store. */
+  readonly #apart = new Set<number>();
 
   constructor(region: Region, number: number) {
     super(region, number);
@@ -61,11 +63,14 @@ class UnitWriter extends UnitFlow {
     const outer = this.entries.slice(0, this.outer);
     isEntry.fill(0);
     for (const entry of outer) isEntry[entry] = 1;
-    this.#settles = joinFlags(
+    const { kinds, settled } = joinFlags(
       blocks,
-      blocks.map((block) => (jumps(block) ? [...outer, ...this.successors(block)] : this.successors(block))),
+      blocks.map((block) => this.successors(block)),
       isEntry,
     );
+    this.#settles = settled.size > 0;
+    this.#kinds = kinds;
+    this.numberEntries(settled);
     let used = 0;
     let written = 0;
     let usedVectors = 0;
@@ -86,14 +91,22 @@ class UnitWriter extends UnitFlow {
     const temporaries = this.expressions.declarations(this.registers.usedVectors);
     this.enter(this.#settles);
     this.open(Op.block, { kind: "leave", target: -1 });
-    this.open(Op.block, { kind: "side", target: -1 });
-    this.open(Op.block, { kind: "apart", target: -1 });
+    for (const flags of EXIT_FLAGS) this.open(Op.block, { kind: "side", target: flags });
+    for (const flags of EXIT_FLAGS) this.open(Op.block, { kind: "apart", target: flags });
     this.open(Op.loop, { kind: "dispatch", target: -1 });
     this.#sequence(this.structure.items, true);
     this.close();
     out.op(Op.unreachable); // every block leaves or branches
-    this.close();
-    if (this.#ranges) this.#tellApart();
+    for (const flags of [...EXIT_FLAGS].reverse()) {
+      this.close();
+      if (!this.#apart.has(flags)) continue;
+      this.#tellApart();
+      this.branchToSide(flags);
+    }
+    for (let way = EXIT_FLAGS.length - 1; way > 0; way--) {
+      this.close();
+      this.storeRegisters(EXIT_FLAGS[way]! & ~EXIT_FLAGS[way - 1]!);
+    }
     this.close();
     // side: the constant says where and what is to be taken back
     out.local(Op.localGet, BASE);
@@ -190,7 +203,9 @@ class UnitWriter extends UnitFlow {
   #block(number: number, following: number | undefined): void {
     this.exit = -1;
     this.count(number);
-    for (const s of this.region.blocks[number]!.code.statements) if (s !== undefined) this.#statement(s);
+    const { code } = this.region.blocks[number]!;
+    for (const s of code.statements) if (s !== undefined) this.#statement(s);
+    this.storeRegisters(code.unstoredAtEnd(this.#kinds[number]!));
     this.leaveBlock(number, following);
   }
 
@@ -229,22 +244,22 @@ class UnitWriter extends UnitFlow {
         break;
     }
   }
-  #exitIf({ condition, code, range }: Extract<Statement, { kind: "exitIf" }>): void {
+  #exitIf({ condition, code, flags, range }: Extract<Statement, { kind: "exitIf" }>): void {
     const { out } = this;
     if (range === undefined) {
-      this.exitIf(condition, code);
+      this.exitIf(condition, code, flags);
       return;
     }
-    this.#ranges = true;
+    this.#apart.add(flags);
     this.expression(range.at);
     out.local(Op.localSet, RANGE);
     out.i32Const(range.bytes);
     out.local(Op.localSet, RANGE_BYTES);
-    this.exitIf(condition, code, "apart");
+    this.exitIf(condition, code, flags, "apart");
   }
-  #system({ u, next }: Extract<Statement, { kind: "system" }>): void {
+  #system({ u, flags, next }: Extract<Statement, { kind: "system" }>): void {
     const { out } = this;
-    this.storeRegisters();
+    this.storeRegisters((this.registers.written & ~FLAG_REGISTERS) | flags);
     this.storeVectors();
     this.storeField(Op.i64Store, L.COUNT, COUNT);
     out.local(Op.localGet, CPU);
@@ -271,7 +286,7 @@ class UnitWriter extends UnitFlow {
   #cold(s: Extract<Statement, { kind: "cold" }>): void {
     const { out } = this;
     this.exit = -1;
-    this.storeRegisters();
+    this.storeRegisters((this.registers.written & ~FLAG_REGISTERS) | s.flags);
     this.storeVectors();
     this.storeField(Op.i64Store, L.COUNT, COUNT);
     out.local(Op.localGet, CPU);
@@ -297,8 +312,7 @@ class UnitWriter extends UnitFlow {
     out.op(Op.i32Eq);
     out.op(Op.select);
     out.local(Op.localSet, EXIT);
-    out.op(Op.br);
-    out.u32(this.depth((l) => l.kind === "side")!);
+    this.branchToSide(0);
     this.close();
   }
 }
