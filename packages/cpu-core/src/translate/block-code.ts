@@ -6,7 +6,21 @@
 import * as L from "../layout.js";
 import type { Flag, Leaf, Sem, Width } from "../isa/sem.js";
 import { AS_ENTERED, FlagCode } from "./flag-code.js";
-import { CPU, CTX, exitAs, exitCode, FK, FLAG_REGISTERS, FR, FV, isWideRegister, REGISTER_COUNT, TLB, VECTOR_COUNT, XMM0 } from "./locals.js";
+import {
+  CPU,
+  CTX,
+  exitAs,
+  exitCode,
+  FK,
+  FLAG_REGISTERS,
+  FR,
+  FV,
+  isWideRegister,
+  REGISTER_COUNT,
+  TLB,
+  VECTOR_COUNT,
+  XMM0,
+} from "./locals.js";
 import * as N from "./node.js";
 import type { Node } from "./node.js";
 import { MOST_BYTES, Origins, type Place, type Range, rangeFor } from "./probes.js";

@@ -3,7 +3,23 @@
  */
 import * as L from "../layout.js";
 import { ExpressionWriter } from "./expressions.js";
-import { COUNT, CPU, CTX, EXIT, FK, FLAG_REGISTERS, FR, FV, isWideRegister, REGISTER_COUNT, REGISTERS, TARGET, TLB, VECTOR_COUNT, XMM0 } from "./locals.js";
+import {
+  COUNT,
+  CPU,
+  CTX,
+  EXIT,
+  FK,
+  FLAG_REGISTERS,
+  FR,
+  FV,
+  isWideRegister,
+  REGISTER_COUNT,
+  REGISTERS,
+  TARGET,
+  TLB,
+  VECTOR_COUNT,
+  XMM0,
+} from "./locals.js";
 import { type Node, OR_ELSE, unary } from "./node.js";
 import type { Region } from "./region.js";
 import { Vector } from "./vector-opcodes.js";
@@ -78,7 +94,7 @@ export class UnitFrame {
   #wayOut(kind: "side" | "apart", flags: number): number {
     return this.depth((l) => l.kind === kind && l.target === flags)!;
   }
-  protected exitIf(condition: Node, code: number, flags: number, by?: "apart"): void {
+  protected exitIf(condition: Node, code: number, flags = 0, by?: "apart"): void {
     const choice = condition.op === Op.i32Eqz && condition.a!.op === OR_ELSE ? condition.a! : undefined;
     if (choice === undefined) {
       this.expression(condition);

@@ -5,11 +5,26 @@
 import type { Statement } from "./block-code.js";
 import { joinFlags } from "./flag-flow.js";
 import { dropUnused } from "./liveness.js";
-import { BASE, COUNT, CPU, EXIT, FIXED_I32, FIXED_I64, FK, FLAG_REGISTERS, FR, NEXT, RANGE, RANGE_BYTES, REGISTER_COUNT, TARGET } from "./locals.js";
+import {
+  BASE,
+  COUNT,
+  CPU,
+  EXIT,
+  FIXED_I32,
+  FIXED_I64,
+  FK,
+  FLAG_REGISTERS,
+  FR,
+  NEXT,
+  RANGE,
+  RANGE_BYTES,
+  REGISTER_COUNT,
+  TARGET,
+} from "./locals.js";
 import * as L from "../layout.js";
 import * as N from "./node.js";
 import type { Node } from "./node.js";
-import type { Region, RegionBlock } from "./region.js";
+import type { Region } from "./region.js";
 import { headOf, type Item } from "./structure.js";
 import { UnitFlow } from "./unit-flow.js";
 import { joinKnown } from "./vector-known.js";
