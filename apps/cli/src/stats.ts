@@ -40,6 +40,7 @@ export function statsReport(stats: MachineStats, guestMemory: GuestMemory | unde
     cpu: { ...cpuTimes(), threadClock: cpuClockKind, ...(started.firstInstruction ? { firstInstruction: started.firstInstruction } : {}) },
     vcpuSeconds: stats.vcpuMs / 1000,
     idleSeconds: stats.idleMs / 1000,
+    napSeconds: stats.napMs / 1000,
     guestSeconds: stats.guestNs / 1e9,
     instructions: stats.instructions,
     tiers: { interp: { instructions: stats.instructions }, ...grouped(stats.core, "tiers") },
@@ -48,6 +49,7 @@ export function statsReport(stats: MachineStats, guestMemory: GuestMemory | unde
     slices: stats.slices,
     sliceEndings: stats.endings,
     yields: stats.yields,
+    naps: stats.naps,
     vcpus: stats.vcpus,
     core: Object.fromEntries(Object.entries(stats.core).filter(([name]) => !name.includes("."))),
     memory: {

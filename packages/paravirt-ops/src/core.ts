@@ -79,6 +79,8 @@ export interface CoreEnvironment {
   readTsc(vcpu: number): number;
   /** How TSCs may go on between two readings; absent: each reading is asked for. */
   readonly tscGuess?: TscGuess;
+  /** Does `run` return "yield" too when a vCPU executes PAUSE again and again and no other one could run? Absent: it goes on spinning. */
+  readonly pauseLoopExiting?: boolean;
   /** Frequency of the TSC, for CPUID. */
   readonly tscHz: number;
   /** Fills the array with random bytes (RDRAND, RDSEED). */

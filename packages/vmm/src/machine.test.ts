@@ -281,6 +281,45 @@ describe("the run loop", () => {
     });
   });
 
+  test("the thread sleeps for a guest that spins on PAUSE, unless time is a function of instructions", async () => {
+    for (const clock of ["host", "icount"] as const) {
+      const { machine, core, board } = await build(
+        (vcpu) => {
+          vcpu.retire(500);
+          if (core.environment.readTsc(0) > 50_000_000) board.environment.power({ kind: "poweroff" });
+          return "yield";
+        },
+        { clock },
+      );
+      await atClose(machine, async () => {
+        await machine.run();
+        const { naps, napMs } = machine.stats();
+        expect(core.environment.pauseLoopExiting).toBe(clock === "host");
+        if (clock === "icount") expect([naps, napMs]).toEqual([0, 0]);
+        else {
+          expect(naps).toBeGreaterThan(5);
+          expect(napMs).toBeGreaterThan(0.09 * naps);
+        }
+      });
+    }
+  });
+
+  test("a vCPU that spins while another one has work keeps the thread awake", async () => {
+    const { machine, core, board } = await build(
+      (vcpu, budget) => {
+        vcpu.retire(vcpu.id === 0 ? 500 : budget);
+        if (core.environment.readTsc(0) > 20_000_000) board.environment.power({ kind: "poweroff" });
+        return vcpu.id === 0 ? "yield" : "budget";
+      },
+      { vcpus: 2 },
+    );
+    core.vcpus[1]!.halted = false;
+    await atClose(machine, async () => {
+      await machine.run();
+      expect(machine.stats().naps).toBe(0);
+    });
+  });
+
   test("a sleeping machine wakes for an alarm, and hardly uses the host meanwhile", async () => {
     const { machine, board } = await build(() => "halted");
     const fired: number[] = [];

@@ -21,6 +21,7 @@ import { createTimekeeping } from "./clock/timekeeping.js";
 import { type Composition, composeBackends, type InstalledComposition, installBackends } from "./compose.js";
 import { guestWallClock, hostEntropy, hostWallClock, seededEntropy } from "./host/defaults.js";
 import { EventLoop } from "./host/event-loop.js";
+import { createNap } from "./host/nap.js";
 import { SerialPort } from "./host/serial-port.js";
 import { type InFlight, TrackedStore } from "./host/tracked-store.js";
 import { bootImage } from "./loaders/boot.js";
@@ -93,7 +94,7 @@ export async function createMachine(options: MachineOptions): Promise<Machine> {
   const onEarlier = (): void => attend();
   const clock: MachineClock = options.clock === "icount" ? new IcountClock(retired, onEarlier) : new HostClock(retired, onEarlier);
   const deterministic = clock.kind === "icount";
-  const loop = new RunLoop(clock, processors, host, inFlight);
+  const loop = new RunLoop(clock, processors, host, inFlight, createNap());
   const attend = (): void => loop.attend();
 
   const buses = options.board.createBuses(options.taps);
@@ -143,6 +144,7 @@ export async function createMachine(options: MachineOptions): Promise<Machine> {
       ...(board.hypercalls === undefined ? {} : { hypercalls: board.hypercalls }),
       readTsc: () => clock.nowNs(),
       ...(clock.tscGuess === undefined ? {} : { tscGuess: clock.tscGuess }),
+      pauseLoopExiting: loop.pauseLoopExiting,
       tscHz: TSC_HZ,
       random: (bytes) => entropy.fill(bytes),
     });

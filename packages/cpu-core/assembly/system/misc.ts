@@ -24,7 +24,12 @@ import {
   MSR_KERNEL_GS_BASE,
   MSR_TSC_AUX,
   NMI,
+  PAUSE_GAP,
+  PAUSE_LOOP_PTR,
+  PAUSED_AT,
+  PAUSES,
   RESTART,
+  RETIRED,
   SEG,
   SEG_BASE,
   SEG_SIZE,
@@ -110,7 +115,10 @@ export function hlt(cpu: usize, u: usize): void {
   store<u32>(cpu, EXIT_HALT, EXIT);
 }
 
-/** A spinning vCPU gives its turn to another one that has something to do: what it waits for cannot happen while it spins. */
+/**
+ * A spinning vCPU gives its turn to another one that has something to do: what it waits for cannot happen while it spins. When there is none,
+ * it is the host that may want to know of a vCPU which goes on and on (SDM Vol. 3C §25.1.3 and §26.1.3, "PAUSE-loop exiting").
+ */
 export function pause(cpu: usize, u: usize): void {
   const count = load<u32>(VCPU_COUNT_PTR);
   for (let i: u32 = 0; i < count; i++) {
@@ -119,10 +127,21 @@ export function pause(cpu: usize, u: usize): void {
     const halted = load<u32>(other, HALTED);
     if (halted > 1) continue;
     if (halted && !wakes(other)) continue;
-    store<u32>(cpu, EXIT_YIELD, EXIT);
-    store<u32>(cpu, 1, RESTART);
+    yieldTurn(cpu);
     return;
   }
+  const loop = load<u32>(PAUSE_LOOP_PTR);
+  if (loop == 0) return;
+  const retired = load<u32>(cpu, RETIRED) - load<u32>(cpu, COUNT);
+  const pauses: u32 = retired - load<u32>(cpu, PAUSED_AT) <= <u32>PAUSE_GAP ? load<u32>(cpu, PAUSES) + 1 : 1;
+  store<u32>(cpu, retired, PAUSED_AT);
+  store<u32>(cpu, pauses < loop ? pauses : 0, PAUSES);
+  if (pauses >= loop) yieldTurn(cpu);
+}
+
+function yieldTurn(cpu: usize): void {
+  store<u32>(cpu, EXIT_YIELD, EXIT);
+  store<u32>(cpu, 1, RESTART);
 }
 
 /** INVD, WBINVD and WBNOINVD: there are no caches to empty. */

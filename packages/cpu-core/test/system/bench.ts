@@ -2,7 +2,7 @@
  * A processor on a bench: the real core on a little RAM, descriptor tables and page tables built from TypeScript. Every vector's handler is
  * a HLT of its own, so that a run ends with the vector that was delivered and its frame on the stack.
  */
-import type { Core, GeneralRegister, MmioBus, PioBus, SegmentName, TscGuess } from "@paravane/paravirt-ops";
+import type { Core, CoreEnvironment, GeneralRegister, MmioBus, PioBus, SegmentName } from "@paravane/paravirt-ops";
 import { type CpuCoreOptions, cpuCoreWith, createCore } from "../../src/core.js";
 import * as L from "../../src/layout.js";
 import type { CoreVcpu } from "../../src/vcpu/vcpu.js";
@@ -66,7 +66,11 @@ export class Bench {
     readonly view: DataView,
   ) {}
 
-  static async create(cpuModel?: string, options: CpuCoreOptions = {}, tscGuess?: TscGuess): Promise<Bench> {
+  static async create(
+    cpuModel?: string,
+    options: CpuCoreOptions = {},
+    time: Pick<CoreEnvironment, "tscGuess" | "pauseLoopExiting"> = {},
+  ): Promise<Bench> {
     const bytes = cpuCoreWith(options).plan({ ramBytes: RAM, vcpus: 1 }).memoryBytes;
     const memory = new WebAssembly.Memory({ initial: bytes / 65536, maximum: bytes / 65536 });
     let bench: Bench | undefined;
@@ -100,7 +104,7 @@ export class Bench {
           msrWrite: (_vcpu, index, value) => bench?.boardMsrs.has(index) === true && bench.boardMsrs.set(index, value).has(index),
         },
         readTsc: () => bench?.tsc ?? 0,
-        ...(tscGuess === undefined ? {} : { tscGuess }),
+        ...time,
         tscHz: 1e9,
         random: (bytes) => void bytes.fill(bench?.randomByte ?? 0),
       },

@@ -10,7 +10,7 @@ for (const engine of ["interp", "jit"] as const)
   describe(`RDTSC, ${engine}`, () => {
     let bench: Bench;
     beforeEach(async () => {
-      bench = await Bench.create(undefined, { engine, translation: { heat: 1, leastRuns: 1, synchronous: true } }, GUESS);
+      bench = await Bench.create(undefined, { engine, translation: { heat: 1, leastRuns: 1, synchronous: true } }, { tscGuess: GUESS });
       bench.start("long");
       bench.tsc = 5_000_000_000;
     });

@@ -6,6 +6,7 @@
  *   that is lag: the guest simply does not see it yet.
  * - Lag is paid back by running up to 1/8 faster, at once while the guest is idle, and beyond ten seconds (the host slept) by a jump
  *   between two slices.
+ * - While the thread sleeps for a vCPU that spins time passes for 150 µs at most; what the host took beyond that is lag again.
  * - Time never goes back, stands still while the machine is paused, and agrees with the host's in the long run.
  *
  * All of the guest's timers are functions of this one clock, so they agree with one another at every instant, lag or not.
@@ -17,7 +18,7 @@
  */
 import type { Alarm, Ns, TscGuess } from "@paravane/paravirt-ops";
 import { AlarmQueue } from "./alarm-queue.js";
-import type { MachineClock, RetiredSource } from "./machine-clock.js";
+import { MAX_NAP_NS, type MachineClock, type RetiredSource } from "./machine-clock.js";
 
 /** What one reading explains without any instruction: a device access that left the compiled code. */
 const EXPLAINED_NS = 1_000;
@@ -52,6 +53,8 @@ export class HostClock implements MachineClock {
   #idle = false;
   /** 1/256 ns that vCPUs take each instruction for since the last reading. */
   #guessed = 0;
+  /** What a sleep since the last reading explains. */
+  #nappedNs = 0;
   readonly tscGuess: TscGuess = {
     instructions: GUESSED_INSTRUCTIONS,
     pace: () => {
@@ -132,6 +135,13 @@ export class HostClock implements MachineClock {
     this.#polledRetired = this.#retiredAt;
   }
 
+  napped(ms: number): void {
+    this.#polledMs += ms;
+    this.#nappedNs = Math.min(ms * 1e6, MAX_NAP_NS);
+    this.#advance();
+    this.#nappedNs = 0;
+  }
+
   #advance(): void {
     const hostMs = this.hostNow();
     const retired = this.retired();
@@ -146,7 +156,7 @@ export class HostClock implements MachineClock {
       this.#guestNs = Math.max(this.#targetNs, this.#guestNs + guessed);
       return;
     }
-    const explained = EXPLAINED_NS + EXPLAINED_NS_PER_INSTRUCTION * instructions;
+    const explained = EXPLAINED_NS + EXPLAINED_NS_PER_INSTRUCTION * instructions + this.#nappedNs;
     const faster = (9 / 8) * (elapsed > 0 ? elapsed : this.#pace * instructions);
     this.#guestNs += Math.max(guessed, Math.min(this.lagNs, faster, explained));
   }

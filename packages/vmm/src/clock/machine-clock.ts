@@ -7,6 +7,9 @@ import type { Clock, Ns, TscGuess } from "@paravane/paravirt-ops";
 /** Frequency of the guest's invariant TSC. */
 export const TSC_HZ = 1_000_000_000;
 
+/** Guest ns that pass at once while the thread sleeps for a vCPU that spins: what a delay loop of the guest's may overshoot by. */
+export const MAX_NAP_NS = 150_000;
+
 /** A clock as the run loop drives it. */
 export interface MachineClock extends Clock {
   readonly kind: "host" | "icount";
@@ -26,6 +29,8 @@ export interface MachineClock extends Clock {
   idleMs(): number;
   /** The machine slept, and time may have passed without instructions. */
   woke(): void;
+  /** The thread slept for `ms` while a vCPU spun: guest time goes on with it, by MAX_NAP_NS at most. Absent where time does not follow the host. */
+  napped?(ms: number): void;
 }
 
 /** Instructions retired by all vCPUs since the machine was created; must be exact from within a device's callback. */

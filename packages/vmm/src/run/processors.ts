@@ -102,6 +102,11 @@ export class Processors {
     return current === undefined ? this.#before : this.#before + current.retired - this.#currentStart;
   }
 
+  /** Has no vCPU but `vcpu` something to do? */
+  alone(vcpu: Vcpu): boolean {
+    return this.#turns.every((turns) => turns.vcpu === vcpu || !turns.runnable);
+  }
+
   /** The vCPU that runs next, if any has something to do; `limitNs` is for how long. */
   next(): Vcpu | undefined {
     const sender = this.#sender;

@@ -5,7 +5,9 @@
 import type { ExitReason, Vcpu } from "@paravane/paravirt-ops";
 import type { MachineClock } from "../clock/machine-clock.js";
 import type { EventLoop } from "../host/event-loop.js";
+import type { Nap } from "../host/nap.js";
 import type { InFlight } from "../host/tracked-store.js";
+import { PauseLoops } from "./pause-loops.js";
 import type { Processors } from "./processors.js";
 import type { RunResult } from "./run-result.js";
 
@@ -27,6 +29,9 @@ export interface RunCounters {
   readonly endings: Record<ExitReason, number>;
   /** Times the host's thread was given up. */
   yields: number;
+  /** Times the host's thread slept for a moment because a vCPU spun, and for how long in all. */
+  naps: number;
+  napMs: number;
 }
 
 /** The loop of one machine. */
@@ -37,7 +42,10 @@ export class RunLoop {
     slices: 0,
     endings: { budget: 0, halted: 0, yield: 0, shutdown: 0, stopped: 0, unmodelled: 0 },
     yields: 0,
+    naps: 0,
+    napMs: 0,
   };
+  readonly #pauseLoops: PauseLoops | undefined;
   /** How the guest ended, once it has. */
   #ended: RunResult | undefined;
   #interrupted: string | undefined;
@@ -52,7 +60,15 @@ export class RunLoop {
     private readonly processors: Processors,
     private readonly host: EventLoop,
     private readonly inFlight: InFlight,
-  ) {}
+    nap: Nap | undefined,
+  ) {
+    this.#pauseLoops = PauseLoops.create(clock, nap);
+  }
+
+  /** Can it make use of vCPUs that say when they spin? */
+  get pauseLoopExiting(): boolean {
+    return this.#pauseLoops !== undefined;
+  }
 
   get ended(): RunResult | undefined {
     return this.#ended;
@@ -105,8 +121,9 @@ export class RunLoop {
         const vcpu = this.#suspended ? undefined : this.processors.next();
         let waits = false;
         if (vcpu === undefined) await this.#idle();
-        else waits = this.#slice(vcpu) === "yield" && this.processors.count === 1;
+        else waits = this.#slice(vcpu) === "yield" && this.processors.alone(vcpu);
         const asked = this.inFlight.count > 0;
+        if (waits && !asked) this.#spun(vcpu!);
         // A guest that gives up its turn in a loop while requests are in flight waits for one of them: the host has its turn at once.
         if ((waits && asked) || this.#hostMs - this.#yieldedAt >= (asked ? YIELD_IN_FLIGHT_MS : YIELD_MS)) await this.#yield();
       }
@@ -130,6 +147,15 @@ export class RunLoop {
     else if (reason === "unmodelled")
       this.end({ kind: "unmodelled", vcpu: vcpu.id, detail: vcpu.fault ?? "something that is not modelled" });
     return reason;
+  }
+
+  /** `vcpu` gave up its turn to nobody. */
+  #spun(vcpu: Vcpu): void {
+    const ms = this.#pauseLoops?.yielded(vcpu.id) ?? 0;
+    if (ms === 0) return;
+    this.#hostMs = performance.now();
+    this.counters.naps++;
+    this.counters.napMs += ms;
   }
 
   async #idle(): Promise<void> {
