@@ -12,11 +12,11 @@ export const WINDOW_NS = 30_000;
 export const GAP_NS = 40_000;
 /** What is asked of the host: it takes longer, Linux some 50 µs, and should still be in time for the next alarm. */
 export const NAP_MS = 0.09;
-/** A host that took longer than this has coarse timers, or no processor to spare: it is not asked again ... */
+/** A host that takes longer than this so many times in a row is not just busy, its timers are coarse: it is not asked again ... */
 const LONG_NAP_MS = 1;
-/** ... for so many host milliseconds, twice as many each further time in a row. */
-const RESPITE_MS = 4;
-export const LONGEST_RESPITE_MS = 2048;
+const LONG_NAPS = 8;
+/** ... for so many host milliseconds, and then until it takes long once more. */
+export const RESPITE_MS = 2000;
 
 /** Milliseconds of the host's monotonic clock. */
 export type HostNow = () => number;
@@ -27,7 +27,7 @@ export class PauseLoops {
   #startNs = 0;
   /** When the vCPU yielded last, or the sleep after that was over. */
   #lastNs = Number.NEGATIVE_INFINITY;
-  #respiteMs = 0;
+  #longNaps = 0;
   #notBeforeMs = Number.NEGATIVE_INFINITY;
 
   private constructor(
@@ -53,8 +53,8 @@ export class PauseLoops {
     this.nap(NAP_MS);
     const ended = this.hostNow();
     const ms = ended - started;
-    this.#respiteMs = ms > LONG_NAP_MS ? Math.min(Math.max(RESPITE_MS, 2 * this.#respiteMs), LONGEST_RESPITE_MS) : 0;
-    this.#notBeforeMs = ended + this.#respiteMs;
+    this.#longNaps = ms > LONG_NAP_MS ? this.#longNaps + 1 : 0;
+    if (this.#longNaps >= LONG_NAPS) this.#notBeforeMs = ended + RESPITE_MS;
     this.clock.napped(ms);
     this.#lastNs = this.clock.nowNs();
     return ms;

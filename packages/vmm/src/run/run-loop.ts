@@ -29,8 +29,9 @@ export interface RunCounters {
   readonly endings: Record<ExitReason, number>;
   /** Times the host's thread was given up. */
   yields: number;
-  /** Times the host's thread slept for a moment because a vCPU spun, and for how long in all. */
+  /** Times the host's thread slept for a moment because a vCPU spun. */
   naps: number;
+  /** Spent asleep in them. */
   napMs: number;
 }
 
