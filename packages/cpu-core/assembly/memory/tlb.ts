@@ -79,6 +79,9 @@ import {
   walkRights,
 } from "./walk";
 
+/** Bits of a 4 MiB region's number that choose among the TLB's entries. */
+const LARGE_KEPT: u32 = (TLB_ENTRIES >> 10) - 1;
+
 const CR0_AM: u32 = 0x40000;
 const CR0_PG: u32 = 0x80000000;
 const CR4_PAE: u32 = 0x20;
@@ -254,13 +257,13 @@ function pageOf(entry: usize): u64 {
   return tag == ABSENT ? tag : tag ^ context;
 }
 
-/** LARGE_MAP slot of a 4 MiB region. Regions of one slot use the same TLB entries: bit 22 is kept. */
+/** LARGE_MAP slot of a 4 MiB region. Regions of one slot use the same TLB entries: the bits that choose these are kept. */
 // @ts-ignore: decorator
 @inline
 function largeSlot(linear: u64): usize {
   const region = <u32>(linear >> 22);
-  const upper = (region >> 1) ^ (region >> 9) ^ (region >> 17);
-  return LARGE_MAP + ((<usize>(((upper & 0xff) << 1) | (region & 1))) << 1);
+  const upper = region ^ (region >> 6) ^ (region >> 12) ^ (region >> 18);
+  return LARGE_MAP + (<usize>((upper & ~LARGE_KEPT & 0x1ff) | (region & LARGE_KEPT)) << 1);
 }
 
 /** Drops what the TLB holds of the regions that share `linear`'s slot, where `parts` says that there is something. */
