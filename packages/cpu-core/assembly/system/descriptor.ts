@@ -115,12 +115,25 @@ export function markAccessed(cpu: usize): bool {
   return true;
 }
 
+/** Limit and access of a segment register as one value, in which they are compared. */
+// @ts-ignore: decorator
+@inline
+export function formOf(limit: u32, access: u32): u64 {
+  return <u64>limit | (<u64>access << 32);
+}
+
+/** Writes limit and access together: who compares them soon after would wait for two stores. */
+// @ts-ignore: decorator
+@inline
+export function setForm(segment: usize, form: u64): void {
+  store<u64>(segment, form, SEG_LIMIT);
+}
+
 /** Puts a code or data descriptor into a segment register. */
 export function setSegment(cpu: usize, seg: u32, selector: u32, low: u32, high: u32): void {
   const segment = segmentAt(cpu, seg);
   store<u64>(segment, baseOf(low, high), SEG_BASE);
-  store<u32>(segment, limitOf(low, high), SEG_LIMIT);
-  store<u32>(segment, (high >> 8) & 0xf0ff, SEG_ACCESS);
+  setForm(segment, formOf(limitOf(low, high), (high >> 8) & 0xf0ff));
   store<u32>(segment, selector, SEG_SELECTOR);
 }
 
@@ -136,8 +149,7 @@ export function setNullDataSegment(cpu: usize, seg: u32, selector: u32): void {
 export function setNullSegment(cpu: usize, seg: u32, selector: u32): void {
   const segment = segmentAt(cpu, seg);
   store<u64>(segment, 0, SEG_BASE);
-  store<u32>(segment, 0, SEG_LIMIT);
-  store<u32>(segment, 0, SEG_ACCESS);
+  setForm(segment, 0);
   store<u32>(segment, selector, SEG_SELECTOR);
 }
 

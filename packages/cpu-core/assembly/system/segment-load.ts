@@ -3,6 +3,8 @@ import {
   CPL,
   CS,
   FS,
+  GDTR_BASE,
+  GDTR_LIMIT,
   GS,
   LDTR,
   MODE,
@@ -18,9 +20,9 @@ import {
   TR,
 } from "../../src/layout";
 import { GP, NP, faulted, raiseError } from "../fault";
-import { sysWr8 } from "../memory/access";
+import { sysRd64, sysWr8 } from "../memory/access";
 import { canonical } from "../memory/segmentation";
-import { ACC_CODE, ACC_CONFORMING, ACC_P, ACC_RW, ACC_S, TSS_BUSY, TYPE_LDT, TYPE_TSS16, TYPE_TSS32 } from "./bits";
+import { ACC_ACCESSED, ACC_CODE, ACC_CONFORMING, ACC_P, ACC_RW, ACC_S, TSS_BUSY, TYPE_LDT, TYPE_TSS16, TYPE_TSS32 } from "./bits";
 import {
   baseOf,
   descAccess,
@@ -28,12 +30,14 @@ import {
   descHigh,
   descLow,
   dplOf,
+  formOf,
   limitOf,
   markAccessed,
   raiseSelector,
   readDescriptor,
   readHighBase,
   segmentAt,
+  setForm,
   setNullDataSegment,
   setNullSegment,
   setRealSegment,
@@ -83,16 +87,49 @@ export function loadDataSegment(cpu: usize, seg: u32, selector: u32, vector: i32
   return true;
 }
 
+/** The second dword of a descriptor: present, of a program, for data, accessed. */
+const DATA_MASK: u32 = (ACC_P | ACC_S | ACC_CODE | ACC_ACCESSED) << 8;
+const DATA_PLAIN: u32 = (ACC_P | ACC_S | ACC_ACCESSED) << 8;
+
+/**
+ * ES, DS, FS or GS in protected mode from a data segment of the GDT to which loadDataSegment would have nothing to say: what kernels load when
+ * they are entered and left. False: nothing has happened, or a fault is pending that loadDataSegment would raise.
+ */
+// @ts-ignore: decorator
+@inline
+function loadPlainSegment(cpu: usize, seg: u32, selector: u32, mode: u32): bool {
+  if (selector & 4 || selector < 4 || (selector | 7) > load<u32>(cpu, GDTR_LIMIT)) return false;
+  const at = load<u64>(cpu, GDTR_BASE) + <u64>(selector & 0xfff8);
+  const text = sysRd64(cpu, mode & MODE_LMA ? at : at & 0xffffffff);
+  if (faulted(cpu)) return false;
+  const low = <u32>text;
+  const high = <u32>(text >> 32);
+  if ((high & DATA_MASK) != DATA_PLAIN || max(selector & 3, load<u32>(cpu, CPL)) > dplOf(high >> 8)) return false;
+  const segment = segmentAt(cpu, seg);
+  const base = <u64>baseOf(low, high);
+  const form = formOf(limitOf(low, high), (high >> 8) & 0xf0ff);
+  store<u32>(segment, selector, SEG_SELECTOR);
+  if (load<u64>(segment, SEG_BASE) == base && load<u64>(segment, SEG_LIMIT) == form) return true;
+  store<u64>(segment, base, SEG_BASE);
+  setForm(segment, form);
+  if (!(mode & MODE_64) && seg < <u32>FS) updateMode(cpu);
+  return true;
+}
+
 /**
  * Loads a data or stack segment register with all checks of the current mode. False: a fault is pending, nothing has changed. The mode key
  * depends on ES, SS and DS alone, and outside 64-bit mode; a kernel that is entered mostly loads what is there already.
  */
 export function loadSegment(cpu: usize, seg: u32, selector: u32): bool {
   const mode = load<u32>(cpu, MODE);
+  selector &= 0xffff;
+  if (mode & MODE_PE && seg != SS) {
+    if (loadPlainSegment(cpu, seg, selector, mode)) return true;
+    if (faulted(cpu)) return false;
+  }
   const segment = segmentAt(cpu, seg);
   const base = load<u64>(segment, SEG_BASE);
   const form = load<u64>(segment, SEG_LIMIT); // with SEG_ACCESS
-  selector &= 0xffff;
   if (!(mode & MODE_PE)) {
     if (mode & MODE_V86) setV86Segment(cpu, seg, selector);
     else setRealSegment(cpu, seg, selector);

@@ -24,7 +24,6 @@ import {
   SEG,
   SEG_ACCESS,
   SEG_BASE,
-  SEG_LIMIT,
   SEG_SELECTOR,
   SEG_SIZE,
   SS,
@@ -34,6 +33,7 @@ import {
 import { raise, UD } from "../fault";
 import { getFlags, IF, RF, setFlags, TF, VM } from "../flags";
 import { canonical } from "../memory/segmentation";
+import { formOf, setForm } from "./descriptor";
 import { updateMode } from "./mode";
 import { CX, DX, isAmd, privileged, R11, refuse, SP } from "./privilege";
 
@@ -48,8 +48,7 @@ const RESTORED: u32 = 0x3c7fd7; // what SYSRET takes from R11: no RF, VM or rese
 function flatSegment(cpu: usize, seg: u32, selector: u32, access: u32): void {
   const segment = cpu + SEG + seg * SEG_SIZE;
   store<u64>(segment, 0, SEG_BASE);
-  store<u32>(segment, 0xffffffff, SEG_LIMIT);
-  store<u32>(segment, access, SEG_ACCESS);
+  setForm(segment, formOf(0xffffffff, access));
   store<u32>(segment, selector, SEG_SELECTOR);
 }
 
