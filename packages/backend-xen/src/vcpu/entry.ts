@@ -83,7 +83,7 @@ export class KernelEntry {
     const code = registers.selector("cs");
     const stack = registers.selector("ss");
     const oldStack = general[RSP]!;
-    const { flags } = registers;
+    const flags = registers.flags();
     const shown = this.#shownFlags(vcpu, flags);
     if (vcpu.bits === 64 && !fromKernel) this.toKernel(vcpu);
     const mask = vcpu.info.mask;
@@ -98,18 +98,20 @@ export class KernelEntry {
     const segments = this.#segments(vcpu, entry.target, fromKernel);
     if (segments === undefined) return { crash: `the kernel's selector 0x${entry.target.selector.toString(16)} is no code` };
     const rflags = (flags & ~(ENTRY_CLEARS | (entry.clearsDirection === true ? DF : 0) | IOPL)) | IF;
-    const resume = { rip: entry.target.address, rsp, rflags: wide(rflags), code: segments.code };
-    return segments.stack === undefined ? resume : { ...resume, stack: segments.stack };
+    const { address } = entry.target;
+    const { code: handlerCode, stack: handlerStack } = segments;
+    if (handlerStack === undefined) return { rip: address, rsp, rflags: wide(rflags), code: handlerCode };
+    return { rip: address, rsp, rflags: wide(rflags), code: handlerCode, stack: handlerStack };
   }
 
   /** Puts an entry into the registers, for an instruction that led to it. */
   apply(vcpu: VirtualCpu, { rip, rsp, rflags, code, stack }: ResumeAt): void {
-    const { registers } = vcpu;
+    const { registers, general } = vcpu;
     if (code !== undefined) registers.setSegment("cs", code);
     if (stack !== undefined) registers.setSegment("ss", stack);
     registers.set("rip", rip);
-    registers.set("rsp", rsp);
-    registers.set("rflags", rflags);
+    general[RSP] = rsp;
+    registers.setFlags(Number(rflags));
   }
 
   /** 64 bit: from user to kernel, before anything is pushed. */
@@ -209,7 +211,7 @@ export class KernelEntry {
 
   #returnFlags(vcpu: VirtualCpu, rflags: number): void {
     if (this.showsIopl()) vcpu.iopl = (rflags & IOPL) >>> IOPL_SHIFT;
-    vcpu.registers.flags = (rflags & ~(VM | IOPL)) | IF;
+    vcpu.registers.setFlags((rflags & ~(VM | IOPL)) | IF);
     vcpu.info.mask = (rflags & IF) === 0 ? 1 : 0;
   }
 
@@ -249,43 +251,38 @@ export class KernelEntry {
   /** Writes the frame down; its bytes. */
   #frame64({ general }: VirtualCpu, entry: Entry, at: FrameContent): number {
     const frame = this.#frame;
-    let end = 0;
-    const number = (low: number, high = 0): void => {
-      frame.setUint32(end, low, true);
-      frame.setUint32(end + 4, high, true);
-      end += 8;
-    };
-    const whole = (value: bigint): void => {
-      frame.setBigUint64(end, value, true);
-      end += 8;
-    };
-    whole(general[RCX]!);
-    whole(general[R11]!);
-    if (entry.selectors !== undefined) for (const selector of entry.selectors) number(selector);
-    if (entry.errorCode !== undefined) number(entry.errorCode);
-    whole(at.rip);
-    number(at.code, at.mask);
-    number(at.flags);
-    whole(at.stackPointer);
-    number(at.stack);
-    return end;
+    frame.setBigUint64(0, general[RCX]!, true);
+    frame.setBigUint64(8, general[R11]!, true);
+    let end = 16;
+    if (entry.selectors !== undefined) for (const selector of entry.selectors) end = this.#word(end, selector, 0);
+    if (entry.errorCode !== undefined) end = this.#word(end, entry.errorCode, 0);
+    frame.setBigUint64(end, at.rip, true);
+    end = this.#word(end + 8, at.code, at.mask);
+    end = this.#word(end, at.flags, 0);
+    frame.setBigUint64(end, at.stackPointer, true);
+    return this.#word(end + 8, at.stack, 0);
   }
 
   #frame32(entry: Entry, fromKernel: boolean, at: FrameContent): number {
     let end = 0;
-    const number = (value: number): void => {
-      this.#frame.setUint32(end, value, true);
-      end += 4;
-    };
-    for (const selector of entry.selectors ?? []) number(selector);
-    if (entry.errorCode !== undefined) number(entry.errorCode);
-    number(low32(at.rip));
-    number(at.code | (at.mask << 16));
-    number(at.flags);
+    for (const selector of entry.selectors ?? []) end = this.#half(end, selector);
+    if (entry.errorCode !== undefined) end = this.#half(end, entry.errorCode);
+    end = this.#half(end, low32(at.rip));
+    end = this.#half(end, at.code | (at.mask << 16));
+    end = this.#half(end, at.flags);
     if (fromKernel) return end;
-    number(low32(at.stackPointer));
-    number(at.stack);
-    return end;
+    end = this.#half(end, low32(at.stackPointer));
+    return this.#half(end, at.stack);
+  }
+
+  /** 64 bits of the frame at `at`; where the next ones are. */
+  #word(at: number, low: number, high: number): number {
+    return this.#half(this.#half(at, low), high);
+  }
+
+  #half(at: number, value: number): number {
+    this.#frame.setUint32(at, value, true);
+    return at + 4;
   }
 
   /** The new stack pointer, or undefined when the stack is not there. */

@@ -159,7 +159,7 @@ export class Instructions {
     if (callback === undefined || callback.address === 0n) return this.domain.bits === 64 ? undefinedOpcode : generalProtection;
     const rip = registers.get("rip") + wide(length);
     vcpu.general[RCX] = rip;
-    vcpu.general[R11] = wide(registers.flags);
+    vcpu.general[R11] = wide(registers.flags());
     this.#showUserCode(vcpu, long);
     return this.#enter(vcpu, { target: callback, rip, clearsDirection: true });
   }

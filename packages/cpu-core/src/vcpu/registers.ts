@@ -78,7 +78,7 @@ export function createRegisters(
   return {
     general: new BigUint64Array(view.buffer, view.byteOffset + cpu + L.GPR, generalRegisters.length),
     get(name) {
-      const field = FIELDS[name];
+      const field = name === "rip" ? L.RIP : FIELDS[name];
       if (field !== undefined) return view.getBigUint64(cpu + field, true);
       if (name === "rflags") return BigInt(engine.getFlags(cpu) >>> 0);
       if (name === "cr8") return BigInt(taskPriority.read());
@@ -86,7 +86,7 @@ export function createRegisters(
       return view.getBigUint64(cpu + DEBUG[name as DebugRegister], true);
     },
     set(name, value) {
-      const field = FIELDS[name];
+      const field = name === "rip" ? L.RIP : FIELDS[name];
       if (field !== undefined) view.setBigUint64(cpu + field, value, true);
       else if (name === "rflags") setFlags(Number(BigInt.asUintN(32, value)));
       else if (name === "cr8") taskPriority.write(Number(value));
@@ -98,12 +98,8 @@ export function createRegisters(
         engine.debugRegistersChanged(cpu);
       }
     },
-    get flags() {
-      return engine.getFlags(cpu) >>> 0;
-    },
-    set flags(value) {
-      setFlags(value);
-    },
+    flags: () => engine.getFlags(cpu) >>> 0,
+    setFlags,
     segment(name) {
       const at = cpu + segmentField(name);
       return {

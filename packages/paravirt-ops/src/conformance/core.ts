@@ -101,8 +101,8 @@ const CASES: Readonly<Record<string, Body>> = {
     same(on.vcpu.registers.get("rflags") & 0x8d5n, 0x44n, "ZF and PF after xor");
     on.vcpu.registers.set("rflags", 0x8d7n);
     same(on.vcpu.registers.get("rflags") & 0x8d5n, 0x8d5n, "all six as set");
-    same(on.vcpu.registers.flags, 0x8d7, "as a number");
-    on.vcpu.registers.flags = 0x246;
+    same(on.vcpu.registers.flags(), 0x8d7, "as a number");
+    on.vcpu.registers.setFlags(0x246);
     same(on.vcpu.registers.get("rflags"), 0x246n, "as set by a number");
   },
   "run retires exactly its budget": (on) => {

@@ -50,11 +50,11 @@ export class RecordingRegisters implements VcpuRegisters {
     else this.general[number] = value;
   }
 
-  get flags(): number {
+  flags(): number {
     return Number(BigInt.asUintN(32, this.get("rflags")));
   }
 
-  set flags(value: number) {
+  setFlags(value: number): void {
     this.set("rflags", BigInt(value >>> 0));
   }
 

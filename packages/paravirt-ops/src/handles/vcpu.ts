@@ -68,8 +68,10 @@ export interface VcpuRegisters {
   get(name: GeneralRegister | "rip" | "rflags" | ControlRegister | DebugRegister): bigint;
   /** Stores what fits; mode changes take effect at the next `run`. */
   set(name: GeneralRegister | "rip" | "rflags" | ControlRegister | DebugRegister, value: bigint): void;
-  /** RFLAGS, whose upper half is zero. */
-  flags: number;
+  /** RFLAGS, whose upper half is zero, as a number. */
+  flags(): number;
+  /** Loads RFLAGS as `set` does. */
+  setFlags(value: number): void;
   /** A copy. */
   segment(name: SegmentName): SegmentCache;
   /** The visible part alone. */
