@@ -151,7 +151,7 @@ export async function createCore(environment: CoreEnvironment, options: CpuCoreO
     (mode) => translator.heat(mode),
     (set, u, instruction, row) => lent.intercepts.lower(set, u, instruction, row),
   );
-  engine.machineInit(plan.ramBase, ramBytes, plan.frameInfo, plan.codeMap, count, plan.hypervisorFrames);
+  engine.machineInit(plan.ramBase, ramBytes, plan.frameInfo, plan.codeMap, plan.frameStores, count, plan.hypervisorFrames);
   // Verification runs units and blocks one after the other: both would count the same PAUSEs.
   if (environment.pauseLoopExiting && verifier === undefined) view.setUint32(L.PAUSE_LOOP_PTR, L.PAUSE_LOOP, true);
   engine.codeInit(plan.blockHash, plan.pageBlocks, plan.codePool, plan.codeEnd);

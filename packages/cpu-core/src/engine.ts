@@ -11,7 +11,15 @@ export interface EngineExports {
   codeFlush(): void;
   /** Drops the code decoded from [pa, pa + size), which lie in one frame. */
   codeInvalidate(pa: number, size: number): void;
-  machineInit(ramBase: number, ramSize: number, frameInfo: number, codeMap: number, vcpus: number, hypervisorFrames: number): void;
+  machineInit(
+    ramBase: number,
+    ramSize: number,
+    frameInfo: number,
+    codeMap: number,
+    frameStores: number,
+    vcpus: number,
+    hypervisorFrames: number,
+  ): void;
   dmaInvalidate(pa: number, length: number): void;
   setA20(enabled: boolean): void;
   tlbWipe(cpu: number): void;

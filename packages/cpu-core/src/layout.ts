@@ -4,7 +4,7 @@
 // -- memory map (bytes from the start of the WebAssembly memory) ---------------------------------------------------------------
 export const STATIC_BASE = 0x400; // AssemblyScript's static data
 export const VCPU_BASE = 0x40000; // first vCPU block
-export const VCPU_STRIDE = 0x150000; // one vCPU: state, then its software TLBs and its jump cache
+export const VCPU_STRIDE = 0x210000; // one vCPU: state, then its software TLBs and its jump cache
 export const TLB_OFFSET = 0x4000; // within a vCPU block
 export const MAX_VCPUS = 8;
 
@@ -31,6 +31,7 @@ export const UNIT_INSTRUCTIONS_PTR = 0x38060; // instructions retired in units
 export const UNIT_LEAPS_PTR = 0x38068; // u32: entries of units from others until hostGrow is told of one
 export const UNIT_LEAPS_START_PTR = 0x3806c; // u32: what that starts with
 export const PAUSE_LOOP_PTR = 0x38070; // u32: PAUSEs that are a loop, in which a vCPU yields though it is the only one; 0: it never does
+export const FRAME_STORES_PTR = 0x38074; // u32: address of one u32 for each RAM frame: TLB entries with tags for stores to it (memory/tlb.ts)
 export const UNIT_MODES = 0x38400; // 256 x u32, by number: mode keys in which something is translated
 export const FRAMES_END_PTR = 0x38080; // u32: end of the physical space that has frames: RAM and, behind it, the hypervisor's pool
 export const WINDOWS_PTR = 0x38084; // u32: linear windows in force
@@ -43,7 +44,6 @@ export const FRAME_CODE = 1; // contains decoded code: stores take the slow path
 export const FRAME_PROTECTED = 2; // a backend protects it: stores raise #PF
 export const FRAME_DEVICE = 4; // not RAM (0xa0000-0xbffff)
 export const FRAME_ROM = 8; // writes are ignored
-export const FRAME_WRITTEN = 16; // some TLB holds, or held, a tag for stores to it
 export const FRAME_MASK = 32; // holds the event mask of a vCPU that has an event waiting: a store makes the run loop look
 
 // -- verification (assembly/verify.ts): one block for all vCPUs, absolute addresses -------------------------------------------------
@@ -71,10 +71,10 @@ export const VERIFY_OTHER_CALL = -0x80000000; // the interpreter has made anothe
 export const STATE_BYTES = 0x700; // of a vCPU's block: what verification keeps and compares
 
 // -- software TLB: three arrays (user; supervisor; supervisor with EFLAGS.AC under SMAP) of TLB_ENTRIES entries -----------------
-export const TLB_ENTRIES = 8192;
+export const TLB_ENTRIES = 16384;
 export const TLB_ENTRY_SIZE = 32;
 export const TLB_SHIFT = 5;
-export const TLB_BYTES = 0x40000; // one array
+export const TLB_BYTES = 0x80000; // one array
 export const TLB_R = 0; // u64 tag: linear page ^ context, or -1
 export const TLB_W = 8; // u64 tag for stores; absent for clean pages, code pages, read-only pages
 export const TLB_X = 16; // u64 tag for fetches
@@ -82,7 +82,7 @@ export const TLB_ADDEND = 24; // u32: host address = addend + (u32)linear, mod 2
 export const TLB_INFO = 28; // u32: bit 0 global; bits 8-19 global generation; bits 20-31 context the tags were made with
 
 // -- jump cache: where in which unit the code at a linear address begins (assembly/jumps.ts); 64 groups of 512 entries, a page's in one group --
-export const JUMP_OFFSET = 0xc4000; // within a vCPU block
+export const JUMP_OFFSET = 0x184000; // within a vCPU block
 export const JUMP_BYTES = 0x80000;
 export const JUMP_ENTRY_SIZE = 16;
 export const JUMP_TAG = 0; // u64: linear address ^ context << CTX_TO_JUMP, or -1
@@ -99,12 +99,12 @@ export const JUMP_GROUP_MASK = 0x7e000; // of linear << 1: offset of the page's 
 export const JUMP_GROUP_BYTES = 0x2000;
 
 // Which pages it may know something of: one bit each by hash, a group's together.
-export const JUMP_PAGES = 0x144000; // within a vCPU block
+export const JUMP_PAGES = 0x204000; // within a vCPU block
 export const JUMP_PAGES_BYTES = 0x2000;
 export const JUMP_PAGES_GROUP = 0x80; // bytes of a group
 
 // -- supervisor entries of the TLB that do not outlive the address space (assembly/memory/supervisor.ts) ---------------------------------------
-export const SUPER_LIST = 0x146000; // within a vCPU block: addresses, u32 each
+export const SUPER_LIST = 0x206000; // within a vCPU block: addresses, u32 each
 export const SUPER_LIST_MAX = 512;
 
 // -- general state --------------------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ export interface MemoryPlan {
   readonly frameInfo: number;
   readonly codeMap: number;
   readonly pageBlocks: number;
+  readonly frameStores: number;
   readonly blockHash: number;
   readonly codePool: number;
   readonly codeEnd: number;
@@ -61,12 +62,26 @@ export function planMemory({
   const frameInfo = align(VCPU_BASE + MAX_VCPUS * VCPU_STRIDE, 0x1000);
   const codeMap = align(frameInfo + frames, 8);
   const pageBlocks = codeMap + frames * 8;
-  const blockHash = align(pageBlocks + frames * 4, 0x1000);
+  const frameStores = pageBlocks + frames * 4;
+  const blockHash = align(frameStores + frames * 4, 0x1000);
   const codePool = blockHash + BLOCK_HASH_ENTRIES * 4;
   const codeEnd = codePool + CODE_POOL_BYTES;
   const windows = codeEnd;
   const windowPages = hypervisorFrames + WINDOW_PAGES;
   const ramBase = align(windows + WINDOW_MAX * WINDOW_SIZE + windowPages * 4, WASM_PAGE);
   const memoryBytes = align(ramBase + frames * 0x1000, WASM_PAGE);
-  return { frameInfo, codeMap, pageBlocks, blockHash, codePool, codeEnd, windows, windowPages, ramBase, hypervisorFrames, memoryBytes };
+  return {
+    frameInfo,
+    codeMap,
+    pageBlocks,
+    frameStores,
+    blockHash,
+    codePool,
+    codeEnd,
+    windows,
+    windowPages,
+    ramBase,
+    hypervisorFrames,
+    memoryBytes,
+  };
 }

@@ -8,6 +8,7 @@ import {
   FRAMES_END_PTR,
   FRAME_DEVICE,
   FRAME_INFO_PTR,
+  FRAME_STORES_PTR,
   FRAME_MASK,
   FRAME_ROM,
   RAM_BASE_PTR,
@@ -20,13 +21,16 @@ import {
 import { codeInvalidate } from "../code-cache";
 import { hostMmioRead, hostMmioWrite } from "../imports";
 
-/** Describes the machine to the core; called once, before any vCPU runs. The two tables are zeroed by the caller. */
-export function machineInit(ramBase: u32, ramSize: u32, frameInfo: u32, codeMap: u32, vcpus: u32, hypervisorFrames: u32): void {
+/** Describes the machine to the core; called once, before any vCPU runs. The tables are zeroed by the caller. */
+export function machineInit(
+  ramBase: u32, ramSize: u32, frameInfo: u32, codeMap: u32, frameStores: u32, vcpus: u32, hypervisorFrames: u32,
+): void {
   store<u32>(RAM_BASE_PTR, ramBase);
   store<u32>(RAM_SIZE_PTR, ramSize);
   store<u64>(A20_MASK_PTR, -1);
   store<u32>(FRAME_INFO_PTR, frameInfo);
   store<u32>(CODE_MAP_PTR, codeMap);
+  store<u32>(FRAME_STORES_PTR, frameStores);
   store<u32>(VCPU_COUNT_PTR, vcpus);
   const end = ramSize + (hypervisorFrames << 12);
   store<u32>(FRAMES_END_PTR, end);

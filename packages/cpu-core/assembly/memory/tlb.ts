@@ -18,11 +18,10 @@ import {
   EFLAGS,
   FRAME_CODE,
   FRAME_DEVICE,
-  FRAME_INFO_PTR,
   FRAME_MASK,
   FRAME_PROTECTED,
   FRAME_ROM,
-  FRAME_WRITTEN,
+  FRAME_STORES_PTR,
   GLOBAL_GEN,
   HUGE_MAP,
   LARGE_MAP,
@@ -89,6 +88,9 @@ const CR4_PCIDE: u32 = 0x20000;
 const CR4_SMAP: u32 = 0x200000;
 const EFER_LMA: u32 = 0x400;
 const FLAG_AC: u32 = 0x40000;
+
+/** More entries with tags for stores to a frame than can be told one by one. */
+const MANY: u32 = -1;
 
 /** Number of the array in use: 0 user, 1 supervisor, 2 supervisor with EFLAGS.AC. */
 // @ts-ignore: decorator
@@ -334,20 +336,41 @@ export function setA20(enabled: bool): void {
   for (let i: u32 = 0; i < count; i++) tlbWipe(VCPU_BASE + i * VCPU_STRIDE);
 }
 
+/** Notes that `entry` gets a tag for stores to `frame`: two numbers of entries, one up, in 16 bits each. With more, MANY. */
+// @ts-ignore: decorator
+@inline
+function noteStores(cpu: usize, frame: u32, entry: usize): void {
+  const number = ((<u32>(entry - cpu) - TLB_OFFSET) >> TLB_SHIFT) + 1;
+  const at: usize = load<u32>(FRAME_STORES_PTR) + (frame << 2);
+  const known = load<u32>(at);
+  if ((known & 0xffff) == number || known >>> 16 == number || known == MANY) return;
+  store<u32>(at, !known ? number : known >>> 16 ? MANY : known | (number << 16));
+}
+
+// @ts-ignore: decorator
+@inline
+function dropStores(entry: usize, host: u32): void {
+  const tag = load<u64>(entry, TLB_W);
+  if (tag != ABSENT && (load<u32>(entry, TLB_ADDEND) + <u32>tag) >> 12 == host >> 12) store<u64>(entry, ABSENT, TLB_W);
+}
+
 /** Takes the store tags for a frame out of all TLBs: its code gets decoded, or a backend protects or watches it. */
 export function tlbProtectFrame(frame: u32): void {
-  const info = load<u32>(FRAME_INFO_PTR) + frame;
-  if (!(load<u8>(info) & FRAME_WRITTEN)) return;
-  store<u8>(info, load<u8>(info) & ~FRAME_WRITTEN);
+  const at: usize = load<u32>(FRAME_STORES_PTR) + (frame << 2);
+  const known = load<u32>(at);
+  if (!known) return;
+  store<u32>(at, 0);
   const host = load<u32>(RAM_BASE_PTR) + (frame << 12);
   const count = load<u32>(VCPU_COUNT_PTR);
   for (let i: u32 = 0; i < count; i++) {
     const first: usize = VCPU_BASE + i * VCPU_STRIDE + TLB_OFFSET;
-    for (let entry: usize = first; entry < first + 3 * TLB_BYTES; entry += 1 << TLB_SHIFT) {
-      const tag = load<u64>(entry, TLB_W);
-      if (tag == ABSENT) continue;
-      if ((load<u32>(entry, TLB_ADDEND) + <u32>tag) >> 12 == host >> 12) store<u64>(entry, ABSENT, TLB_W);
+    if (known == MANY) {
+      for (let entry: usize = first; entry < first + 3 * TLB_BYTES; entry += 1 << TLB_SHIFT) dropStores(entry, host);
+      continue;
     }
+    const before = first - (1 << TLB_SHIFT);
+    dropStores(before + (<usize>(known & 0xffff) << TLB_SHIFT), host);
+    if (known >>> 16) dropStores(before + (<usize>(known >>> 16) << TLB_SHIFT), host);
   }
 }
 
@@ -437,9 +460,7 @@ export function translate(cpu: usize, linear: u64, access: u32, array: u32): boo
   const watched = load<u32>(cpu, WATCH) != 0 && watchedPage(cpu, page);
   const allowed = watched ? walkAllowed & ALLOW_X : walkAllowed;
   const writable = allowed & ALLOW_W && rights & RIGHT_DIRTY && !(frame & (FRAME_CODE | FRAME_PROTECTED | FRAME_ROM | FRAME_MASK));
-  if (writable && !(frame & FRAME_WRITTEN)) {
-    store<u8>(load<u32>(FRAME_INFO_PTR) + <u32>(pa >> 12), <u8>(frame | FRAME_WRITTEN));
-  }
+  if (writable) noteStores(cpu, <u32>(pa >> 12), entry);
   store<u64>(entry, allowed & ALLOW_R ? tag : ABSENT, TLB_R);
   store<u64>(entry, writable ? tag : ABSENT, TLB_W);
   const fetches = (array == 0 || supervisorFill(cpu, entry, rights, access)) && allowed & ALLOW_X;

@@ -64,6 +64,26 @@ describe("code that writes code", () => {
     go(WINDOW);
     expect(b.get("rax")).toBe(5);
   });
+  it.each([1, 2, 3, 4])("so does one through any of %i addresses that were stored to before there was code", (aliases) => {
+    const at = Array.from({ length: aliases }, (_, i) => WINDOW + i * 0x1000);
+    for (let i = 0; i < aliases; i++) b.setPage(i, BigInt(frame(0)) | PRESENT);
+    // mov byte [address], value
+    const stores = (offset: number, value: number): string[] =>
+      at.map((page) => `c60425${le32(page + offset)}${value.toString(16).padStart(2, "0")}`);
+    b.code(CODE, `${stores(0x800, 1).join("")} f4`);
+    go(CODE);
+    b.code(frame(0), "b800000000 f4"); // mov eax, 0; hlt
+    go(WINDOW);
+    stores(1, 7).forEach((store, i) => {
+      b.code(CODE + 0x100, `${store} f4`);
+      b.poke64(frame(0) + 1, 0xf400000000n);
+      go(WINDOW);
+      expect(b.get("rax")).toBe(0);
+      go(CODE + 0x100);
+      go(WINDOW);
+      expect(b.get("rax"), `through address ${i}`).toBe(7);
+    });
+  });
   it("a string instruction over code counts too", () => {
     b.code(CODE, "f3aa b801010101 f4"); // rep stosb; mov eax; hlt
     b.set("rax", 7);
