@@ -50,7 +50,13 @@ export async function runSession(
 ): Promise<ExitStatus> {
   const taps = parseTaps(settings.trace);
   const symbols = settings.symbols.map(readSymbols);
-  const files = await kernelFiles(settings, messages);
+  // They are read again for a second boot: the guest has its copy, and there may be tens of megabytes of them.
+  let read: KernelFiles | undefined = await kernelFiles(settings, messages);
+  const files = async (): Promise<KernelFiles> => {
+    const given = read ?? (await kernelFiles(settings, messages));
+    read = undefined;
+    return given;
+  };
   const stores: BlockStore[] = [];
   const drives: { store: BlockStore; readOnly: boolean }[] = [];
   try {
@@ -90,7 +96,7 @@ class Session {
     private readonly parts: Parts,
     private readonly io: ProcessIo,
     private readonly messages: Messages,
-    private readonly files: KernelFiles,
+    private readonly files: () => Promise<KernelFiles>,
     private readonly drives: readonly { store: BlockStore; readOnly: boolean }[],
     private readonly symbols: readonly SymbolTable[],
   ) {
@@ -153,14 +159,15 @@ class Session {
   }
 
   async #create(parts: Parts, boot: number): Promise<Machine> {
-    const { settings, files } = this;
-    const commandLine = (backend: string): string => (settings.append === undefined ? withConsole(files.append, backend) : files.append);
+    const { settings } = this;
+    const { kernel, initrd, append, title } = await this.files();
+    const commandLine = (backend: string): string => (settings.append === undefined ? withConsole(append, backend) : append);
     const machine = await createMachine({
       ...parts,
       preference: preference(settings.backends),
       guest: {
-        kernel: files.kernel,
-        ...(files.initrd ? { initrd: files.initrd } : {}),
+        kernel,
+        ...(initrd ? { initrd } : {}),
         commandLine,
         decompressors: payloadDecompressors,
       },
@@ -181,7 +188,7 @@ class Session {
       this.messages.info(
         `${image} by ${protocol}, backend ${backend} (${reason}), ${memoryBytes / 2 ** 20} MiB, ${vcpus} vCPU${vcpus === 1 ? "" : "s"}`,
         {
-          title: files.title,
+          title,
           ...machine.boot,
         },
       );
