@@ -50,13 +50,8 @@ export async function runSession(
 ): Promise<ExitStatus> {
   const taps = parseTaps(settings.trace);
   const symbols = settings.symbols.map(readSymbols);
-  // They are read again for a second boot: the guest has its copy, and there may be tens of megabytes of them.
-  let read: KernelFiles | undefined = await kernelFiles(settings, messages);
-  const files = async (): Promise<KernelFiles> => {
-    const given = read ?? (await kernelFiles(settings, messages));
-    read = undefined;
-    return given;
-  };
+  // Not by way of a variable: a function that waits keeps all of them, and this one waits until the guest is over.
+  const files = await kernelFiles(settings, messages).then((first) => givenOnce(first, () => kernelFiles(settings, messages)));
   const stores: BlockStore[] = [];
   const drives: { store: BlockStore; readOnly: boolean }[] = [];
   try {
@@ -70,6 +65,16 @@ export async function runSession(
   } finally {
     for (const store of stores) await store.close();
   }
+}
+
+/** Gives away the first files, and reads them again for a second boot: guests have copies, and there may be tens of megabytes of them. */
+function givenOnce(first: KernelFiles, again: () => Promise<KernelFiles>): () => Promise<KernelFiles> {
+  let kept: KernelFiles | undefined = first;
+  return () => {
+    const files = kept === undefined ? again() : Promise.resolve(kept);
+    kept = undefined;
+    return files;
+  };
 }
 
 class Session {

@@ -5,6 +5,7 @@
 import {
   type Board,
   type BoardDrive,
+  type BootProtocol,
   type Core,
   type Gpa,
   type GuestImage,
@@ -74,7 +75,7 @@ export async function createMachine(options: MachineOptions): Promise<Machine> {
   const vcpus = options.vcpus ?? 1;
   if (!Number.isInteger(vcpus) || vcpus < 1) throw new HvError("config/vcpus", `the number of vCPUs must be at least 1; ${vcpus} is not`);
   checkParts(options);
-  const { guest } = options;
+  const { guest, ...around } = options;
   const { commandLine = "", ...parts } = guest;
   const inspected = inspectImage(guest.kernel, parts);
   const ramBytes = memoryBytes(options.memory, guest.protocol ?? inspected.protocols[0]);
@@ -83,6 +84,19 @@ export async function createMachine(options: MachineOptions): Promise<Machine> {
     ...inspected,
     commandLine: typeof commandLine === "string" ? commandLine : commandLine(composition.chosen.name),
   };
+  const built = await assemble(around, { ramBytes, vcpus, composition });
+  try {
+    const report = await placeGuest(image, guest.protocol, { ramBytes, vcpus, composition }, built);
+    options.signal?.throwIfAborted();
+    return new Machine(report, built);
+  } catch (error) {
+    closeParts(built);
+    throw error;
+  }
+}
+
+/** The machine without its guest, whose files it need not keep alive: its closures live as long as the machine, and with them all that is known here. */
+async function assemble(options: Omit<MachineOptions, "guest">, { ramBytes, vcpus, composition }: Frame): Promise<Parts> {
   const plan = options.core.plan({ ramBytes, vcpus });
   const pages = Math.ceil(plan.memoryBytes / 65536);
   const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
@@ -181,16 +195,18 @@ export async function createMachine(options: MachineOptions): Promise<Machine> {
       },
       core,
     );
-    const report = await placeGuest(options, { ramBytes, vcpus, image, composition, backends, board, core });
-    options.signal?.throwIfAborted();
-    return new Machine(report, { loop, host, clock, processors, core, board, backends, serial, signal: options.signal });
+    return { loop, host, clock, processors, core, board, backends, serial, signal: options.signal };
   } catch (error) {
-    backends?.close();
-    board.close();
-    core?.close();
-    host.close();
+    closeParts({ backends, board, core, host });
     throw error;
   }
+}
+
+function closeParts({ backends, board, core, host }: Closable): void {
+  backends?.close();
+  board.close();
+  core?.close();
+  host.close();
 }
 
 /** What firmware leaves the processors in when a sleep is over (ACPI 6.4 §16.3.2): reset, the boot processor in real-address mode at `entry`. */
@@ -219,20 +235,19 @@ function shutdownResult(reason: ShutdownReason, detail: string): RunResult {
   return { kind: reason === "reboot" ? "reset" : "poweroff", detail };
 }
 
-interface Built {
+/** What is decided before anything is made. */
+interface Frame {
   readonly ramBytes: number;
   readonly vcpus: number;
-  readonly image: GuestImage;
   readonly composition: Composition;
-  readonly backends: InstalledComposition;
-  readonly board: Board;
-  readonly core: Core;
 }
 
 /** The backend places the guest by its own protocol; or the board writes its tables and the kernel is placed around them. */
 async function placeGuest(
-  options: MachineOptions,
-  { ramBytes, vcpus, image, composition, backends, board, core }: Built,
+  image: GuestImage,
+  asked: BootProtocol | undefined,
+  { ramBytes, vcpus, composition }: Frame,
+  { backends, board, core }: Parts,
 ): Promise<BootReport> {
   const { name, boot } = composition.chosen;
   const report = { image: image.description, backend: name, reason: composition.reason, memoryBytes: ramBytes, vcpus };
@@ -245,13 +260,20 @@ async function placeGuest(
   const map = new MemoryMap(ramBytes);
   const { rsdp, reserved } = board.installTables();
   for (const { base, length, kind } of reserved) map.reserve(base, length, kind);
-  const protocol = bootImage(image, { memory: core.guestMemory, map, vcpu: core.vcpus[0]!, rsdp }, options.guest.protocol);
+  const protocol = bootImage(image, { memory: core.guestMemory, map, vcpu: core.vcpus[0]!, rsdp }, asked);
   return { ...report, protocol };
 }
 
-interface Parts {
-  readonly loop: RunLoop;
+/** What has been made so far, to be closed. */
+interface Closable {
+  readonly backends: InstalledComposition | undefined;
+  readonly board: Board;
+  readonly core: Core | undefined;
   readonly host: EventLoop;
+}
+
+interface Parts extends Closable {
+  readonly loop: RunLoop;
   readonly clock: MachineClock;
   readonly processors: Processors;
   readonly core: Core;
