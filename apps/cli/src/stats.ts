@@ -90,7 +90,10 @@ export function touchedBytes(guestMemory: GuestMemory): number {
     if (!guestMemory.contains(frame, FRAME)) continue;
     const bytes = guestMemory.view(frame, FRAME);
     const words = new Uint32Array(bytes.buffer, bytes.byteOffset, FRAME / 4);
-    if (words.some((word) => word !== 0)) frames++;
+    // A loop: a function called for each word of memory takes half a second.
+    let at = 0;
+    while (at < words.length && words[at] === 0) at++;
+    if (at < words.length) frames++;
   }
   return frames * FRAME;
 }

@@ -26,6 +26,10 @@ export interface BlockHost {
 
 const PAGE = 0x1000;
 const REGISTER_SLOTS = [L.U_DST, L.U_SRC, L.U_AUX];
+/** What follows from a handler: the block ends behind it; it wants AUX_* bits, or the opcode of an x87 instruction. */
+const ENDS = 1,
+  AUX = 2,
+  FPU = 4;
 const LARGEST = L.HEADER_SIZE + (L.BLOCK_INSTRUCTIONS + 1) * L.UOP_SIZE;
 
 /** What an instruction becomes under an intercept set; undefined: it stays what it is. */
@@ -37,15 +41,17 @@ export type FeatureTest = (feature: string) => boolean;
 export class BlockDecoder {
   readonly #index: OpcodeIndex;
   readonly #instruction = createInstruction();
+  // Not a DataView, whose methods are calls until the decoder's code is optimised.
   readonly #u8: Uint8Array;
+  readonly #u16: Uint16Array;
   readonly #u32: Uint32Array;
-  readonly #view: DataView;
   #pageStart = 0;
   #start = 0;
   #second = 0;
   #crossed = false;
 
-  readonly #handlers: readonly Handler[];
+  /** ENDS, AUX and FPU of each handler, by number. */
+  readonly #traits: Uint8Array;
 
   constructor(
     table: { readonly rows: readonly TableRow[]; readonly handlers: readonly Handler[] },
@@ -57,10 +63,10 @@ export class BlockDecoder {
     readonly lend: Lender = () => undefined,
   ) {
     this.#index = new OpcodeIndex(table.rows.filter((r) => r.entry.options.feature === undefined || hasFeature(r.entry.options.feature)));
-    this.#handlers = table.handlers;
+    this.#traits = traitsOf(table.handlers);
     this.#u8 = new Uint8Array(host.buffer);
+    this.#u16 = new Uint16Array(host.buffer);
     this.#u32 = new Uint32Array(host.buffer);
-    this.#view = new DataView(host.buffer);
   }
 
   readonly #read = (position: number): number => {
@@ -100,7 +106,7 @@ export class BlockDecoder {
       this.#clear(u);
       ended = this.#lower(instruction, u, position - at, mode) || crossing;
       this.#u8[u + L.U_LEN] = instruction.length;
-      this.#view.setUint16(u + L.U_DELTA, position - at, true);
+      this.#u16[(u + L.U_DELTA) >>> 1] = position - at;
       position += instruction.length;
       count++;
       u += L.UOP_SIZE;
@@ -110,20 +116,19 @@ export class BlockDecoder {
   }
 
   #finish(header: number, end: number, at: number, position: number, count: number, mode: number, crossing: boolean): number {
-    const v = this.#view;
     this.#clear(end);
-    v.setUint16(end + L.U_OP, NEXT, true);
-    v.setUint16(end + L.U_DELTA, position - at, true);
+    this.#u16[(end + L.U_OP) >>> 1] = NEXT;
+    this.#u16[(end + L.U_DELTA) >>> 1] = position - at;
     for (let i = 0; i < count; i++) this.#u8[header + L.HEADER_SIZE + i * L.UOP_SIZE + L.U_LEFT] = count - i;
-    v.setUint32(header + L.H_HOST, at, true);
-    v.setUint32(header + L.H_MODE, mode, true);
-    v.setUint32(header + L.H_COUNT, crossing ? L.HEADER_SPECIAL : count, true);
-    v.setUint32(header + L.H_REAL, count, true);
-    v.setUint32(header + L.H_PAGE_NEXT, 0, true);
-    v.setUint32(header + L.H_STATE, crossing ? L.BLOCK_CROSSING : 0, true);
-    v.setUint32(header + L.H_BYTES, position - at, true);
-    v.setUint32(header + L.H_HEAT, this.heat(mode), true);
-    v.setUint32(header + L.H_UNIT, 0, true);
+    this.#u32[(header + L.H_HOST) >>> 2] = at;
+    this.#u32[(header + L.H_MODE) >>> 2] = mode;
+    this.#u32[(header + L.H_COUNT) >>> 2] = crossing ? L.HEADER_SPECIAL : count;
+    this.#u32[(header + L.H_REAL) >>> 2] = count;
+    this.#u32[(header + L.H_PAGE_NEXT) >>> 2] = 0;
+    this.#u32[(header + L.H_STATE) >>> 2] = crossing ? L.BLOCK_CROSSING : 0;
+    this.#u32[(header + L.H_BYTES) >>> 2] = position - at;
+    this.#u32[(header + L.H_HEAT) >>> 2] = this.heat(mode);
+    this.#u32[(header + L.H_UNIT) >>> 2] = 0;
     let used = end + L.UOP_SIZE;
     if (crossing) {
       this.#start = at;
@@ -137,18 +142,18 @@ export class BlockDecoder {
   #clear(u: number): void {
     // A loop: `fill` is a call out of compiled code, for eight words.
     for (let at = u >>> 2; at < (u + L.UOP_SIZE) >>> 2; at++) this.#u32[at] = 0;
-    this.#view.setUint16(u + L.U_BASE, L.ZERO, true);
-    this.#view.setUint16(u + L.U_INDEX, L.ZERO, true);
+    this.#u16[(u + L.U_BASE) >>> 1] = L.ZERO;
+    this.#u16[(u + L.U_INDEX) >>> 1] = L.ZERO;
   }
 
   #set(u: number, op: number): void {
-    this.#view.setUint16(u + L.U_OP, op, true);
+    this.#u16[(u + L.U_OP) >>> 1] = op;
   }
 
   /** Fills the operation at `u`; true when the block must end after it. */
   #lower(i: Instruction, u: number, delta: number, mode: number): boolean {
     const row = i.row;
-    const v = this.#view;
+    const u32 = this.#u32;
     const memory = i.hasModrm && i.mod !== 3;
     if (row === undefined || (i.lock && !(memory && row.entry.options.lock === true))) {
       this.#set(u, i.tooLong ? TOO_LONG : INVALID);
@@ -158,7 +163,7 @@ export class BlockDecoder {
     const blocked = unitBlocked(entry, operands, mode);
     if (blocked !== undefined) {
       this.#set(u, blocked.handler);
-      v.setUint32(u + L.U_AUX, blocked.aux, true);
+      u32[(u + L.U_AUX) >>> 2] = blocked.aux;
       return true;
     }
     const isMemory = memory || has.offset;
@@ -170,59 +175,68 @@ export class BlockDecoder {
     }
     this.#set(u, handler);
     if (isMemory) this.#address(i, u, delta, mode, has.offset);
-    else v.setUint8(u + L.U_SEG, (i.segment >= 0 ? i.segment : L.DS) | (sizeCode(i.addressSize) << 4)); // string instructions
+    else this.#u8[u + L.U_SEG] = (i.segment >= 0 ? i.segment : L.DS) | (sizeCode(i.addressSize) << 4); // string instructions
     this.#registers(i, u, operands, memory);
-    v.setInt32(u + L.U_IMM, i.immediate, true);
-    v.setInt32(u + L.U_IMM + 4, has.twoImmediates ? i.immediate2 : i.immediateHigh, true);
+    u32[(u + L.U_IMM) >>> 2] = i.immediate;
+    u32[(u + L.U_IMM + 4) >>> 2] = has.twoImmediates ? i.immediate2 : i.immediateHigh;
     if (has.relative) this.#relative(i, u, delta);
-    if (has.one) v.setInt32(u + L.U_IMM, 1, true);
+    if (has.one) u32[(u + L.U_IMM) >>> 2] = 1;
     if (has.offset) {
-      v.setInt32(u + L.U_IMM, i.displacement, true);
-      v.setInt32(u + L.U_IMM + 4, i.displacementHigh, true);
+      u32[(u + L.U_IMM) >>> 2] = i.displacement;
+      u32[(u + L.U_IMM + 4) >>> 2] = i.displacementHigh;
     }
-    const { class: handlerClass } = this.#handlers[handler - SPECIAL_HANDLERS.length]!;
-    if (handlerClass === "stay" || handlerClass === "sys") v.setUint32(u + L.U_AUX, auxOf(i, memory, has.immediate), true);
-    else if (entry.type === "outlined" && entry.kind.startsWith("fpu")) v.setInt32(u + L.U_IMM, fpuOpcode(i, memory), true);
+    const traits = this.#traits[handler]!;
+    if (traits & AUX) u32[(u + L.U_AUX) >>> 2] = auxOf(i, memory, has.immediate);
+    else if (traits & FPU) u32[(u + L.U_IMM) >>> 2] = fpuOpcode(i, memory);
     const set = mode >>> L.MODE_INTERCEPT_SHIFT;
     const becomes = set === 0 ? undefined : this.lend(set, u, i, row);
     if (becomes !== undefined) {
       this.#set(u, becomes === "intercept" ? INTERCEPT : INLINE_FORM);
       return becomes === "intercept";
     }
-    return entry.type === "branch" || handlerClass === "sys";
+    return (traits & ENDS) !== 0;
   }
 
   #relative(i: Instruction, u: number, delta: number): void {
     const target = i.immediate + delta + i.length;
-    this.#view.setInt32(u + L.U_IMM, target, true); // modulo 2^32
-    this.#view.setInt32(u + L.U_IMM + 4, target < 0 ? -1 : 0, true);
+    this.#u32[(u + L.U_IMM) >>> 2] = target; // modulo 2^32
+    this.#u32[(u + L.U_IMM + 4) >>> 2] = target < 0 ? -1 : 0;
   }
 
   #address(i: Instruction, u: number, delta: number, mode: number, absolute: boolean): void {
-    const v = this.#view;
     let base = i.base;
     let displacement = i.displacement;
     if (absolute) {
       base = -1;
       if (i.addressSize === 16) displacement &= 0xffff;
     } else if (base === -2) displacement += delta + i.length;
-    v.setUint16(u + L.U_BASE, base === -2 ? L.RIP_BASE : base < 0 ? L.ZERO : L.GPR + base * 8, true);
+    this.#u16[(u + L.U_BASE) >>> 1] = base === -2 ? L.RIP_BASE : base < 0 ? L.ZERO : L.GPR + base * 8;
     if (!absolute && i.index >= 0) {
-      v.setUint16(u + L.U_INDEX, L.GPR + i.index * 8, true);
-      v.setUint8(u + L.U_SCALE, i.scale);
+      this.#u16[(u + L.U_INDEX) >>> 1] = L.GPR + i.index * 8;
+      this.#u8[u + L.U_SCALE] = i.scale;
     }
-    v.setInt32(u + L.U_DISP, displacement, true);
+    this.#u32[(u + L.U_DISP) >>> 2] = displacement;
     const segment = i.segment >= 0 ? i.segment : base === 4 || base === 5 ? L.SS : L.DS;
-    v.setUint8(u + L.U_SEG, segment | segmentPath(i.addressSize, segment, mode) | (sizeCode(i.addressSize) << 4));
+    this.#u8[u + L.U_SEG] = segment | segmentPath(i.addressSize, segment, mode) | (sizeCode(i.addressSize) << 4);
   }
 
   #registers(i: Instruction, u: number, operands: readonly Operand[], memory: boolean): void {
     let slot = 0;
     for (let n = 0; n < operands.length; n++) {
       const at = registerOffset(operands[n]!, i, memory);
-      if (at >= 0) this.#view.setUint16(u + REGISTER_SLOTS[slot++]!, at, true);
+      if (at >= 0) this.#u16[(u + REGISTER_SLOTS[slot++]!) >>> 1] = at;
     }
   }
+}
+
+function traitsOf(handlers: readonly Handler[]): Uint8Array {
+  const traits = new Uint8Array(SPECIAL_HANDLERS.length + handlers.length);
+  for (const { id, class: handlerClass, entry } of handlers) {
+    const aux = handlerClass === "stay" || handlerClass === "sys";
+    const fpu = !aux && entry.type === "outlined" && entry.kind.startsWith("fpu");
+    traits[id] = (entry.type === "branch" || handlerClass === "sys" ? ENDS : 0) | (aux ? AUX : 0) | (fpu ? FPU : 0);
+  }
+  return traits;
 }
 
 const sizeCode = (size: number): number => (size === 64 ? 2 : size === 32 ? 1 : 0);
@@ -283,7 +297,7 @@ function auxOf(i: Instruction, memory: boolean, immediate: boolean): number {
 
 /** x87, MMX and SSE instructions under CR0.TS, CR0.EM or without CR4.OSFXSR. */
 function unitBlocked(entry: Entry, operands: readonly Operand[], mode: number): { handler: number; aux: number } | undefined {
-  if ((entry.type !== "outlined" && entry.type !== "vector") || (mode & (L.MODE_NO_FPU | L.MODE_NO_SSE)) === 0) return undefined;
+  if ((mode & (L.MODE_NO_FPU | L.MODE_NO_SSE)) === 0 || (entry.type !== "outlined" && entry.type !== "vector")) return undefined;
   const sse = entry.options.unit === "sse" || operands.some((o) => o.file === "xmm");
   const mmx = operands.some((o) => o.file === "mmx") || entry.options.unit === "mmx";
   const fpu = entry.type === "outlined" && entry.kind.startsWith("fpu");

@@ -186,7 +186,8 @@ export function decodeInstruction(
   const rexW = (out.rex & 8) !== 0;
   let modrm = -1;
   let row: TableRow | undefined;
-  for (const candidate of rows) {
+  for (let n = 0; n < rows.length; n++) {
+    const candidate = rows[n]!;
     const p = candidate.pattern;
     if (bits === 64 ? p.invalidIn64 : p.only64) continue;
     if (p.prefix !== undefined && !prefixMatches(p.prefix, prefix66, lastRep, vexPrefix)) continue;
@@ -204,7 +205,7 @@ export function decodeInstruction(
   if (row === undefined) return fail(out, at);
   const { pattern, operands } = row;
   // VEX.vvvv that names no operand must be all ones (SDM Vol. 2A §2.3.5.6).
-  if (vexPrefix >= 0 && out.vvvv !== 0 && !operands.some((operand) => operand.place === "vex")) return fail(out, at);
+  if (vexPrefix >= 0 && out.vvvv !== 0 && !row.has.vex) return fail(out, at);
   // Operand size: REX.W, then the defaults of 64-bit mode, then 66. A 66 that selects the instruction is not a size prefix for vectors,
   // but for general registers it still is (MOVBE, CRC32).
   if (bits === 64) out.opsize = rexW || pattern.size64 === "f64" ? 64 : prefix66 ? 16 : pattern.size64 === "d64" ? 64 : 32;
@@ -220,11 +221,14 @@ export function decodeInstruction(
     if (out.mod !== 3) at = decodeAddress(read, at, out, bits);
     else out.rm |= (out.rex & 1) << 3;
   } else out.mod = 3;
-  let immediates = 0;
-  for (const operand of operands) {
-    const size = immediateBytes(operand, out);
-    if (size === 0) continue;
-    at = readImmediate(read, at, size, operand, out, immediates++);
+  if (row.has.bytes) {
+    let immediates = 0;
+    for (let n = 0; n < operands.length; n++) {
+      const operand = operands[n]!;
+      const size = immediateBytes(operand, out);
+      if (size === 0) continue;
+      at = readImmediate(read, at, size, operand, out, immediates++);
+    }
   }
   out.length = at;
   if (at > LONGEST) return tooLong(out);

@@ -35,8 +35,11 @@ export interface Handler {
 
 /** What the decoder asks of a row's operands. */
 export interface OperandPlaces {
+  /** Takes bytes of code behind the address. */
+  readonly bytes: boolean;
   readonly offset: boolean;
   readonly relative: boolean;
+  readonly vex: boolean;
   readonly one: boolean;
   readonly immediate: boolean;
   readonly twoImmediates: boolean;
@@ -63,7 +66,9 @@ export function handlerIndex(opsize: OperandSize, memory: boolean, stack: StackK
 function placesOf(operands: readonly Operand[]): OperandPlaces {
   const has = (place: Operand["place"]): boolean => operands.some((operand) => operand.place === place);
   const twoImmediates = operands.filter(({ place }) => place === "imm").length > 1;
-  return { offset: has("offset"), relative: has("relative"), one: has("one"), immediate: has("imm"), twoImmediates };
+  const [offset, relative, immediate] = [has("offset"), has("relative"), has("imm")];
+  const bytes = offset || relative || immediate || has("far");
+  return { bytes, offset, relative, vex: has("vex"), one: has("one"), immediate, twoImmediates };
 }
 
 /** Bits of an operand under an operand size. */
