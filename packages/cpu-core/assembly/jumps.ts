@@ -31,7 +31,7 @@ function pageBit(linear: u64): u32 {
   return ((page & 63) << 10) | (((page >>> 6) ^ (page >>> 16)) & 0x3ff);
 }
 
-/** Notes that the code at `linear` begins in `unit` (an H_UNIT), `delta` from its base. */
+/** Notes that the code at `linear` begins in `unit` (an H_UNIT), `delta` from its base; with unit 0 that it is the block at `delta`, not translated. */
 // @ts-ignore: decorator
 @inline
 export function jumpNote(cpu: usize, linear: u64, unit: u32, delta: i32): void {

@@ -1,7 +1,7 @@
 // Translated regions ("units"): WebAssembly functions made at run time, in the engine's table. They run between two blocks of the interpreter,
 // with all state in memory before and after.
 import {
-  COUNT, CTX, DEBUG_PENDING, EFLAGS, EVENT, EXIT, EXIT_ARG, FAULT, FAULT_INTERCEPT, FETCH_WATCH, FLAG_KIND, HALTED, H_UNIT, H_UNIT_DELTA, INTERRUPT_WINDOW, INTR,
+  BLOCK_STALE, COUNT, CTX, DEBUG_PENDING, EFLAGS, EVENT, EXIT, EXIT_ARG, FAULT, FAULT_INTERCEPT, FETCH_WATCH, FLAG_KIND, HALTED, H_MODE, H_STATE, H_UNIT, H_UNIT_DELTA, INTERRUPT_WINDOW, INTR,
   JUMP_DELTA, JUMP_TAG, JUMP_UNIT, MODE, NMI, RESTART, RIP, SHADOW, STOP, TLB, TLB_ADDEND, TLB_ENTRIES, TLB_SHIFT, TLB_X, UNIT_APART, UNIT_GO,
   UNIT_INSTRUCTIONS_PTR, UNIT_LEAPS_PTR, UNIT_LEAPS_START_PTR, UNIT_LOOK, UNIT_LOOKS_PTR, UNIT_MISSES_PTR, UNIT_MODES, UNIT_MODE_SHIFT, UNIT_RUNS_PTR,
   UNIT_SHIFT, UNIT_SIDE, UNIT_SIDES_PTR, WATCH,
@@ -48,16 +48,38 @@ function codeAt(cpu: usize, linear: u64): usize {
 
 /** Where the next unit is, found by address: its H_UNIT, or 0; `foundDelta` is its H_UNIT_DELTA. */
 let foundDelta: i32 = 0;
+/** After a search in vain: the header of the block at the address, which has no translation, or 0. */
+export let missed: usize = 0;
+
 function findUnit(cpu: usize, mode: u32, linear: u64): u32 {
-  const host = codeAt(cpu, linear);
-  if (!host) return 0;
-  const header = codeFind(host, mode);
-  if (!header) return 0;
+  missed = 0;
+  let header = notedBlock(cpu, mode, linear);
+  const noted = header != 0;
+  if (!noted) {
+    const host = codeAt(cpu, linear);
+    if (!host) return 0;
+    header = codeFind(host, mode);
+    if (!header) return 0;
+  }
   const unit = load<u32>(header, H_UNIT);
-  if (!unit) return 0;
+  if (!unit) {
+    missed = header;
+    if (!noted) jumpNote(cpu, linear, 0, <i32>header);
+    return 0;
+  }
   foundDelta = load<i32>(header, H_UNIT_DELTA);
   jumpNote(cpu, linear, unit, foundDelta);
   return unit;
+}
+
+/** The block at `linear`, if the jump cache knows it as one that had no translation. */
+// @ts-ignore: decorator
+@inline
+function notedBlock(cpu: usize, mode: u32, linear: u64): usize {
+  const jump = jumpOf(cpu, linear);
+  if (load<u64>(jump, JUMP_TAG) != jumpTag(cpu, linear) || load<u32>(jump, JUMP_UNIT)) return 0;
+  const header: usize = load<u32>(jump, JUMP_DELTA);
+  return load<u32>(header, H_MODE) == mode && !(load<u32>(header, H_STATE) & BLOCK_STALE) ? header : 0;
 }
 
 /** Where the next unit is after an instruction that may have changed the mode; as findUnit. */

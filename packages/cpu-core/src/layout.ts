@@ -86,8 +86,8 @@ export const JUMP_OFFSET = 0x184000; // within a vCPU block
 export const JUMP_BYTES = 0x80000;
 export const JUMP_ENTRY_SIZE = 16;
 export const JUMP_TAG = 0; // u64: linear address ^ context << CTX_TO_JUMP, or -1
-export const JUMP_UNIT = 8; // u32: as H_UNIT
-export const JUMP_DELTA = 12; // i32: as H_UNIT_DELTA
+export const JUMP_UNIT = 8; // u32: as H_UNIT; 0 for a block that has no translation
+export const JUMP_DELTA = 12; // i32: as H_UNIT_DELTA, or that block's header
 export const CTX_TO_JUMP = 48;
 // Offset of an entry: (linear << 1 ^ ((linear << JUMP_FOLD_LEFT ^ linear >>> JUMP_FOLD_RIGHT) & JUMP_FOLD_MASK)) & JUMP_MASK. Function entries, which
 // are aligned, spread over their page's group.

@@ -89,8 +89,9 @@ export class BlockDecoder {
     let position = at;
     let count = 0;
     let crossing = false;
-    let ended = false;
-    while (count < limit && !ended) {
+    /** The last operation leaves the block by itself. */
+    let leaves = false;
+    while (count < limit && !leaves && !crossing) {
       this.#start = position;
       this.#crossed = false;
       let instruction: Instruction;
@@ -104,7 +105,7 @@ export class BlockDecoder {
       if (this.#crossed && count > 0) break;
       crossing = this.#crossed;
       this.#clear(u);
-      ended = this.#lower(instruction, u, position - at, mode) || crossing;
+      leaves = this.#lower(instruction, u, position - at, mode);
       this.#u8[u + L.U_LEN] = instruction.length;
       this.#u16[(u + L.U_DELTA) >>> 1] = position - at;
       position += instruction.length;
@@ -112,13 +113,14 @@ export class BlockDecoder {
       u += L.UOP_SIZE;
       if (position >= this.#pageStart + PAGE) break;
     }
-    return this.#finish(header, u, at, position, count, mode, crossing);
+    if (leaves && !crossing) return this.#finish(header, u, at, position, count, mode, crossing);
+    this.#clear(u);
+    this.#u16[(u + L.U_OP) >>> 1] = NEXT;
+    this.#u16[(u + L.U_DELTA) >>> 1] = position - at;
+    return this.#finish(header, u + L.UOP_SIZE, at, position, count, mode, crossing);
   }
 
   #finish(header: number, end: number, at: number, position: number, count: number, mode: number, crossing: boolean): number {
-    this.#clear(end);
-    this.#u16[(end + L.U_OP) >>> 1] = NEXT;
-    this.#u16[(end + L.U_DELTA) >>> 1] = position - at;
     for (let i = 0; i < count; i++) this.#u8[header + L.HEADER_SIZE + i * L.UOP_SIZE + L.U_LEFT] = count - i;
     this.#u32[(header + L.H_HOST) >>> 2] = at;
     this.#u32[(header + L.H_MODE) >>> 2] = mode;
@@ -129,7 +131,7 @@ export class BlockDecoder {
     this.#u32[(header + L.H_BYTES) >>> 2] = position - at;
     this.#u32[(header + L.H_HEAT) >>> 2] = this.heat(mode);
     this.#u32[(header + L.H_UNIT) >>> 2] = 0;
-    let used = end + L.UOP_SIZE;
+    let used = end;
     if (crossing) {
       this.#start = at;
       for (let i = 0; i < position - at; i++) this.#u8[header + L.CROSSING_BYTES + i] = this.#read(i);

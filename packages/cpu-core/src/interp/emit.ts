@@ -326,7 +326,7 @@ import { abandon, abandonOperand, abandonStack, beyondLimit, finish, leaveAt, no
 import { inlineForm } from "../hypervisor/inline-form";
 import { plainStack, pushSlow, stackCommit, stackCurrent, stackPeek, stackSkip } from "../system/stack";
 import { waiting } from "../system/misc";
-import { runUnits } from "../units";
+import { missed, runUnits } from "../units";
 ${imports.join("\n")}
 
 const GO_ON: i32 = 0;
@@ -479,7 +479,8 @@ export function interpret(cpu: usize, mode: u32): i32 {
         fv = load<i64>(cpu, ${L.FV});
         cnt = load<i64>(cpu, ${L.COUNT});
         rip = load<u64>(cpu, ${L.RIP});
-        h = 0;
+        h = left == ${L.UNIT_GO} ? missed : 0;
+        page = ((rip + codeBase) & linMask) & ~0xfff;
         link = 0;
         u = 0;
         continue;
