@@ -360,9 +360,11 @@ export class Lowering {
     return N.truncate(N.add(this.code.read(RCX), N.i64(change)), width);
   }
 
-  /** All operations of a block; its ending. */
-  block(view: DataView, header: number, blockDelta: number, handlers: readonly Handler[]): Ending {
-    const count = view.getUint32(header + L.H_REAL, true);
+  /** All operations of a block, or those before `end`; its ending. */
+  block(view: DataView, header: number, blockDelta: number, handlers: readonly Handler[], end?: number): Ending {
+    const deltaOf = (i: number): number => blockDelta + view.getUint16(header + L.HEADER_SIZE + i * L.UOP_SIZE + L.U_DELTA, true);
+    let count = view.getUint32(header + L.H_REAL, true);
+    while (end !== undefined && deltaOf(count - 1) >= end) count--;
     const first = SPECIAL_HANDLERS.length;
     for (let i = 0; i < count; i++) {
       const uop = new Uop(view, header + L.HEADER_SIZE + i * L.UOP_SIZE, blockDelta);
@@ -393,6 +395,6 @@ export class Lowering {
       else if (entry.type === "branch") return this.branch(uop, handler!, entry);
     }
     this.code.end(undefined);
-    return { kind: "goto", target: blockDelta + view.getUint32(header + L.H_BYTES, true) };
+    return { kind: "goto", target: end ?? blockDelta + view.getUint32(header + L.H_BYTES, true) };
   }
 }

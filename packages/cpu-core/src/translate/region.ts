@@ -5,6 +5,7 @@
 import * as L from "../layout.js";
 import type { Handler } from "../interp/handlers.js";
 import { AS_ENTERED, NOTHING } from "./flag-code.js";
+import { backwardTargets, misplacedEntries } from "./entries.js";
 import { type Ending, Lowering } from "./lower.js";
 import { BASE, MAX_DELTA } from "./locals.js";
 import * as N from "./node.js";
@@ -84,13 +85,17 @@ export interface RegionBlock {
   inner: boolean;
 }
 
-export interface Region {
-  readonly long: boolean;
+/** Blocks, and which of them is where. */
+export interface Blocks {
   readonly blocks: readonly RegionBlock[];
-  /** Headers of blocks that are reached by a table and cannot be entered. */
-  readonly cases: ReadonlySet<number>;
   /** Block at an offset from the base. */
   at(delta: number): number | undefined;
+}
+
+export interface Region extends Blocks {
+  readonly long: boolean;
+  /** Headers of blocks that have run often and yet cannot be entered: another way in is better. */
+  readonly cases: ReadonlySet<number>;
 }
 
 /** Where a block goes by itself. */
@@ -189,11 +194,33 @@ export function formRegion(
     return { bytes, second: hostOf(delta + 4096 - (view.getUint32(header + L.H_HOST, true) & 0xfff)) };
   };
 
-  const lowered = (header: number, delta: number, entered: number, known: VectorKnown): { code: VectorCode; ending: Ending } => {
+  /** Of a block that is cut no more than the instructions before `end` are translated. */
+  const lowered = (
+    header: number,
+    delta: number,
+    entered: number,
+    known: VectorKnown,
+    end?: number,
+  ): { code: VectorCode; ending: Ending } => {
     const plain = source.plain(header);
     const inexact = plain ? undefined : source.inexact(header);
     const code = new VectorCode(long, (mode & L.MODE_LMA) === 0, entered, source.apart(header) ? 0 : undefined, plain, inexact, known);
-    return { code, ending: new Lowering(code, long, N.local(BASE, true)).block(view, header, delta, source.handlers) };
+    return { code, ending: new Lowering(code, long, N.local(BASE, true)).block(view, header, delta, source.handlers, end) };
+  };
+  /** Where block `p` runs into the first block of a loop, it ends and goes there: else the loop would have a second way in, behind that block. */
+  const cut = (p: RegionBlock, heads: ReadonlySet<number>): RegionBlock => {
+    const end = p.delta + view.getUint32(p.header + L.H_BYTES, true);
+    for (let i = 1; i < p.count; i++) {
+      const at = p.delta + view.getUint16(p.header + L.HEADER_SIZE + i * L.UOP_SIZE + L.U_DELTA, true);
+      const head = heads.has(at) ? blocks[index.get(at) ?? -1] : undefined;
+      if (head === undefined || head.host - p.host !== at - p.delta) continue;
+      if (at + view.getUint32(head.header + L.H_BYTES, true) !== end) continue;
+      const { code, ending } = lowered(p.header, p.delta, AS_ENTERED, NOTHING_KNOWN, at);
+      const lower: RegionBlock["lower"] = (entered, known) => lowered(p.header, p.delta, entered, known, at).code;
+      tables.delete(p);
+      return { ...p, code, ending, lower, count: i, crossing: undefined };
+    }
+    return p;
   };
 
   /** Takes the block at `delta` in; without `from` it is the root `header`. */
@@ -274,12 +301,23 @@ export function formRegion(
   for (const { header, delta } of roots) visit(delta, true, undefined, header);
   for (let next = queue.shift(); next !== undefined; next = queue.shift()) visit(next.delta, next.entry, next.from, 0);
 
+  const heads = backwardTargets(blocks);
+  blocks.forEach((block, i) => {
+    blocks[i] = cut(block, heads);
+  });
   for (const [block, targets] of tables) {
     block.targets = targets.flatMap((target) => index.get(target) ?? []);
     block.closed = block.targets.length > 0;
   }
   const cases = new Set([...tables.keys()].flatMap(({ targets }) => targets.map((target) => blocks[target]!.delta)));
   closeCases(blocks, cases, landings);
+  const at = (delta: number): number | undefined => index.get(delta);
+  const closed = new Set(blocks.filter(({ delta, entry }) => cases.has(delta) && !entry).map(({ header }) => header));
+  for (const [entry, first] of misplacedEntries({ blocks, at }, landings)) {
+    blocks[entry]!.entry = false;
+    blocks[first]!.entry = true;
+    closed.add(blocks[entry]!.header);
+  }
 
   // A loop's first block is told how flags wait, and what vector registers hold, only if nobody comes from outside: an entry has a copy.
   const reached = new Set(blocks.flatMap(({ ending }) => targetsOf(ending)));
@@ -296,7 +334,7 @@ export function formRegion(
   return {
     long,
     blocks,
-    cases: new Set(blocks.filter(({ delta, entry }) => cases.has(delta) && !entry).map(({ header }) => header)),
-    at: (delta) => index.get(delta),
+    cases: closed,
+    at,
   };
 }
