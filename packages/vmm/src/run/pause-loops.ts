@@ -14,7 +14,7 @@ export const GAP_NS = 40_000;
 export const NAP_MS = 0.09;
 /** A host that takes longer than this so many times in a row is not just busy, its timers are coarse: it is not asked again ... */
 const LONG_NAP_MS = 1;
-const LONG_NAPS = 8;
+const LONG_NAPS = 32;
 /** ... for so many host milliseconds, and then until it takes long once more. */
 export const RESPITE_MS = 2000;
 
