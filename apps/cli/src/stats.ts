@@ -33,6 +33,8 @@ export const statsStart = (): StatsStart => ({ wall: performance.now(), cpu: pro
 /** The report as plain data. `cpu` counts from the start of the process, everything else from `started`. */
 export function statsReport(stats: MachineStats, guestMemory: GuestMemory | undefined, guestBytes: number, started: StatsStart) {
   const { user, system } = process.cpuUsage(started.cpu);
+  // Before the guest's memory is looked at, which takes some itself.
+  const ofProcess = { residentBytes: process.memoryUsage.rss(), peakResidentBytes: process.resourceUsage().maxRSS * 1024 };
   const resident = guestMemory === undefined ? undefined : guestResidentBytes(guestMemory);
   return {
     hostCpuSeconds: (user + system) / 1e6,
@@ -56,8 +58,7 @@ export function statsReport(stats: MachineStats, guestMemory: GuestMemory | unde
       guestBytes,
       touchedBytes: guestMemory === undefined ? 0 : touchedBytes(guestMemory),
       ...(resident === undefined ? {} : { guestResidentBytes: resident }),
-      residentBytes: process.memoryUsage.rss(),
-      peakResidentBytes: process.resourceUsage().maxRSS * 1024,
+      ...ofProcess,
     },
   };
 }
