@@ -114,7 +114,10 @@ export class TableValidation implements TypeContents {
     if (type === frameTypes.segmentDescriptors) return this.#validateDescriptors(frame);
     const level = levelOf(type)!;
     const count = type === frameTypes.l3 && this.bits === 32 ? PAE_TOP_ENTRIES : ENTRIES;
+    // Most entries of most tables are absent, and are passed over without a call.
+    const words = wordsOf(this.memory, frame);
     for (let index = 0; index < count; index++) {
+      if ((words[2 * index]! & PRESENT) === 0) continue;
       const error = this.#validateEntry(frame, type, level, index);
       if (error === 0) continue;
       this.#releaseEntries(frame, type, index);
@@ -137,9 +140,9 @@ export class TableValidation implements TypeContents {
     this.#releaseEntries(frame, type, type === frameTypes.l3 && this.bits === 32 ? PAE_TOP_ENTRIES : ENTRIES);
   }
 
+  /** A present one. */
   #validateEntry(frame: Mfn, type: FrameType, level: Level, index: number): number {
     const low = lowHalf(this.memory, frame, index);
-    if ((low & PRESENT) === 0) return 0;
     const high = highHalf(this.memory, frame, index);
     if (!this.isGuestSlot(type, index)) {
       storeEntry(this.memory, frame, index, 0, 0);
@@ -154,10 +157,11 @@ export class TableValidation implements TypeContents {
   }
 
   #releaseEntries(frame: Mfn, type: FrameType, count: number): void {
+    const words = wordsOf(this.memory, frame);
     for (let index = 0; index < count; index++) {
-      const low = lowHalf(this.memory, frame, index);
+      const low = words[2 * index]!;
       if ((low & PRESENT) === 0 || !this.isGuestSlot(type, index)) continue;
-      this.putEntry(frame, type, low, highHalf(this.memory, frame, index));
+      this.putEntry(frame, type, low, words[2 * index + 1]!);
     }
   }
 
