@@ -35,8 +35,12 @@ describe("an entry in the middle of a loop", () => {
   });
 });
 
-test("branches back to the first block of a loop are told from those forward", () => {
-  expect(backwardTargets(region([true, goto(1)], [false, branch(3, 2)], [false, goto(1)], [false, branch(3, 4)]).blocks)).toEqual(
-    new Set([1, 3]),
-  );
+describe("the first block of a loop", () => {
+  const isBack = (...described: readonly Described[]): ReadonlySet<number> => backwardTargets(region(...described).blocks);
+  test("is where a branch leads back to", () => {
+    expect(isBack([true, goto(1)], [false, branch(3, 2)], [false, goto(1)], [false, branch(3, 4)])).toEqual(new Set([1, 3]));
+  });
+  test("is not looked for around calls, behind which the loop is entered anyway", () => {
+    expect(isBack([true, goto(1)], [false, call(3, 2)], [true, branch(1, 4)], [false, leave])).toEqual(new Set());
+  });
 });

@@ -20,12 +20,20 @@ function loopsOf(items: readonly Item[]): ReadonlyMap<number, number> {
   return found;
 }
 
-/** Offsets to which branches of the region lead backward. */
+/** Is a block followed by one that is entered from outside: after a call, or what the interpreter does? */
+const isLeft = ({ ending }: RegionBlock): boolean =>
+  ending.kind === "call" ||
+  ending.kind === "system" ||
+  ending.kind === "interpret" ||
+  (ending.kind === "indirect" && ending.back !== undefined);
+
+/** Offsets to which branches of the region lead backward, over code that is not entered from outside: there loops have several ways in anyway. */
 export function backwardTargets(blocks: readonly RegionBlock[]): ReadonlySet<number> {
   const found = new Set<number>();
   for (const { delta, ending } of blocks) {
     const targets = ending.kind === "goto" ? [ending.target] : ending.kind === "branch" ? [ending.taken, ending.next] : [];
-    for (const target of targets) if (target <= delta) found.add(target);
+    for (const target of targets)
+      if (target <= delta && !blocks.some((inside) => inside.delta >= target && inside.delta <= delta && isLeft(inside))) found.add(target);
   }
   return found;
 }
