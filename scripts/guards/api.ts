@@ -83,6 +83,15 @@ function configOf(dir: string, { types, report }: EntryPoint, temporary: string)
   return ExtractorConfig.prepare({ configObject, configObjectFullPath: undefined, packageJsonFullPath: join(root, dir, "package.json") });
 }
 
+/** TypeScript writes the members of a union in the order in which it has met them, and a build with caches meets them in another: numbers in their own. */
+const withOrderedUnions = (text: string): string =>
+  text.replace(/(?<![\w.])\d+(?: \| \d+)+(?![\w.])/g, (union) =>
+    union
+      .split(" | ")
+      .sort((a, b) => Number(a) - Number(b))
+      .join(" | "),
+  );
+
 /** The reports of one package as its declarations are now. One compilation serves all its entry points. */
 function reportsOf(dir: string, entries: readonly EntryPoint[]): Map<string, string> {
   const temporary = mkdtempSync(join(tmpdir(), "paravane-api-"));
@@ -99,7 +108,7 @@ function reportsOf(dir: string, entries: readonly EntryPoint[]): Map<string, str
         },
       });
       const file = join(temporary, `${entries[index]!.report}.api.md`);
-      reports.set(`${entries[index]!.report}.api.md`, readFileSync(file, "utf8").replaceAll("\r\n", "\n"));
+      reports.set(`${entries[index]!.report}.api.md`, withOrderedUnions(readFileSync(file, "utf8").replaceAll("\r\n", "\n")));
     }
     return reports;
   } finally {
