@@ -4,17 +4,17 @@ import type { FloatCompare, FloatConversion, FloatOp, VectorOp, VectorShift, Vec
 const SIMD = 0xfd00;
 
 /** Those with immediates or on memory. */
-export const Vector = {
-  load: SIMD,
-  store: SIMD | 0x0b,
-  constant: SIMD | 0x0c,
-  shuffle: SIMD | 0x0d,
-  swizzle: SIMD | 0x0e,
-  load32Zero: SIMD | 0x5c,
-  load64Zero: SIMD | 0x5d,
-  f32Constant: 0x43,
-  f64Constant: 0x44,
-} as const;
+export enum Vector {
+  load = 0xfd00,
+  store = 0xfd0b,
+  constant = 0xfd0c,
+  shuffle = 0xfd0d,
+  swizzle = 0xfd0e,
+  load32Zero = 0xfd5c,
+  load64Zero = 0xfd5d,
+  f32Constant = 0x43,
+  f64Constant = 0x44,
+}
 
 export const isVectorLoad = (op: number): boolean => op === Vector.load || op === Vector.load32Zero || op === Vector.load64Zero;
 
