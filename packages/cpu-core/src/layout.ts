@@ -71,6 +71,9 @@ export const VERIFY_OTHER_CALL = -0x80000000; // the interpreter has made anothe
 export const STATE_BYTES = 0x700; // of a vCPU's block: what verification keeps and compares
 
 // -- software TLB: three arrays (user; supervisor; supervisor with EFLAGS.AC under SMAP) of TLB_ENTRIES entries -----------------
+export const TLB_USER = 0;
+export const TLB_SUPERVISOR = 1;
+export const TLB_SUPERVISOR_AC = 2;
 export const TLB_ENTRIES = 16384;
 export const TLB_ENTRY_SIZE = 32;
 export const TLB_SHIFT = 5;
@@ -320,6 +323,7 @@ export const MODE_NO_SSE = 1024; // CR4.OSFXSR clear or CR0.EM: SSE raises #UD; 
 export const MODE_LMA = 2048; // long mode active (64-bit or compatibility)
 export const MODE_SINGLE = 4096; // blocks of one instruction: single step, shadows, exact budgets
 export const MODE_PLAIN = 8192; // blocks that are never translated: what verification compares units with
+export const MODE_SMAP = 16384; // CR4.SMAP below CPL 3: EFLAGS.AC says which TLB array is in use
 export const MODE_INTERCEPT_SHIFT = 16; // bits 16-31: number of the intercept set in force
 
 // -- a decoded block: this header, then its operations, the last of which leaves the block -----------------------------------------------

@@ -8,10 +8,19 @@ import {
   CTX_USER,
   DEBUG_PENDING,
   DR,
+  FAULT_ADDRESS,
+  FAULT_PROTECTED,
+  FRAME_CODE,
+  FRAME_MASK,
+  FRAME_ROM,
   LIN_MASK,
   MODE,
   MODE_64,
   MODE_LMA,
+  REFUSED,
+  REFUSED_ADDRESS,
+  REHEARSAL,
+  RESTART,
   SCRATCH,
   SCRATCH_LIN,
   SCRATCH_PA0,
@@ -25,17 +34,9 @@ import {
   TLB_OFFSET,
   TLB_R,
   TLB_SHIFT,
+  TLB_SUPERVISOR,
   TLB_W,
   TLB_X,
-  FAULT_ADDRESS,
-  FAULT_PROTECTED,
-  FRAME_CODE,
-  FRAME_MASK,
-  FRAME_ROM,
-  REFUSED,
-  REFUSED_ADDRESS,
-  REHEARSAL,
-  RESTART,
   WATCH,
 } from "../../src/layout";
 import { AC, GP, UD, raise, raiseError } from "../fault";
@@ -44,7 +45,7 @@ import { frameInfoAt, physRead, physWrite } from "./physical";
 import { currentArray, foundHost, foundPa, foundProtected, translate } from "./tlb";
 import { ACCESS_ANY, ACCESS_FREE, ACCESS_I, ACCESS_STACK, ACCESS_W, walkWritable } from "./walk";
 
-const SUPERVISOR: u32 = 1;
+const SUPERVISOR: u32 = TLB_SUPERVISOR;
 
 /** Whose access it is: an instruction's operand, the processor's own to descriptors and the TSS, or a push or pop of a delivery or a transfer. */
 const EXPLICIT: u32 = 0;

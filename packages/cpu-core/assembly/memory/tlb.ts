@@ -44,6 +44,9 @@ import {
   TLB_OFFSET,
   TLB_R,
   TLB_SHIFT,
+  TLB_SUPERVISOR,
+  TLB_SUPERVISOR_AC,
+  TLB_USER,
   TLB_W,
   TLB_X,
   VCPU_BASE,
@@ -52,6 +55,7 @@ import {
   WATCH,
   DR,
 } from "../../src/layout";
+import { CR4_SMAP } from "../system/bits";
 import { GP, raiseError } from "../fault";
 import { jumpDropPage, jumpWipe } from "../jumps";
 import { frameInfoAt, ramAt } from "./physical";
@@ -85,7 +89,6 @@ const CR0_AM: u32 = 0x40000;
 const CR0_PG: u32 = 0x80000000;
 const CR4_PAE: u32 = 0x20;
 const CR4_PCIDE: u32 = 0x20000;
-const CR4_SMAP: u32 = 0x200000;
 const EFER_LMA: u32 = 0x400;
 const FLAG_AC: u32 = 0x40000;
 
@@ -204,9 +207,9 @@ export function tlbSelect(cpu: usize): void {
   const own = <u32>load<u16>(cpu + (<usize>currentPcid(cpu) << 1), PCID_CONTEXT);
   const shared = load<u32>(cpu, SUPER_CTX);
   const supervisor = shared ? shared : own;
-  let array: u32 = 0;
+  let array: u32 = TLB_USER;
   let user = own;
-  if (load<u32>(cpu, CPL) < 3) array = flags & FLAG_AC && load<u32>(cpu, CR4) & CR4_SMAP ? 2 : 1;
+  if (load<u32>(cpu, CPL) < 3) array = flags & FLAG_AC && load<u32>(cpu, CR4) & CR4_SMAP ? TLB_SUPERVISOR_AC : TLB_SUPERVISOR;
   else if (flags & FLAG_AC && load<u32>(cpu, CR0) & CR0_AM) user = CONTEXT_NONE; // every access is checked for alignment
   store<u32>(cpu, <u32>cpu + TLB_OFFSET + array * TLB_BYTES, TLB);
   store<u64>(cpu, user, CTX_USER);

@@ -7,6 +7,7 @@ export const CR4_VME: u32 = 1;
 export const CR4_PVI: u32 = 2;
 export const CR4_OSFXSR: u32 = 0x200;
 export const CR4_UMIP: u32 = 0x800;
+export const CR4_SMAP: u32 = 0x200000;
 export const EFER_LMA: u32 = 0x400;
 
 // bits of SEG_ACCESS (and, shifted left by 8, of a descriptor's second dword)

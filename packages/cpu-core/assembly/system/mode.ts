@@ -20,6 +20,7 @@ import {
   MODE_NO_SSE,
   MODE_PE,
   MODE_PG,
+  MODE_SMAP,
   MODE_SS32,
   MODE_V86,
   RESTART,
@@ -33,7 +34,7 @@ import {
 import { VM } from "../flags";
 import { interceptMode } from "../hypervisor/level";
 import { tlbSelect } from "../memory/tlb";
-import { ACC_CODE, ACC_CONFORMING, ACC_DB, ACC_L, ACC_P, ACC_RW, CR0_EM, CR0_PE, CR0_PG, CR0_TS, CR4_OSFXSR, EFER_LMA } from "./bits";
+import { ACC_CODE, ACC_CONFORMING, ACC_DB, ACC_L, ACC_P, ACC_RW, CR0_EM, CR0_PE, CR0_PG, CR0_TS, CR4_OSFXSR, CR4_SMAP, EFER_LMA } from "./bits";
 
 /** Base 0, limit 4 GiB, and of a kind that never faults on what the fast path does with it; in real-address and virtual-8086 mode. */
 function flatReal(cpu: usize, seg: u32): bool {
@@ -93,6 +94,7 @@ export function updateMode(cpu: usize): void {
   const cpl = load<u32>(cpu, CPL);
   if (cpl == 0) mode |= MODE_CPL0;
   else if (cpl == 3) mode |= MODE_CPL3;
+  if (cpl < 3 && load<u32>(cpu, CR4) & CR4_SMAP) mode |= MODE_SMAP;
   if (cr0 & CR0_PG) mode |= MODE_PG;
   if (cr0 & (CR0_EM | CR0_TS)) mode |= MODE_NO_FPU;
   if (cr0 & CR0_EM || !(load<u32>(cpu, CR4) & CR4_OSFXSR)) mode |= MODE_NO_SSE;

@@ -6,23 +6,10 @@
 import * as L from "../layout.js";
 import type { Flag, Leaf, Sem, Width } from "../isa/sem.js";
 import { AS_ENTERED, FlagCode } from "./flag-code.js";
-import {
-  CPU,
-  CTX,
-  exitAs,
-  exitCode,
-  FK,
-  FLAG_REGISTERS,
-  FR,
-  FV,
-  isWideRegister,
-  REGISTER_COUNT,
-  TLB,
-  VECTOR_COUNT,
-  XMM0,
-} from "./locals.js";
+import { CTX, exitAs, exitCode, FK, FLAG_REGISTERS, FR, FV, isWideRegister, REGISTER_COUNT, VECTOR_COUNT, XMM0 } from "./locals.js";
 import * as N from "./node.js";
 import type { Node } from "./node.js";
+import { type Places, tlbEntry } from "./places.js";
 import { MOST_BYTES, Origins, type Place, type Range, rangeFor } from "./probes.js";
 import { type EngineFunction, Op, TYPE_I32, TYPE_I64 } from "./wasm.js";
 
@@ -102,6 +89,7 @@ export class BlockCode implements Sem<Node> {
 
   constructor(
     readonly long: boolean,
+    readonly places: Places,
     /** No linear address has more than 32 bits, whoever used the TLB before. */
     readonly shortTags = false,
     /** FLAG_KIND on entering, where it is known. */
@@ -220,11 +208,11 @@ export class BlockCode implements Sem<Node> {
   }
   /** A field of the vCPU's block. */
   field(op: number, wide: boolean, bits: number, offset: number): Node {
-    return this.letNode(N.loadNode(op, wide, bits, N.local(CPU, false), offset));
+    return this.letNode(N.loadNode(op, wide, bits, this.places.cpu, offset));
   }
   /** Writes a field of the vCPU's block; `op` is a store of an i64's low bits. */
   setField(op: number, offset: number, value: Node): void {
-    this.statements.push({ kind: "store", op, address: N.local(CPU, false), value, offset });
+    this.statements.push({ kind: "store", op, address: this.places.cpu, value, offset });
   }
   /**
    * Host address (i32) of `bytes` at linear address `linear`; leaves when the TLB has no right for it. `place` says where the address comes
@@ -249,7 +237,7 @@ export class BlockCode implements Sem<Node> {
     const entry = N.temp(false, 32);
     const first = root?.offset ?? 0;
     const { base, index, scale, path } = root ?? { base: undefined, index: undefined, scale: 0, path: 0 };
-    const addend = N.loadNode(Op.i32Load, false, 32, entry, L.TLB_ADDEND);
+    const addend = N.loadNode(Op.i32Load, false, 32, entry, this.places.array + L.TLB_ADDEND);
     const pointer = N.temp(false, 32);
     const statement = this.statements.length;
     const range = {
@@ -278,10 +266,7 @@ export class BlockCode implements Sem<Node> {
   /** Writes the statements that ask for the whole of a range. */
   #ask({ low, high, first, at, entry, write, statement, side, flags, shared }: Range): void {
     const lowest = low === first ? at : N.add(at, N.i64(low - first));
-    const mask = (L.TLB_ENTRIES - 1) << L.TLB_SHIFT;
-    const page = N.binary(Op.i32ShrU, false, 32, N.wrap(lowest), N.i32(12 - L.TLB_SHIFT));
-    const index = N.binary(Op.i32And, false, 32, page, N.i32(mask));
-    this.statements[statement] = { kind: "let", target: entry, value: N.binary(Op.i32Add, false, 32, index, N.local(TLB, false)) };
+    this.statements[statement] = { kind: "let", target: entry, value: tlbEntry(this.places, N.wrap(lowest)) };
     const condition = this.#unlessTag(entry, N.add(at, N.i64(high - first - 1)), write ? L.TLB_W : L.TLB_R);
     this.statements[statement + 1] = shared
       ? { kind: "exitIf", condition, code: exitAs(side, L.UNIT_APART), flags, range: { at: N.wrap(lowest), bytes: high - low } }
@@ -293,10 +278,10 @@ export class BlockCode implements Sem<Node> {
       const page = N.binary(Op.i32And, false, 32, N.wrap(last), N.i32(-4096));
       const wanted = N.binary(Op.i32Xor, false, 32, page, N.wrap(N.local(CTX, true)));
       // As i64: V8 makes two loads of one that a comparison of the same width can read by itself.
-      return N.binary(Op.i64Ne, false, 1, N.loadNode(Op.i64Load32u, true, 64, entry, tag), N.extend(wanted));
+      return N.binary(Op.i64Ne, false, 1, N.loadNode(Op.i64Load32u, true, 64, entry, this.places.array + tag), N.extend(wanted));
     }
     const wanted = N.xor(N.and(last, N.i64(-4096)), N.local(CTX, true));
-    return N.binary(Op.i64Ne, false, 1, N.loadNode(Op.i64Load, true, 64, entry, tag), wanted);
+    return N.binary(Op.i64Ne, false, 1, N.loadNode(Op.i64Load, true, 64, entry, this.places.array + tag), wanted);
   }
   load(pointer: Node, bits: number): Node {
     const op = bits === 64 ? Op.i64Load : bits === 32 ? Op.i64Load32u : bits === 16 ? Op.i64Load16u : Op.i64Load8u;

@@ -7,7 +7,7 @@ import type { OutlinedEntry } from "../isa/define.js";
 import * as L from "../layout.js";
 import type { Access } from "./block-code.js";
 import type { SystemCode } from "./system-code.js";
-import { COUNT, CPU, exitCode, FR, FV } from "./locals.js";
+import { COUNT, exitCode, FR, FV } from "./locals.js";
 import type { Lowering, Uop } from "./lower.js";
 import * as N from "./node.js";
 import type { Node } from "./node.js";
@@ -16,7 +16,6 @@ import { Op } from "./wasm.js";
 /** FSW: an unmasked exception is pending. */
 const FSW_ES = 0x80;
 const CS_SELECTOR = L.SEG + L.CS * L.SEG_SIZE + L.SEG_SELECTOR;
-const cpu = N.local(CPU, false);
 
 /** The bit of the general register whose slot begins at byte `offset` of the vCPU's block; 0 for other places. */
 function generalBit(offset: number): number {
@@ -55,7 +54,7 @@ export class EngineCalls {
     if (entry.kind === "stay") this.#stay(uop, entry, implicit, left);
     else if (entry.kind === "fpu" || entry.kind === "fpuLoad" || entry.kind === "fpuStore") this.#fpu(uop, handler, entry, implicit);
     else if (entry.kind === "modify") {
-      this.#code.call(entry.fn, [cpu, this.#operand(uop, handler, entry, "RW")], { writes: implicit });
+      this.#code.call(entry.fn, [this.#code.places.cpu, this.#operand(uop, handler, entry, "RW")], { writes: implicit });
       this.#leaveIfFaulted(faulted);
     } else this.#vector(uop, handler, entry, implicit, faulted);
   }
@@ -100,7 +99,7 @@ export class EngineCalls {
     if (uop.u16(L.U_BASE) === L.RIP_BASE) code.setField(Op.i64Store, L.RIP_BASE, this.lowering.address(uop.blockDelta));
     // How much has been retired is asked by clocks and devices.
     code.setField(Op.i64Store, L.COUNT, N.add(N.local(COUNT, true), N.i64(left - 1)));
-    code.call(entry.fn, [cpu, N.i32(uop.at)], {
+    code.call(entry.fn, [code.places.cpu, N.i32(uop.at)], {
       vectors: true, // FXSAVE and its kin
       reads: addressed,
       writes: implicit | named,
@@ -134,7 +133,7 @@ export class EngineCalls {
       if (!this.#codeSegmentNoted) code.setField(Op.i64Store32, L.FCS, code.field(Op.i64Load32u, true, 32, CS_SELECTOR));
       this.#codeSegmentNoted = true;
     }
-    code.call(entry.fn, [cpu, argument], { reads: addressed, writes: implicit, returns: entry.kind === "fpuStore" });
+    code.call(entry.fn, [code.places.cpu, argument], { reads: addressed, writes: implicit, returns: entry.kind === "fpuStore" });
   }
 
   #vector(uop: Uop, handler: Handler, entry: OutlinedEntry, implicit: number, faulted: number): void {
@@ -142,15 +141,16 @@ export class EngineCalls {
     const memory = handler.shapes.some((s) => s.kind === "m");
     const slots = handler.shapes.filter((s) => s.kind === "r").map((s) => uop.slot(s.slot));
     const mmx = handler.shapes.some((s) => s.operand.file === "mmx");
-    const address = (slot: number | undefined): Node => (slot === undefined ? N.i32(0) : N.binary(Op.i32Add, false, 32, cpu, N.i32(slot)));
+    const address = (slot: number | undefined): Node =>
+      slot === undefined ? N.i32(0) : N.binary(Op.i32Add, false, 32, code.places.cpu, N.i32(slot));
     if (mmx) this.#leaveIfPending();
     const operand = memory ? this.#operand(uop, handler, entry, entry.kind === "vec" ? "R" : "W") : undefined;
     const target = entry.kind === "vec" || !memory ? slots[0] : undefined;
     const source = entry.kind === "vec" ? (memory ? undefined : slots[1]) : slots[slots.length - 1];
     const dst = entry.kind === "vec" ? address(target) : (operand ?? address(target));
     const src = entry.kind === "vec" ? (operand ?? address(source)) : address(source);
-    if (mmx) code.call("mmxEnter", [cpu], { returns: true });
-    code.call(entry.fn, [cpu, dst, src, N.i32(Number(uop.immediateOf(32)))], {
+    if (mmx) code.call("mmxEnter", [code.places.cpu], { returns: true });
+    code.call(entry.fn, [code.places.cpu, dst, src, N.i32(Number(uop.immediateOf(32)))], {
       vectors: handler.shapes.some((s) => s.operand.file === "xmm"),
       reads: source === undefined ? 0 : generalBit(source),
       writes: implicit | (target === undefined ? 0 : generalBit(target)),

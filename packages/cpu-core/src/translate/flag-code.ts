@@ -6,7 +6,7 @@
 import { flagKind, flagOf, flagWords, ruleOf, settledWords, type Waiting, widthOfKind } from "../isa/flag-words.js";
 import type { Flag, FlagEffect, Width } from "../isa/sem.js";
 import type { BlockCode } from "./block-code.js";
-import { CPU, FK, FR, FV } from "./locals.js";
+import { FK, FR, FV } from "./locals.js";
 import * as N from "./node.js";
 import type { Node } from "./node.js";
 import { Op } from "./wasm.js";
@@ -58,7 +58,7 @@ export class FlagCode {
   settle(): void {
     const { code, kind } = this;
     if (kind === AS_ENTERED) this.needs = WORDS;
-    else if (kind === MIXED) code.call("settleFlags", [N.local(CPU, false)], { writes: (1 << FR) | (1 << FV) | (1 << FK) });
+    else if (kind === MIXED) code.call("settleFlags", [code.places.cpu], { writes: (1 << FR) | (1 << FV) | (1 << FK) });
     else if (kind !== 0) {
       const { fr, fv } = settledWords<Node>(code, kind, code.read(FR), code.read(FV));
       const words = [code.let(fr), code.let(fv)] as const;

@@ -9,6 +9,7 @@ import { backwardTargets, misplacedEntries } from "./entries.js";
 import { type Ending, Lowering } from "./lower.js";
 import { BASE, MAX_DELTA } from "./locals.js";
 import * as N from "./node.js";
+import { type Places, placesOf } from "./places.js";
 import { VectorCode } from "./vector-code.js";
 import { NOTHING_KNOWN, type VectorKnown } from "./vector-known.js";
 
@@ -94,6 +95,7 @@ export interface Blocks {
 
 export interface Region extends Blocks {
   readonly long: boolean;
+  readonly places: Places;
   /** Headers of blocks that have run often and yet cannot be entered: another way in is better. */
   readonly cases: ReadonlySet<number>;
 }
@@ -167,6 +169,7 @@ export function formRegion(
 ): Region {
   const { view } = source;
   const long = (mode & L.MODE_64) !== 0;
+  const places = placesOf(view.getUint32(L.VCPU_COUNT_PTR, true), mode);
   const blocks: RegionBlock[] = [];
   const index = new Map<number, number>();
   const refused = new Set<number>();
@@ -204,7 +207,16 @@ export function formRegion(
   ): { code: VectorCode; ending: Ending } => {
     const plain = source.plain(header);
     const inexact = plain ? undefined : source.inexact(header);
-    const code = new VectorCode(long, (mode & L.MODE_LMA) === 0, entered, source.apart(header) ? 0 : undefined, plain, inexact, known);
+    const code = new VectorCode(
+      long,
+      places,
+      (mode & L.MODE_LMA) === 0,
+      entered,
+      source.apart(header) ? 0 : undefined,
+      plain,
+      inexact,
+      known,
+    );
     return { code, ending: new Lowering(code, long, N.local(BASE, true)).block(view, header, delta, source.handlers, end) };
   };
   /** Where block `p` runs into the first block of a loop, it ends and goes there: else the loop would have a second way in, behind that block. */
@@ -333,6 +345,7 @@ export function formRegion(
   inlineCallees(blocks, called);
   return {
     long,
+    places,
     blocks,
     cases: closed,
     at,

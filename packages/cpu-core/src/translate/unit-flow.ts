@@ -3,9 +3,10 @@
  * only the guest knows; and out of it.
  */
 import * as L from "../layout.js";
-import { BASE, COUNT, CPU, CTX, EXIT, exitCode, NEXT, TARGET, TLB } from "./locals.js";
+import { BASE, COUNT, CTX, EXIT, exitCode, NEXT, TARGET } from "./locals.js";
 import * as N from "./node.js";
 import type { Node } from "./node.js";
+import { tlbEntry } from "./places.js";
 import type { Region, RegionBlock } from "./region.js";
 import { returnsOf } from "./returns.js";
 import { type Structure, structureOf } from "./structure.js";
@@ -203,7 +204,7 @@ export class UnitFlow extends UnitFrame {
     const both = (op: number, a: Node, b: Node): Node => N.binary(op, false, 32, a, b);
     const folded = both(Op.i32Xor, shifted(Op.i32Shl, L.JUMP_FOLD_LEFT), shifted(Op.i32ShrU, L.JUMP_FOLD_RIGHT));
     const mixed = both(Op.i32Xor, shifted(Op.i32Shl, 1), both(Op.i32And, folded, N.i32(L.JUMP_FOLD_MASK)));
-    this.expression(both(Op.i32Add, N.local(CPU, false), both(Op.i32And, mixed, N.i32(L.JUMP_MASK))));
+    this.expression(both(Op.i32Add, this.places.cpu, both(Op.i32And, mixed, N.i32(L.JUMP_MASK))));
     out.local(Op.localSet, EXIT);
     const field = (opcode: number, wide: boolean, offset: number): Node =>
       N.loadNode(opcode, wide, wide ? 64 : 32, N.local(EXIT, false), L.JUMP_OFFSET + offset);
@@ -239,13 +240,13 @@ export class UnitFlow extends UnitFrame {
       this.#provePage(target.delta, target.host, code);
       return;
     }
-    const proven = N.loadNode(Op.i32Load, false, 32, N.local(CPU, false), L.PROVEN);
+    const proven = N.loadNode(Op.i32Load, false, 32, this.places.cpu, L.PROVEN);
     this.open(Op.block, { kind: "forward", target: -1 });
     this.expression(N.binary(Op.i32And, false, 32, proven, N.i32(bit)));
     out.op(Op.brIf);
     out.u32(0);
     this.#provePage(target.delta, target.host, code);
-    out.local(Op.localGet, CPU);
+    this.expression(this.places.cpu);
     this.expression(N.binary(Op.i32Or, false, 32, proven, N.i32(bit | this.#pageBit(here))));
     out.memory(Op.i32Store, L.PROVEN);
     this.close();
@@ -264,12 +265,11 @@ export class UnitFlow extends UnitFrame {
   #provePage(delta: number, host: number, code: number): void {
     const at = N.add(N.local(BASE, true), N.i64(delta));
     const linear = this.region.long ? at : N.truncate(at, 32);
-    const mask = (L.TLB_ENTRIES - 1) << L.TLB_SHIFT;
-    const index = N.binary(Op.i32And, false, 32, N.binary(Op.i32ShrU, false, 32, N.wrap(at), N.i32(12 - L.TLB_SHIFT)), N.i32(mask));
-    const entry = N.binary(Op.i32Add, false, 32, index, N.local(TLB, false));
-    const tag = N.loadNode(Op.i64Load, true, 64, entry, L.TLB_X);
+    const entry = tlbEntry(this.places, N.wrap(at));
+    const { array } = this.places;
+    const tag = N.loadNode(Op.i64Load, true, 64, entry, array + L.TLB_X);
     const wanted = N.xor(N.and(linear, N.i64(-4096)), N.local(CTX, true));
-    const mapped = N.binary(Op.i32Add, false, 32, N.loadNode(Op.i32Load, false, 32, entry, L.TLB_ADDEND), N.wrap(linear));
+    const mapped = N.binary(Op.i32Add, false, 32, N.loadNode(Op.i32Load, false, 32, entry, array + L.TLB_ADDEND), N.wrap(linear));
     this.exitIf(N.binary(Op.i64Ne, false, 1, tag, wanted), code);
     this.exitIf(N.binary(Op.i32Ne, false, 1, mapped, N.i32(host)), code);
   }

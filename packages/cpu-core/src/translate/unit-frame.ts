@@ -5,7 +5,6 @@ import * as L from "../layout.js";
 import { ExpressionWriter } from "./expressions.js";
 import {
   COUNT,
-  CPU,
   CTX,
   EXIT,
   FK,
@@ -21,6 +20,7 @@ import {
   XMM0,
 } from "./locals.js";
 import { type Node, OR_ELSE, unary } from "./node.js";
+import type { Places } from "./places.js";
 import type { Region } from "./region.js";
 import { Vector } from "./vector-opcodes.js";
 import { ByteWriter, type EngineFunction, Op, TYPE_I32 } from "./wasm.js";
@@ -55,8 +55,11 @@ export class UnitFrame {
   protected registers: UsedRegisters = { used: 0, written: 0, usedVectors: 0, writtenVectors: 0 };
   /** What EXIT holds here, or -1. */
   protected exit = -1;
+  protected readonly places: Places;
 
-  constructor(readonly region: Region) {}
+  constructor(readonly region: Region) {
+    this.places = region.places;
+  }
 
   protected open(opcode: number, label: Label): void {
     this.out.open(opcode);
@@ -128,12 +131,12 @@ export class UnitFrame {
 
   // -- state in and out -----------------------------------------------------------------------------------------------------------------------
   protected loadField(opcode: number, offset: number, local: number): void {
-    this.out.local(Op.localGet, CPU);
+    this.expression(this.places.cpu);
     this.out.memory(opcode, offset);
     this.out.local(Op.localSet, local);
   }
   protected storeField(opcode: number, offset: number, local: number): void {
-    this.out.local(Op.localGet, CPU);
+    this.expression(this.places.cpu);
     this.out.local(Op.localGet, local);
     this.out.memory(opcode, offset);
   }
@@ -148,7 +151,7 @@ export class UnitFrame {
   protected storeRegisters(among = this.registers.written): void {
     for (let register = 0; register < REGISTER_COUNT; register++) {
       if ((among & (1 << register)) === 0) continue;
-      this.out.local(Op.localGet, CPU);
+      this.expression(this.places.cpu);
       this.out.local(Op.localGet, REGISTERS + register);
       if (!this.region.long && register < FR) this.out.op(Op.i64ExtendI32U);
       this.out.memory(register === FK ? Op.i32Store : Op.i64Store, registerField(register));
@@ -167,12 +170,12 @@ export class UnitFrame {
   protected enter(settles: boolean): void {
     if (settles) {
       this.open(Op.block, { kind: "forward", target: -1 });
-      this.out.local(Op.localGet, CPU);
+      this.expression(this.places.cpu);
       this.out.memory(Op.i32Load, L.FLAG_KIND);
       this.out.op(Op.i32Eqz);
       this.out.op(Op.brIf);
       this.out.u32(0);
-      this.out.local(Op.localGet, CPU);
+      this.expression(this.places.cpu);
       this.calls.push({ at: this.out.openCall(), callee: SETTLE_FLAGS });
       this.close();
     }
@@ -180,13 +183,13 @@ export class UnitFrame {
     this.loadVectors();
     this.loadField(Op.i64Load, L.COUNT, COUNT);
     this.selectTranslations();
-    this.out.local(Op.localGet, CPU);
+    this.expression(this.places.cpu);
     this.out.i32Const(0);
     this.out.memory(Op.i32Store, L.PROVEN);
   }
   protected selectTranslations(): void {
     this.loadField(Op.i64Load, L.CTX, CTX);
-    this.loadField(Op.i32Load, L.TLB, TLB);
+    if (this.places.needsTlb) this.loadField(Op.i32Load, L.TLB, TLB);
   }
   protected leave(): void {
     this.storeRegisters(this.registers.written & ~FLAG_REGISTERS);

@@ -8,7 +8,6 @@ import { dropUnused } from "./liveness.js";
 import {
   BASE,
   COUNT,
-  CPU,
   EXIT,
   FIXED_I32,
   FIXED_I64,
@@ -210,7 +209,7 @@ class UnitWriter extends UnitFlow {
     this.expression(both(Op.i32Xor, N.local(EXIT, false), N.i32(L.UNIT_APART ^ L.UNIT_SIDE)));
     this.out.local(Op.localSet, EXIT);
     this.out.op(Op.else);
-    this.out.local(Op.localGet, CPU);
+    this.expression(this.places.cpu);
     this.out.i32Const(1);
     this.out.memory(Op.i32Store, L.STRADDLES);
     this.out.op(Op.end);
@@ -277,10 +276,10 @@ class UnitWriter extends UnitFlow {
     this.storeRegisters((this.registers.written & ~FLAG_REGISTERS) | flags);
     this.storeVectors();
     this.storeField(Op.i64Store, L.COUNT, COUNT);
-    out.local(Op.localGet, CPU);
+    this.expression(this.places.cpu);
     this.expression(next);
     out.memory(Op.i64Store, L.RIP);
-    out.local(Op.localGet, CPU);
+    this.expression(this.places.cpu);
     out.i32Const(u);
     this.calls.push({ at: out.openCall(), callee: SYSTEM_OP });
     out.i32Const(L.UNIT_LOOK);
@@ -304,11 +303,11 @@ class UnitWriter extends UnitFlow {
     this.storeRegisters((this.registers.written & ~FLAG_REGISTERS) | s.flags);
     this.storeVectors();
     this.storeField(Op.i64Store, L.COUNT, COUNT);
-    out.local(Op.localGet, CPU);
+    this.expression(this.places.cpu);
     this.expression(N.add(N.local(BASE, true), N.i64(s.blockDelta)));
     this.cut();
     out.memory(Op.i64Store, L.RIP_BASE);
-    out.local(Op.localGet, CPU);
+    this.expression(this.places.cpu);
     out.i32Const(s.u);
     this.calls.push({ at: out.openCall(), callee: COLD_OP });
     out.local(Op.localSet, EXIT);

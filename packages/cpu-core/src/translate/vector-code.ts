@@ -20,6 +20,7 @@ import type { CallEffect } from "./block-code.js";
 import { exitAs, VECTOR_COUNT, XMM0 } from "./locals.js";
 import * as N from "./node.js";
 import type { Node } from "./node.js";
+import type { Places } from "./places.js";
 import { SystemCode } from "./system-code.js";
 import { EXTRACT, FLOAT_EXTRACT, FLOAT_OPS, FLOAT_REPLACE, REINTERPRET, REPLACE, SPLAT, Vector, VECTOR_OPS } from "./vector-opcodes.js";
 import { knownOf, NOTHING_KNOWN, type Ranges, type VectorKnown } from "./vector-known.js";
@@ -74,6 +75,7 @@ export class VectorCode extends SystemCode implements VectorSem<Node> {
 
   constructor(
     long: boolean,
+    places: Places,
     shortTags?: boolean,
     entered?: number,
     rangeBytes?: number,
@@ -83,7 +85,7 @@ export class VectorCode extends SystemCode implements VectorSem<Node> {
     readonly inexact?: boolean,
     known = NOTHING_KNOWN,
   ) {
-    super(long, shortTags, entered, rangeBytes);
+    super(long, places, shortTags, entered, rangeBytes);
     this.#entered = [...known.registers];
     this.#controls = new Set(known.controls);
   }
