@@ -29,6 +29,10 @@ export interface Handler {
   readonly key: string;
   readonly entry: Entry;
   readonly shapes: readonly Shape[];
+  /** The operands' widths. */
+  readonly widths: readonly Width[];
+  /** An operand lies in memory, and more than its address is wanted. */
+  readonly accessesMemory: boolean;
   readonly opsize: OperandSize;
   readonly stack: StackKind;
 }
@@ -152,6 +156,9 @@ function keyOf(entry: Entry, shapes: readonly Shape[], opsize: OperandSize, stac
   }
 }
 
+const accessesMemory = (entry: Entry, shapes: readonly Shape[]): boolean =>
+  shapes.some(({ kind }, i) => kind === "m" && (entry.type !== "family" || (entry.roles[i] !== undefined && entry.roles[i] !== "a")));
+
 /** Parses all entries and numbers their handlers: inline ones first, then cold ones, stay, sys. */
 export function buildTable(entries: readonly Entry[]): { rows: TableRow[]; handlers: Handler[] } {
   const byKey = new Map<string, number>();
@@ -175,7 +182,16 @@ export function buildTable(entries: readonly Entry[]): { rows: TableRow[]; handl
             if (number === undefined) {
               number = found.length;
               byKey.set(key, number);
-              found.push({ class: classOf(entry, stack === "slow", shapes[0]?.bits ?? 0), key, entry, shapes, opsize, stack });
+              found.push({
+                class: classOf(entry, stack === "slow", shapes[0]?.bits ?? 0),
+                key,
+                entry,
+                shapes,
+                widths: shapes.map(({ bits }) => bits as Width),
+                accessesMemory: accessesMemory(entry, shapes),
+                opsize,
+                stack,
+              });
             }
             for (const s of sizes.length === 1 ? OPERAND_SIZES : [opsize])
               for (const m of hasRm ? [memory] : [false, true])

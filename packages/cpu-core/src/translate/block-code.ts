@@ -8,19 +8,19 @@ import type { Flag, Leaf, Sem, Width } from "../isa/sem.js";
 import { AS_ENTERED, FlagCode } from "./flag-code.js";
 import { CTX, exitAs, exitCode, FK, FLAG_REGISTERS, FR, FV, isWideRegister, REGISTER_COUNT, VECTOR_COUNT, XMM0 } from "./locals.js";
 import * as N from "./node.js";
-import type { Node } from "./node.js";
+import type { Node, Variable } from "./node.js";
 import { type Places, tlbEntry } from "./places.js";
 import { MOST_BYTES, Origins, type Place, type Range, rangeFor } from "./probes.js";
 import { type EngineFunction, Op, TYPE_I32, TYPE_I64 } from "./wasm.js";
 
 export type Statement =
-  | { kind: "let"; target: Node; value: Node }
+  | { kind: "let"; target: Variable; value: Node }
   | { kind: "set"; register: number; value: Node }
   | { kind: "store"; op: number; address: Node; value: Node; offset: number }
   /** Leaves with `code` when the condition is not zero, with flag registers `flags` still to be stored; `range` is for UNIT_APART. */
   | { kind: "exitIf"; condition: Node; code: number; flags: number; range?: { at: Node; bytes: number } }
   /** Where a register was first read: becomes a copy when the value outlives the register's next write. */
-  | { kind: "copy"; source: Node }
+  | { kind: "copy"; source: Variable }
   /** The interpreter's function for operation `u`, all registers in memory around it; `flags` are those that are not yet. */
   | { kind: "cold"; u: number; flags: number; blockDelta: number; abandoned: number; restarted: number }
   /** An engine function; the registers (one bit each) that it needs in memory, and those that are in memory afterwards. */
@@ -28,7 +28,7 @@ export type Statement =
       kind: "call";
       callee: EngineFunction;
       args: readonly Node[];
-      result: Node | undefined;
+      result: Variable | undefined;
       spilled: number;
       reloaded: number;
       translations: boolean;
@@ -64,8 +64,8 @@ export type Access = "R" | "W" | "RW";
 export class BlockCode implements Sem<Node> {
   readonly statements: Statement[] = [];
   /** Registers as they are now: what reads them gets, and the local that stands for them until it is written. */
-  readonly #current: (Node | undefined)[] = new Array(XMM0 + VECTOR_COUNT).fill(undefined);
-  readonly #source: (Node | undefined)[] = new Array(XMM0 + VECTOR_COUNT).fill(undefined);
+  readonly #current: (Node | undefined)[] = [];
+  readonly #source: (Variable | undefined)[] = [];
   /** What was written last to a register that nobody has read since. */
   readonly #origin: (Node | undefined)[] = [];
   readonly #ranges: Range[] = [];

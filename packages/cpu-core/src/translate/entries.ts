@@ -30,10 +30,17 @@ const isLeft = ({ ending }: RegionBlock): boolean =>
 /** Offsets to which branches of the region lead backward, over code that is not entered from outside: there loops have several ways in anyway. */
 export function backwardTargets(blocks: readonly RegionBlock[]): ReadonlySet<number> {
   const found = new Set<number>();
+  const left: number[] = [];
+  for (const block of blocks) if (isLeft(block)) left.push(block.delta);
+  const look = (delta: number, target: number): void => {
+    if (target <= delta && !left.some((inside) => inside >= target && inside <= delta)) found.add(target);
+  };
   for (const { delta, ending } of blocks) {
-    const targets = ending.kind === "goto" ? [ending.target] : ending.kind === "branch" ? [ending.taken, ending.next] : [];
-    for (const target of targets)
-      if (target <= delta && !blocks.some((inside) => inside.delta >= target && inside.delta <= delta && isLeft(inside))) found.add(target);
+    if (ending.kind === "goto") look(delta, ending.target);
+    else if (ending.kind === "branch") {
+      look(delta, ending.taken);
+      look(delta, ending.next);
+    }
   }
   return found;
 }
@@ -46,11 +53,12 @@ export function misplacedEntries(region: Blocks, landings: ReadonlySet<number>):
   const { blocks } = region;
   if (blocks.filter(({ entry }) => entry).length < 2) return [];
   const called = new Set(blocks.flatMap(({ ending }) => (ending.kind === "call" ? [region.at(ending.target) ?? -1] : [])));
-  const edges = blocks.map((block) => followers(region, block).flatMap((next) => (next === undefined ? [] : [blocks.indexOf(next)])));
+  const edges = blocks.map((block) => followers(region, block));
   const followed = new Set(edges.flat());
   const movable = (i: number): boolean => blocks[i]!.entry && followed.has(i) && !called.has(i) && !landings.has(blocks[i]!.delta);
   const numbers = blocks.map((_, i) => i);
   const candidates = numbers.filter(movable);
+  if (candidates.length === 0) return [];
   const starts = numbers.filter((i) => called.has(i) || (blocks[i]!.entry && !movable(i)));
   let loops = loopsOf(structureOf(edges, starts).items);
   for (const i of candidates) {

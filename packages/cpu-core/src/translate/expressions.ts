@@ -5,15 +5,15 @@
 import type { Statement } from "./block-code.js";
 import { REGISTERS, TEMPS, VECTOR_COUNT, XMM0 } from "./locals.js";
 import * as N from "./node.js";
-import type { Node } from "./node.js";
+import type { Node, Variable } from "./node.js";
 import { isVectorLoad, takesLane, Vector } from "./vector-opcodes.js";
 import { type ByteWriter, Op, TYPE_F32, TYPE_F64, TYPE_I32, TYPE_I64, TYPE_V128 } from "./wasm.js";
 
 /** In the order of their locals. */
 const TYPES = [TYPE_I64, TYPE_I32, TYPE_V128, TYPE_F32, TYPE_F64] as const;
 /** Which of the types the local of a temporary or kept register has: one of which only the low half is wanted has an i32. */
-const place = (node: Node): number =>
-  node.wide && !node.full && node.op !== N.REG ? 1 : TYPES.indexOf(node.type as (typeof TYPES)[number]);
+const place = (variable: Variable): number =>
+  variable.wide && !variable.full && variable.op !== N.REG ? 1 : TYPES.indexOf(variable.type as (typeof TYPES)[number]);
 
 export class ExpressionWriter {
   /** Most temporaries of each type that any block needs at once. */
@@ -31,7 +31,7 @@ export class ExpressionWriter {
     const free: number[][] = TYPES.map(() => []);
     const count = TYPES.map(() => 0);
     /** Temporaries by their last use. */
-    const ending: (Node[] | undefined)[] = new Array(statements.length);
+    const ending: (Variable[] | undefined)[] = new Array(statements.length);
     for (let at = 0; at < statements.length; at++) {
       const s = statements[at];
       if (s === undefined) continue;
@@ -71,7 +71,7 @@ export class ExpressionWriter {
     return this.#firstConstant + (known >= 0 ? known : this.#constants.push(bytes) - 1);
   }
   /** The local of a temporary. */
-  local(node: Node): number {
+  local(node: Variable): number {
     let before = TEMPS;
     for (let type = place(node) - 1; type >= 0; type--) before += this.#most[type]!;
     return before + node.local;
@@ -82,13 +82,13 @@ export class ExpressionWriter {
   }
 
   /** Gives a temporary its value. */
-  let(target: Node, value: Node): void {
+  let(target: Variable, value: Node): void {
     if (target.wide && !target.full) this.writeLow(value);
     else this.write(value);
     this.out.localSet(this.local(target));
   }
   /** Keeps the value that a register has here. */
-  copy(source: Node): void {
+  copy(source: Variable): void {
     this.out.localGet(this.register(source.value as number));
     this.out.localSet(this.local(source));
   }
@@ -104,12 +104,13 @@ export class ExpressionWriter {
         } else out.i32Const(node.value as number);
         return;
       case N.TEMP:
-        if (node.inline === undefined) out.localGet(this.local(node));
-        else this.write(node.inline);
+      case N.REG: {
+        const variable = node as Variable;
+        if (variable.inline !== undefined) this.write(variable.inline);
+        else if (node.op === N.TEMP || variable.last > variable.until) out.localGet(this.local(variable));
+        else out.localGet(this.register(node.value as number));
         return;
-      case N.REG:
-        out.localGet(node.last > node.until ? this.local(node) : this.register(node.value as number));
-        return;
+      }
       case N.LOCAL:
         out.localGet(node.value as number);
         return;
@@ -156,13 +157,15 @@ export class ExpressionWriter {
       case N.CONST:
         out.i32Const(typeof node.value === "number" ? node.value | 0 : Number(BigInt.asIntN(32, node.value)));
         return;
-      case N.TEMP:
-        if (node.inline !== undefined) this.writeLow(node.inline);
+      case N.TEMP: {
+        const { inline, full } = node as Variable;
+        if (inline !== undefined) this.writeLow(inline);
         else {
-          out.localGet(this.local(node));
-          if (node.full) out.op(Op.i32WrapI64);
+          out.localGet(this.local(node as Variable));
+          if (full) out.op(Op.i32WrapI64);
         }
         return;
+      }
       case Op.i64ExtendI32U:
       case Op.i64ExtendI32S:
         this.write(node.a!);

@@ -5,7 +5,7 @@
 import type { Statement } from "./block-code.js";
 import { FLAG_REGISTERS, REGISTER_COUNT, XMM0 } from "./locals.js";
 import * as N from "./node.js";
-import type { Node } from "./node.js";
+import type { Node, Variable } from "./node.js";
 import { Op } from "./wasm.js";
 
 const ALL = (1 << REGISTER_COUNT) - 1;
@@ -23,13 +23,8 @@ class Walk {
       case N.LOCAL:
         return;
       case N.TEMP:
-        if (node.last === N.NEVER) node.last = this.at;
-        node.uses++;
-        if (!low) node.full = true;
-        return;
       case N.REG:
-        if (node.last === N.NEVER) node.last = this.at;
-        if (node.last <= node.until && (node.value as number) < XMM0) this.needed |= 1 << (node.value as number);
+        this.#useVariable(node as Variable, low);
         return;
       case Op.i32WrapI64:
         this.use(node.a!, true);
@@ -47,6 +42,13 @@ class Walk {
     if (node.a !== undefined) this.use(node.a, half);
     if (node.b !== undefined) this.use(node.b, half);
     if (node.c !== undefined) this.use(node.c, false);
+  }
+  #useVariable(variable: Variable, low: boolean): void {
+    if (variable.last === N.NEVER) variable.last = this.at;
+    if (variable.op === N.TEMP) {
+      variable.uses++;
+      if (!low) variable.full = true;
+    } else if (variable.last <= variable.until && (variable.value as number) < XMM0) this.needed |= 1 << (variable.value as number);
   }
 }
 

@@ -91,29 +91,24 @@ export function treatmentOf(handler: Handler | undefined, uop: Uop, long: boolea
     return special === INLINE_FORM ? "cold" : special === INTERCEPT ? "system" : "interpret";
   }
   const { entry } = handler;
-  const otherwise: Treatment = handler.class === "cold" ? "cold" : "interpret";
+  const far = handler.accessesMemory && !canAddress(uop, long);
   switch (entry.type) {
     case "outlined":
       if (handler.class === "sys") return "system";
       if (handler.class === "stay") return "call";
-      return handler.shapes.some((s) => s.kind === "m" && !canAddress(uop, long)) ? "cold" : "call";
+      return far ? "cold" : "call";
     case "vector":
-      return handler.shapes.some((s) => s.kind === "m" && !canAddress(uop, long)) ? "cold" : "inline";
+      return far ? "cold" : "inline";
     case "stack":
     case "branch":
-      if (handler.class !== "inline" || handler.opsize === 16 || handler.shapes.some((s) => s.kind === "m" && !canAddress(uop, long)))
-        return "interpret";
+      if (handler.class !== "inline" || handler.opsize === 16 || far) return "interpret";
       // The address of POP r/m is computed with the stack pointer already moved (SDM Vol. 2B "POP").
       return entry.type === "stack" && entry.kind === "pop" && handler.shapes[0]?.kind === "m" && uop.u16(L.U_BASE) === L.GPR + RSP * 8
         ? "interpret"
         : "inline";
     case "family":
-      if (COLD_ONLY.has(entry.mnemonic)) return otherwise;
-      return handler.shapes.some(
-        (s, i) => s.kind === "m" && entry.roles[i] !== undefined && entry.roles[i] !== "a" && !canAddress(uop, long),
-      )
-        ? otherwise
-        : "inline";
+      if (!far && !COLD_ONLY.has(entry.mnemonic)) return "inline";
+      return handler.class === "cold" ? "cold" : "interpret";
   }
 }
 
@@ -131,15 +126,13 @@ const DATA_PLAIN = 0x82;
 const onStack = (sp: Node): Place => ({ base: sp, index: undefined, scale: 0, displacement: 0, path: 0 });
 
 export class Lowering {
-  readonly #calls: EngineCalls;
+  #calls: EngineCalls | undefined;
   constructor(
     readonly code: VectorCode,
     readonly long: boolean,
     /** vCPU-relative address of the region's base as a local. */
     readonly base: Node,
-  ) {
-    this.#calls = new EngineCalls(this);
-  }
+  ) {}
 
   /** An address at `delta` from the base. */
   address(delta: number): Node {
@@ -197,46 +190,47 @@ export class Lowering {
 
   family(uop: Uop, handler: Handler, entry: FamilyEntry): void {
     const { code } = this;
+    const { shapes } = handler;
+    const operands: Node[] = [];
     let pointer: Node | undefined;
     let first: { slot: number; bits: number; value: Node } | undefined;
-    // One register as both operands is one value: XOR and SUB of it are zero.
-    const register = ({ slot: number, bits }: Shape): Node => {
-      const slot = uop.slot(number);
-      if (first !== undefined && first.slot === slot && first.bits === bits) return first.value;
-      const value = code.let(code.readSlot(slot, bits));
-      first ??= { slot, bits, value };
-      return value;
-    };
-    const operands = handler.shapes.map((shape, i): Node => {
+    for (let i = 0; i < shapes.length; i++) {
+      const shape = shapes[i]!;
       const role = entry.roles[i];
-      if (role === undefined) return N.i64(0);
-      if (shape.kind === "i") return N.i64(uop.immediateOf(immediateWidth(handler, shape)));
-      if (shape.kind === "r") return role === "w" ? N.i64(0) : register(shape);
-      if (role === "a") return code.let(this.#effective(uop));
-      const access: Access = role === "r" ? "R" : role === "w" ? "W" : "RW";
-      pointer = shape.operand.bitString
-        ? code.pointer(this.#bitWord(uop, shape.bits), shape.bits / 8, access)
-        : code.pointer(this.linear(uop), shape.bits / 8, access, this.place(uop));
-      return role === "w" ? N.i64(0) : code.load(pointer, shape.bits);
-    });
+      let operand = N.i64(0);
+      if (shape.kind === "i" && role !== undefined) operand = N.i64(uop.immediateOf(immediateWidth(handler, shape)));
+      else if (role === "a") operand = code.let(this.#effective(uop));
+      else if (shape.kind === "m" && role !== undefined) {
+        const access: Access = role === "r" ? "R" : role === "w" ? "W" : "RW";
+        pointer = shape.operand.bitString
+          ? code.pointer(this.#bitWord(uop, shape.bits), shape.bits / 8, access)
+          : code.pointer(this.linear(uop), shape.bits / 8, access, this.place(uop));
+        if (role !== "w") operand = code.load(pointer, shape.bits);
+      } else if (role === "r" || role === "rw") {
+        // One register as both operands is one value: XOR and SUB of it are zero.
+        const slot = uop.slot(shape.slot);
+        if (first !== undefined && first.slot === slot && first.bits === shape.bits) operand = first.value;
+        else {
+          operand = code.let(code.readSlot(slot, shape.bits));
+          first ??= { slot, bits: shape.bits, value: operand };
+        }
+      }
+      operands.push(operand);
+    }
     const bits = (handler.shapes[0]?.bits ?? 64) as Width;
-    const effect = entry.meaning<Node>(
-      code,
-      operands,
-      bits,
-      handler.shapes.map((s) => s.bits as Width),
-    );
+    const { out, writeIf, flags, flagsIf } = entry.meaning<Node>(code, operands, bits, handler.widths);
     // All results are computed before any is written.
-    const out = handler.shapes.map((_, i) => (effect.out?.[i] === undefined ? undefined : code.let(effect.out[i])));
-    const writeIf = effect.writeIf === undefined ? undefined : code.let(effect.writeIf);
-    const flagsIf = effect.flagsIf === undefined ? undefined : code.let(effect.flagsIf);
-    if (effect.flags) code.flags.set(effect.flags, bits, flagsIf);
-    for (const i of [3, 2, 1, 0]) {
-      const value = out[i];
-      const shape = handler.shapes[i];
+    const results: Node[] = [];
+    if (out !== undefined) for (let i = 0; i < shapes.length; i++) if (out[i] !== undefined) results[i] = code.let(out[i]!);
+    const isWritten = writeIf === undefined ? undefined : code.let(writeIf);
+    const isChanged = flagsIf === undefined ? undefined : code.let(flagsIf);
+    if (flags !== undefined) code.flags.set(flags, bits, isChanged);
+    for (let i = results.length - 1; i >= 0; i--) {
+      const value = results[i];
+      const shape = shapes[i];
       if (value === undefined || shape === undefined) continue;
       if (shape.kind === "m") code.store(pointer!, shape.bits, value);
-      else this.#writeRegister(uop, shape, value, writeIf);
+      else this.#writeRegister(uop, shape, value, isWritten);
     }
   }
   #writeRegister(uop: Uop, shape: Shape, value: Node, writeIf: Node | undefined): void {
@@ -376,6 +370,7 @@ export class Lowering {
         return { kind: "interpret", at: i, next: uop.next };
       }
       if (treatment === "call") {
+        this.#calls ??= new EngineCalls(this);
         this.#calls.outlined(uop, handler!, handler!.entry as OutlinedEntry, count - i);
         continue;
       }

@@ -2,6 +2,7 @@
  * Expressions of the translator: trees of WebAssembly operations over constants, temporaries and guest registers. Constructors fold what is
  * constant and keep, for each value, how many low bits can be other than zero, so that masks which change nothing are never written.
  */
+import { TEMPS } from "./locals.js";
 import { Op, TYPE_I32, TYPE_I64, TYPE_V128 } from "./wasm.js";
 
 /** Kinds of leaf; every other `op` is a WebAssembly opcode. */
@@ -27,7 +28,11 @@ export interface Node {
   readonly value: number | bigint;
   /** Immediate bytes of a vector constant, a float constant or a shuffle. */
   readonly lanes: readonly number[] | undefined;
-  /** TEMP and REG: last statement that uses it, or NEVER. */
+}
+
+/** A TEMP or a REG, with what is found out about it from all statements of its block. */
+export interface Variable extends Node {
+  /** Last statement that uses it, or NEVER. */
   last: number;
   /** TEMP: how often it is used. */
   uses: number;
@@ -57,32 +62,56 @@ function make(
   type = wide ? TYPE_I64 : TYPE_I32,
   lanes: readonly number[] | undefined = undefined,
 ): Node {
-  return { op, wide, type, bits, a, b, c, value, lanes, last: NEVER, uses: 0, full: false, inline: undefined, local: -1, until: END };
+  return { op, wide, type, bits, a, b, c, value, lanes };
 }
+const variable = (op: number, wide: boolean, bits: number, value: number, type: number): Variable => ({
+  op,
+  wide,
+  type,
+  bits,
+  a: undefined,
+  b: undefined,
+  c: undefined,
+  value,
+  lanes: undefined,
+  last: NEVER,
+  uses: 0,
+  full: false,
+  inline: undefined,
+  local: -1,
+  until: END,
+});
+const leaf = (op: number, wide: boolean, bits: number, value: number | bigint): Node =>
+  make(op, wide, bits, undefined, undefined, undefined, value);
 
 const bitsOf = (value: number): number =>
   value < 0 ? 64 : value < 0x1_0000_0000 ? 32 - Math.clz32(value) : 64 - Math.clz32(Math.floor(value / 0x1_0000_0000));
+
+/** Constants that are met all the time, made once. */
+const SMALL = Array.from({ length: 65 }, (_, value) => leaf(CONST, true, bitsOf(value), value));
+const SMALL_I32 = SMALL.map(({ bits }, value) => leaf(CONST, false, bits, value));
 
 /** An i64 constant; small ones are kept as numbers. */
 export function i64(value: number | bigint): Node {
   if (typeof value === "bigint") {
     const signed = BigInt.asIntN(64, value);
     if (signed >= -9007199254740991n && signed <= 9007199254740991n) return i64(Number(signed));
-    return make(CONST, true, 64, undefined, undefined, undefined, signed);
+    return leaf(CONST, true, 64, signed);
   }
-  return make(CONST, true, bitsOf(value), undefined, undefined, undefined, value);
+  return value >= 0 && value < SMALL.length ? SMALL[value]! : leaf(CONST, true, bitsOf(value), value);
 }
 export function i32(value: number): Node {
-  return make(CONST, false, value < 0 ? 32 : bitsOf(value), undefined, undefined, undefined, value | 0);
+  return value >= 0 && value < SMALL.length ? SMALL_I32[value]! : leaf(CONST, false, value < 0 ? 32 : bitsOf(value), value | 0);
 }
-export const temp = (wide: boolean, bits: number): Node => make(TEMP, wide, bits, undefined, undefined, undefined, 0);
+export const temp = (wide: boolean, bits: number): Variable => variable(TEMP, wide, bits, 0, wide ? TYPE_I64 : TYPE_I32);
 /** A guest register, whose local is an i64 or, in 32-bit code, an i32. */
-export const reg = (number: number, wide: boolean): Node => make(REG, wide, wide ? 64 : 32, undefined, undefined, undefined, number);
-export const local = (number: number, wide: boolean): Node => make(LOCAL, wide, wide ? 64 : 32, undefined, undefined, undefined, number);
+export const reg = (number: number, wide: boolean): Variable => variable(REG, wide, wide ? 64 : 32, number, wide ? TYPE_I64 : TYPE_I32);
+const LOCALS = [false, true].map((wide) => Array.from({ length: TEMPS }, (_, number) => leaf(LOCAL, wide, wide ? 64 : 32, number)));
+export const local = (number: number, wide: boolean): Node => LOCALS[wide ? 1 : 0]![number]!;
 
 /** A temporary for a value like `n`. */
-export const tempFor = (n: Node): Node => make(TEMP, n.wide, n.bits, undefined, undefined, undefined, 0, n.type);
-export const vectorRegister = (number: number): Node => make(REG, false, 128, undefined, undefined, undefined, number, TYPE_V128);
+export const tempFor = (n: Node): Variable => variable(TEMP, n.wide, n.bits, 0, n.type);
+export const vectorRegister = (number: number): Variable => variable(REG, false, 128, number, TYPE_V128);
 /** An operation on vectors or floats, or one that makes them. */
 export function typed(op: number, type: number, operands: readonly Node[], value = 0, lanes?: readonly number[]): Node {
   const [a, b, c] = operands;
@@ -269,6 +298,29 @@ export function select(condition: Node, yes: Node, no: Node): Node {
 
 export const isLoad = (op: number): boolean => op >= Op.i32Load && op <= Op.i64Load32u;
 
+/** By the opcode of an operation on i64, the one on i32 that makes the low half of the same. */
+const LOW_HALVES = new Map<number, number>([
+  [Op.i64Add, Op.i32Add],
+  [Op.i64Sub, Op.i32Sub],
+  [Op.i64Mul, Op.i32Mul],
+  [Op.i64And, Op.i32And],
+  [Op.i64Or, Op.i32Or],
+  [Op.i64Xor, Op.i32Xor],
+  [Op.select, Op.select],
+  [Op.i64Shl, Op.i32Shl],
+  [Op.i64ShrU, Op.i32ShrU],
+  [Op.i64ShrS, Op.i32ShrS],
+  [Op.i64DivU, Op.i32DivU],
+  [Op.i64RemU, Op.i32RemU],
+  [Op.i64Extend8S, Op.i32Extend8S],
+  [Op.i64Extend16S, Op.i32Extend16S],
+  [Op.i64Load, Op.i32Load],
+  [Op.i64Load32u, Op.i32Load],
+  [Op.i64Load16u, Op.i32Load16u],
+  [Op.i64Load8u, Op.i32Load8u],
+]);
+const LOW_HALF = Uint8Array.from({ length: 256 }, (_, op) => LOW_HALVES.get(op) ?? 0);
+
 /** Counts below 32 are the same for both types. */
 const shortCount = (count: Node): boolean => count.bits <= 5;
 
@@ -277,44 +329,19 @@ const shortCount = (count: Node): boolean => count.bits <= 5;
  * whole is needed first.
  */
 export function lowHalf(node: Node): number {
+  const half = LOW_HALF[node.op] ?? 0;
   switch (node.op) {
-    case Op.i64Add:
-      return Op.i32Add;
-    case Op.i64Sub:
-      return Op.i32Sub;
-    case Op.i64Mul:
-      return Op.i32Mul;
-    case Op.i64And:
-      return Op.i32And;
-    case Op.i64Or:
-      return Op.i32Or;
-    case Op.i64Xor:
-      return Op.i32Xor;
-    case Op.select:
-      return Op.select;
     case Op.i64Shl:
-      return shortCount(node.b!) ? Op.i32Shl : 0;
+      return shortCount(node.b!) ? half : 0;
     case Op.i64ShrU:
-      return node.a!.bits <= 32 && shortCount(node.b!) ? Op.i32ShrU : 0;
+      return node.a!.bits <= 32 && shortCount(node.b!) ? half : 0;
     case Op.i64ShrS:
-      return node.a!.op === Op.i64Extend32S && shortCount(node.b!) ? Op.i32ShrS : 0;
+      return node.a!.op === Op.i64Extend32S && shortCount(node.b!) ? half : 0;
     case Op.i64DivU:
-      return node.a!.bits <= 32 && node.b!.bits <= 32 ? Op.i32DivU : 0;
     case Op.i64RemU:
-      return node.a!.bits <= 32 && node.b!.bits <= 32 ? Op.i32RemU : 0;
-    case Op.i64Extend8S:
-      return Op.i32Extend8S;
-    case Op.i64Extend16S:
-      return Op.i32Extend16S;
-    case Op.i64Load:
-    case Op.i64Load32u:
-      return Op.i32Load;
-    case Op.i64Load16u:
-      return Op.i32Load16u;
-    case Op.i64Load8u:
-      return Op.i32Load8u;
+      return node.a!.bits <= 32 && node.b!.bits <= 32 ? half : 0;
     default:
-      return 0;
+      return half;
   }
 }
 
@@ -326,9 +353,9 @@ export function lowComparison(node: Node): number {
   const { op } = node;
   if (op < Op.i64Eqz || op > Op.i64GeU) return 0;
   const a = node.a!;
-  const both = (fits: (n: Node) => boolean): boolean => fits(a) && (node.b === undefined || fits(node.b));
-  const unsigned = (n: Node): boolean => n.bits <= 32;
+  const b = node.b ?? a;
   const isSigned = op === Op.i64LtS || op === Op.i64GtS || op === Op.i64LeS || op === Op.i64GeS;
-  if (both(fitsSigned) || (isSigned ? both((n) => n.bits < 32) : both(unsigned))) return op - Op.i64Eqz + Op.i32Eqz;
+  const most = isSigned ? 31 : 32;
+  if ((a.bits <= most && b.bits <= most) || (fitsSigned(a) && fitsSigned(b))) return op - Op.i64Eqz + Op.i32Eqz;
   return 0;
 }

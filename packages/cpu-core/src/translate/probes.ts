@@ -4,7 +4,7 @@
  * of it, and leaves when the range lies in two pages.
  */
 import * as N from "./node.js";
-import type { Node } from "./node.js";
+import type { Node, Variable } from "./node.js";
 import { Op } from "./wasm.js";
 
 /** The parts of an address. */
@@ -36,9 +36,9 @@ export interface Range {
   /** The first access: its offset, linear address and host address. */
   readonly first: number;
   readonly at: Node;
-  readonly pointer: Node;
+  readonly pointer: Variable;
   /** The TLB's entry, and the statements that find and ask it. */
-  readonly entry: Node;
+  readonly entry: Variable;
   readonly statement: number;
   readonly side: number;
   /** Flag registers that are to be stored when the first access leaves. */

@@ -314,9 +314,10 @@ export function formRegion(
   for (let next = queue.shift(); next !== undefined; next = queue.shift()) visit(next.delta, next.entry, next.from, 0);
 
   const heads = backwardTargets(blocks);
-  blocks.forEach((block, i) => {
-    blocks[i] = cut(block, heads);
-  });
+  if (heads.size > 0)
+    blocks.forEach((block, i) => {
+      blocks[i] = cut(block, heads);
+    });
   for (const [block, targets] of tables) {
     block.targets = targets.flatMap((target) => index.get(target) ?? []);
     block.closed = block.targets.length > 0;

@@ -7,57 +7,63 @@ import type { Blocks, Region, RegionBlock } from "./region.js";
 /** More places than this to return to are for the jump cache. */
 const MOST = 4;
 
-/** Where control goes from a block in the same function, over calls. */
-export function followers(region: Blocks, { ending, targets }: RegionBlock): (RegionBlock | undefined)[] {
-  const at = (delta: number): RegionBlock | undefined => {
-    const number = region.at(delta);
-    return number === undefined ? undefined : region.blocks[number];
-  };
+/** Where control goes from a block in the same function, over calls: blocks by number. */
+export function followers(region: Blocks, { ending, targets }: RegionBlock): readonly number[] {
   switch (ending.kind) {
     case "goto":
-      return [at(ending.target)];
+      return blocksAt(region, ending.target);
     case "branch":
-      return [at(ending.taken), at(ending.next)];
+      return blocksAt(region, ending.taken, ending.next);
     case "call":
-      return [at(ending.back)];
+      return blocksAt(region, ending.back);
     case "indirect":
-      return ending.back === undefined ? targets.map((target) => region.blocks[target]) : [at(ending.back)];
+      return ending.back === undefined ? targets : blocksAt(region, ending.back);
     case "system":
     case "interpret":
-      return [at(ending.next)];
+      return blocksAt(region, ending.next);
     case "return":
       return [];
   }
 }
 
-/** For each block that ends with a return, the blocks after the calls through which it is reached, when they are few. */
-export function returnsOf(region: Region): ReadonlyMap<RegionBlock, readonly RegionBlock[]> {
-  const found = new Map<RegionBlock, Set<RegionBlock>>();
-  const blockAt = (delta: number | undefined): RegionBlock | undefined => {
-    const number = delta === undefined ? undefined : region.at(delta);
-    return number === undefined ? undefined : region.blocks[number];
-  };
-  const callsTo = new Map<RegionBlock, Set<RegionBlock>>();
-  for (const { ending } of region.blocks) {
+/** Those of the blocks at two offsets that the region has. */
+export function blocksAt(region: Blocks, first: number, second?: number): number[] {
+  const found: number[] = [];
+  const one = region.at(first);
+  if (one !== undefined) found.push(one);
+  const other = second === undefined ? undefined : region.at(second);
+  if (other !== undefined) found.push(other);
+  return found;
+}
+
+/** For each block that ends with a return, the blocks after the calls through which it is reached, when they are few; all by number. */
+export function returnsOf(region: Region): ReadonlyMap<number, readonly number[]> {
+  const { blocks } = region;
+  const found = new Map<number, Set<number>>();
+  const callsTo = new Map<number, Set<number>>();
+  for (const { ending } of blocks) {
     if (ending.kind !== "call") continue;
-    const callee = blockAt(ending.target);
-    const back = blockAt(ending.back);
+    const callee = region.at(ending.target);
+    const back = region.at(ending.back);
     if (callee !== undefined && back !== undefined) callsTo.set(callee, (callsTo.get(callee) ?? new Set()).add(back));
   }
   for (const [callee, backs] of callsTo) {
     const seen = new Set([callee]);
-    for (const block of seen) {
+    for (const number of seen) {
+      const block = blocks[number]!;
       if (block.ending.kind === "return") {
-        const all = found.get(block) ?? new Set();
+        const all = found.get(number) ?? new Set();
         for (const back of backs) all.add(back);
-        found.set(block, all);
+        found.set(number, all);
       }
-      for (const next of followers(region, block)) if (next !== undefined) seen.add(next);
+      for (const next of followers(region, block)) seen.add(next);
     }
   }
-  for (const block of region.blocks) {
-    const back = blockAt(block.returnsTo);
-    if (back !== undefined) found.set(block, new Set([back]));
-  }
-  return new Map([...found].filter(([, backs]) => backs.size <= MOST).map(([block, backs]) => [block, [...backs]]));
+  blocks.forEach(({ returnsTo }, number) => {
+    const back = returnsTo === undefined ? undefined : region.at(returnsTo);
+    if (back !== undefined) found.set(number, new Set([back]));
+  });
+  const few = new Map<number, readonly number[]>();
+  for (const [number, backs] of found) if (backs.size <= MOST) few.set(number, [...backs]);
+  return few;
 }

@@ -8,7 +8,7 @@ import * as N from "./node.js";
 import type { Node } from "./node.js";
 import { tlbEntry } from "./places.js";
 import type { Region, RegionBlock } from "./region.js";
-import { returnsOf } from "./returns.js";
+import { blocksAt, returnsOf } from "./returns.js";
 import { type Structure, structureOf } from "./structure.js";
 import { UnitFrame } from "./unit-frame.js";
 import { Op } from "./wasm.js";
@@ -37,13 +37,15 @@ export function spreadOf(deltas: readonly number[]): { shift: number; slots: rea
 }
 
 export class UnitFlow extends UnitFrame {
+  /** Edges between blocks. */
+  protected readonly successors: readonly (readonly number[])[];
   protected readonly structure: Structure;
   /** Blocks that the dispatcher reaches, by the number that it knows them by; the first `outer` from outside too. */
   protected entries: readonly number[];
   protected readonly outer: number;
   /** So many of them, the first ones, take the flags as they come: to these the unit's own jumps go without leaving it. */
   #open: number;
-  readonly #returns: ReadonlyMap<RegionBlock, readonly RegionBlock[]>;
+  readonly #returns: ReadonlyMap<number, readonly number[]>;
   readonly #entryNumber = new Map<number, number>();
   /** Pages by number and host address. */
   readonly #pageBits = new Map<string, number>();
@@ -56,11 +58,12 @@ export class UnitFlow extends UnitFrame {
     super(region);
     const { blocks } = region;
     this.#returns = returnsOf(region);
-    const entries = blocks.flatMap((block, i) => (block.entry ? [i] : []));
-    this.structure = structureOf(
-      blocks.map((block) => this.successors(block)),
-      entries,
-    );
+    const entries: number[] = [];
+    blocks.forEach(({ entry }, i) => {
+      if (entry) entries.push(i);
+    });
+    this.successors = blocks.map((block, i) => this.#successorsOf(block, i));
+    this.structure = structureOf(this.successors, entries);
     const isInner = (entry: number): boolean => blocks[entry]!.inner;
     const outer = this.structure.entries.filter((entry) => !isInner(entry));
     this.entries = [...outer, ...this.structure.entries.filter(isInner)];
@@ -79,22 +82,17 @@ export class UnitFlow extends UnitFrame {
     });
   }
 
-  protected successors(block: RegionBlock): number[] {
-    const { ending } = block;
-    const inside = (delta: number): number[] => {
-      const block = this.region.at(delta);
-      return block === undefined ? [] : [block];
-    };
+  #successorsOf({ ending, targets }: RegionBlock, number: number): readonly number[] {
     switch (ending.kind) {
       case "goto":
       case "call":
-        return inside(ending.target);
+        return blocksAt(this.region, ending.target);
       case "branch":
-        return [...inside(ending.taken), ...inside(ending.next)];
+        return blocksAt(this.region, ending.taken, ending.next);
       case "return":
-        return (this.#returns.get(block) ?? []).flatMap(({ delta }) => inside(delta));
+        return this.#returns.get(number) ?? [];
       case "indirect":
-        return [...block.targets];
+        return targets;
       default:
         return [];
     }
@@ -119,16 +117,14 @@ export class UnitFlow extends UnitFrame {
     if (target.page !== here.page) this.#proveOnce(target, here);
     if (to === following) return;
     const back = this.structure.isBackEdge(from, to);
-    const depth = back
-      ? this.depth((l) => l.kind === "loop" && l.target === to)
-      : this.depth((l) => l.kind === "forward" && l.target === to);
+    const depth = this.depth(back ? "loop" : "forward", to);
     if (depth === undefined) {
       const entry = this.#entryNumber.get(to);
       if (entry === undefined) throw new Error("a region's edge has no way to go");
       out.i32Const(entry);
       out.local(Op.localSet, NEXT);
       out.op(Op.br);
-      out.u32(this.depth((l) => l.kind === "dispatch")!);
+      out.u32(this.depth("dispatch")!);
       return;
     }
     out.op(Op.br);
@@ -144,7 +140,7 @@ export class UnitFlow extends UnitFrame {
     out.i32Const(L.UNIT_GO);
     out.local(Op.localSet, EXIT);
     out.op(Op.br);
-    out.u32(this.depth((l) => l.kind === "leave")!);
+    out.u32(this.depth("leave")!);
   }
   /** Goes to block `to` if that is where TARGET is. */
   protected gotoIfTarget(from: number, to: number): void {
@@ -224,7 +220,7 @@ export class UnitFlow extends UnitFrame {
     out.op(Op.i64ExtendI32S);
     out.op(Op.i64Eq);
     out.op(Op.brIf);
-    out.u32(this.depth((l) => l.kind === "dispatch")!);
+    out.u32(this.depth("dispatch")!);
     this.close();
     this.#leaveForKnownTarget();
   }
@@ -335,7 +331,7 @@ export class UnitFlow extends UnitFrame {
       case "return":
         this.expression(code.endValue!);
         out.local(Op.localSet, TARGET);
-        for (const { delta } of this.#returns.get(block) ?? []) this.gotoIfTarget(number, this.region.at(delta)!);
+        for (const back of this.#returns.get(number) ?? []) this.gotoIfTarget(number, back);
         this.#gotoOneOf(number, block.targets);
         if (block.closed) this.#leaveForKnownTarget();
         else this.jump();

@@ -69,8 +69,12 @@ export class UnitFrame {
     this.out.op(Op.end);
     this.#labels.pop();
   }
-  protected depth(found: (label: Label) => boolean): number | undefined {
-    for (let i = this.#labels.length - 1; i >= 0; i--) if (found(this.#labels[i]!)) return this.#labels.length - 1 - i;
+  /** How far out the innermost label of the kind is that leads to `target`. */
+  protected depth(kind: Label["kind"], target = -1): number | undefined {
+    for (let i = this.#labels.length - 1; i >= 0; i--) {
+      const label = this.#labels[i]!;
+      if (label.kind === kind && label.target === target) return this.#labels.length - 1 - i;
+    }
     return undefined;
   }
   /** Truncates an address outside 64-bit code. */
@@ -95,7 +99,7 @@ export class UnitFrame {
     this.out.u32(this.#wayOut("side", flags));
   }
   #wayOut(kind: "side" | "apart", flags: number): number {
-    return this.depth((l) => l.kind === kind && l.target === flags)!;
+    return this.depth(kind, flags)!;
   }
   protected exitIf(condition: Node, code: number, flags = 0, by?: "apart"): void {
     const choice = condition.op === Op.i32Eqz && condition.a!.op === OR_ELSE ? condition.a! : undefined;

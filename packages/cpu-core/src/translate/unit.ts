@@ -68,20 +68,11 @@ class UnitWriter extends UnitFlow {
     const { blocks } = region;
     const isEntry = new Uint8Array(blocks.length);
     for (const entry of this.entries) isEntry[entry] = 1;
-    joinKnown(
-      blocks,
-      blocks.map((block) => this.successors(block)),
-      isEntry,
-      this.structure.items,
-    );
+    joinKnown(blocks, this.successors, isEntry, this.structure.items);
     const outer = this.entries.slice(0, this.outer);
     isEntry.fill(0);
     for (const entry of outer) isEntry[entry] = 1;
-    const { kinds, settled } = joinFlags(
-      blocks,
-      blocks.map((block) => this.successors(block)),
-      isEntry,
-    );
+    const { kinds, settled } = joinFlags(blocks, this.successors, isEntry);
     this.#settles = settled.size > 0;
     this.#kinds = kinds;
     this.numberEntries(settled);
@@ -182,10 +173,10 @@ class UnitWriter extends UnitFlow {
         this.out.local(Op.localGet, NEXT);
         this.out.op(Op.brTable);
         this.out.u32(entries.length - 1);
-        for (const entry of entries) this.out.u32(this.depth((l) => l.kind === "forward" && l.target === entry)!);
+        for (const entry of entries) this.out.u32(this.depth("forward", entry)!);
       } else {
         this.out.op(Op.br);
-        this.out.u32(this.depth((l) => l.kind === "forward" && l.target === entries[0])!);
+        this.out.u32(this.depth("forward", entries[0])!);
       }
     }
     items.forEach((item, i) => {
