@@ -134,7 +134,7 @@ class UnitWriter extends UnitFlow {
     this.close();
     this.leave();
     out.op(Op.end);
-    const prologue = new ByteWriter();
+    const prologue = new ByteWriter(0);
     const groups: readonly (readonly [count: number, type: number])[] = [
       [FR, region.long ? TYPE_I64 : TYPE_I32],
       [FK - FR, TYPE_I64],
@@ -144,7 +144,7 @@ class UnitWriter extends UnitFlow {
       ...temporaries,
       this.expressions.constants(prologue),
     ];
-    const body = new ByteWriter();
+    const body = new ByteWriter(64 + prologue.length + out.length);
     body.u32(groups.length);
     for (const [count, type] of groups) {
       body.u32(count);
@@ -209,13 +209,15 @@ class UnitWriter extends UnitFlow {
     this.exit = -1;
     this.count(number);
     const { code } = this.region.blocks[number]!;
-    for (const s of code.statements) if (s !== undefined) this.#statement(s);
+    const { statements } = code;
+    for (let at = 0; at < statements.length; at++) this.#statement(statements[at]);
     this.storeRegisters(code.unstoredAtEnd(this.#kinds[number]!));
     this.leaveBlock(number, following);
   }
 
   // -- statements -----------------------------------------------------------------------------------------------------------------------------
-  #statement(s: NonNullable<Statement>): void {
+  #statement(s: Statement): void {
+    if (s === undefined) return;
     const { out } = this;
     switch (s.kind) {
       case "let":

@@ -17,7 +17,7 @@ import type {
   VectorSummary,
 } from "../isa/vector-sem.js";
 import type { CallEffect } from "./block-code.js";
-import { exitAs, VECTOR_COUNT, XMM0 } from "./locals.js";
+import { exitAs, XMM0 } from "./locals.js";
 import * as N from "./node.js";
 import type { Node } from "./node.js";
 import type { Places } from "./places.js";
@@ -60,13 +60,14 @@ const PE_IS_SET = `${PE} ${PE}`;
 const integer = (node: Node): Node => (node.type === TYPE_I32 ? N.extend(node) : node);
 
 export class VectorCode extends SystemCode implements VectorSem<Node> {
-  readonly #facts = new Map<Node, Facts>();
+  /** Most blocks have no vectors: what is kept of these is made when it is needed. */
+  #facts: Map<Node, Facts> | undefined;
   /** What was last written to a vector register or read from it. */
   readonly #holders: (Node | undefined)[] = [];
   /** Of registers that have not been read yet. */
-  readonly #entered: (Ranges | undefined)[];
+  #entered: readonly (Ranges | undefined)[];
   /** Questions about MXCSR whose answer was yes. */
-  readonly #controls: Set<string>;
+  #controls: ReadonlySet<string>;
   #inexactIsSet: Node | undefined;
   /** The block asks what others before it may know. */
   asksVectors = false;
@@ -86,12 +87,16 @@ export class VectorCode extends SystemCode implements VectorSem<Node> {
     known = NOTHING_KNOWN,
   ) {
     super(long, places, shortTags, entered, rangeBytes);
-    this.#entered = [...known.registers];
-    this.#controls = new Set(known.controls);
+    this.#entered = known.registers;
+    this.#controls = known.controls;
   }
 
+  #note(node: Node, facts: Facts): void {
+    this.#facts ??= new Map();
+    this.#facts.set(node, facts);
+  }
   #of(node: Node): Facts {
-    return this.#facts.get(node) ?? NOTHING;
+    return this.#facts?.get(node) ?? NOTHING;
   }
 
   // -- registers and memory -------------------------------------------------------------------------------------------------------------------
@@ -101,7 +106,7 @@ export class VectorCode extends SystemCode implements VectorSem<Node> {
     if (holder === node) return node;
     const ranges = this.#entered[vector];
     const facts = holder !== undefined ? this.#of(holder) : ranges && { ordinary: [], ranges };
-    if (facts !== undefined && !this.#facts.has(node)) this.#facts.set(node, facts);
+    if (facts !== undefined && !this.#facts?.has(node)) this.#note(node, facts);
     this.#holders[vector] = node;
     return node;
   }
@@ -134,8 +139,9 @@ export class VectorCode extends SystemCode implements VectorSem<Node> {
   /** What happens now may change vector registers and MXCSR. */
   #lose(): void {
     this.lost = true;
-    for (let vector = 0; vector < VECTOR_COUNT; vector++) this.#holders[vector] = this.#entered[vector] = undefined;
-    this.#controls.clear();
+    this.#holders.length = 0;
+    this.#entered = [];
+    this.#controls = new Set();
     this.#inexactIsSet = undefined;
   }
   override cold(u: number, blockDelta: number, abandoned: number, restarted: number): void {
@@ -159,7 +165,7 @@ export class VectorCode extends SystemCode implements VectorSem<Node> {
   /** From here on `value` is known to be ordinary. */
   learn(what: Ordinary, value: Node): void {
     const facts = this.#of(value);
-    if (!facts.ordinary.includes(what)) this.#facts.set(value, { ...facts, ordinary: [...facts.ordinary, what] });
+    if (!facts.ordinary.includes(what)) this.#note(value, { ...facts, ordinary: [...facts.ordinary, what] });
     if (facts.low !== undefined && (facts.low.type === what || PACKED[facts.low.type] === what))
       this.learn(facts.low.type, facts.low.value);
   }
@@ -182,7 +188,7 @@ export class VectorCode extends SystemCode implements VectorSem<Node> {
   }
   #setRange(what: Ordinary, value: Node, range: FloatRange): Node {
     const facts = this.#of(value);
-    this.#facts.set(value, { ...facts, ranges: { ...facts.ranges, [what]: range } });
+    this.#note(value, { ...facts, ranges: { ...facts.ranges, [what]: range } });
     return value;
   }
   /** Leaves, to be done without ranges if that comes often, unless the values are tame (each lane of them) or zero. */
@@ -258,8 +264,8 @@ export class VectorCode extends SystemCode implements VectorSem<Node> {
   name(a: Node): Node {
     if (a.op === Vector.constant) return a;
     const named = this.letNode(a);
-    const facts = this.#facts.get(a);
-    if (facts !== undefined) this.#facts.set(named, facts);
+    const facts = this.#facts?.get(a);
+    if (facts !== undefined) this.#note(named, facts);
     return named;
   }
   vector(op: VectorOp, ...operands: Node[]): Node {
@@ -267,8 +273,8 @@ export class VectorCode extends SystemCode implements VectorSem<Node> {
     if ((op === "v128.xor" || op.endsWith(".sub")) && a === b && !op.startsWith("f")) return ZERO;
     if (op === "v128.xor" && isZero(b)) return a;
     const result = N.typed(VECTOR_OPS[op], TYPE_V128, operands);
-    if (op === "f32x4.eq" || op === "f32x4.lt" || op === "f32x4.le") this.#facts.set(result, { ordinary: [], mask: "f32x4" });
-    else if (op === "f64x2.eq" || op === "f64x2.lt" || op === "f64x2.le") this.#facts.set(result, { ordinary: [], mask: "f64x2" });
+    if (op === "f32x4.eq" || op === "f32x4.lt" || op === "f32x4.le") this.#note(result, { ordinary: [], mask: "f32x4" });
+    else if (op === "f64x2.eq" || op === "f64x2.lt" || op === "f64x2.le") this.#note(result, { ordinary: [], mask: "f64x2" });
     else if (op === "v128.and") this.#choose(result, a, b);
     else if (op === "f32x4.convert_i32x4_s") this.#setRange("f32x4", result, integerRange(32));
     else if (op === "f64x2.convert_low_i32x4_s") this.#setRange("f64x2", result, integerRange(32));
@@ -309,7 +315,7 @@ export class VectorCode extends SystemCode implements VectorSem<Node> {
       return lanes.every((from, i) => from % bytes === i % bytes && (i % bytes === 0 || from === lanes[i - 1]! + 1));
     });
     const ordinary = whole.filter((what) => lanes.every((from) => this.isOrdinary(what, from < 16 ? a : b)));
-    if (ordinary.length > 0) this.#facts.set(result, { ordinary });
+    if (ordinary.length > 0) this.#note(result, { ordinary });
     for (const what of whole) {
       const bytes = LANE_BYTES[what];
       const ranges = lanes.flatMap((from, i) => (i % bytes === 0 ? [this.#laneRange(what, from < 16 ? a : b, (from & 15) / bytes)] : []));
@@ -361,16 +367,16 @@ export class VectorCode extends SystemCode implements VectorSem<Node> {
     if (low?.type === type) return low.value;
     const range = this.#rangeOf(type, a);
     const value = this.letNode(N.typed(FLOAT_EXTRACT[type], FLOAT_TYPE[type], [a]));
-    if (isZero(a) || ordinary.includes(type) || ordinary.includes(PACKED[type])) this.#facts.set(value, { ordinary: [type] });
+    if (isZero(a) || ordinary.includes(type) || ordinary.includes(PACKED[type])) this.#note(value, { ordinary: [type] });
     if (range !== undefined) this.#setRange(type, value, range);
     // The register holds the same from now on, if it is one.
-    this.#facts.set(a, { ...this.#of(a), low: { type, value } });
+    this.#note(a, { ...this.#of(a), low: { type, value } });
     return value;
   }
   withFloat(type: FloatType, a: Node, value: Node): Node {
     const low = this.letNode(value);
     const result = N.typed(FLOAT_REPLACE[type], TYPE_V128, [a, low]);
-    this.#facts.set(result, { ordinary: this.isOrdinary(type, low) ? [type] : [], low: { type, value: low } });
+    this.#note(result, { ordinary: this.isOrdinary(type, low) ? [type] : [], low: { type, value: low } });
     return result;
   }
   floatOp(op: FloatOp, ...operands: Node[]): Node {
@@ -420,8 +426,7 @@ export class VectorCode extends SystemCode implements VectorSem<Node> {
     const question = `${mask} ${value}`;
     const sticky = this.inexact === true ? PE : 0;
     if (this.#controls.has(question) && (sticky === 0 || this.#controls.has(PE_IS_SET))) return N.i64(1);
-    this.#controls.add(question);
-    if (sticky !== 0) this.#controls.add(PE_IS_SET);
+    this.#controls = new Set([...this.#controls, question, ...(sticky === 0 ? [] : [PE_IS_SET])]);
     const word = N.binary(Op.i32And, false, 16, this.field(Op.i32Load, false, 32, MXCSR), N.i32(mask | sticky));
     this.#leave(N.binary(Op.i32Ne, false, 1, word, N.i32(value | sticky)));
     return N.i64(1);

@@ -104,13 +104,17 @@ const NO_RESULT = 0x40;
 
 /** Bytes under construction. */
 export class ByteWriter {
-  bytes = new Uint8Array(4096);
+  bytes: Uint8Array<ArrayBuffer>;
   length = 0;
   /** End, beginning and local of the last `local.set`. */
   #set = -1;
   #setAt = 0;
   #setIndex = 0;
 
+  /** @param room - bytes that are expected */
+  constructor(room = 4096) {
+    this.bytes = new Uint8Array(room);
+  }
   #room(more: number): void {
     if (this.length + more <= this.bytes.length) return;
     const larger = new Uint8Array(Math.max(this.bytes.length * 2, this.length + more));
