@@ -1,9 +1,11 @@
 #!/usr/bin/env node
 // The bin: runs the command line on this process and leaves only when the console's last byte is out.
 import * as modules from "node:module";
+import { boundHeap } from "./host/heap-bounds.js";
 
 // Node since 22.8 keeps compiled scripts in its cache directory, so that a second start need not parse us again: 0.03 s of 0.23.
 (modules as { enableCompileCache?: () => void }).enableCompileCache?.();
+boundHeap();
 const { main } = await import("./main.js");
 
 const status = await main(process.argv.slice(2));

@@ -1,7 +1,8 @@
 // From what the person named (a file, a guest's name, nothing) to the bytes that boot.
-import { existsSync, readFileSync, statSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { CliError, fileError, imageError } from "./errors.js";
 import { helloImage } from "./guests/hello-image.js";
+import { readWholeFile } from "./host/whole-file.js";
 import { canTakeGuest, GUEST_NAMES, isGuestName, takeGuest } from "./img/guests.js";
 import type { Messages } from "./messages.js";
 
@@ -21,7 +22,7 @@ function readImage(path: string): Uint8Array {
     const { size } = statSync(path);
     if (size > MAX_KERNEL_BYTES)
       throw imageError(`${path} cannot be a kernel or initrd: it has ${(size / 2 ** 20).toFixed(0)} MiB; disks go to --drive`);
-    return readFileSync(path);
+    return readWholeFile(path);
   } catch (error) {
     if (error instanceof CliError) throw error;
     throw fileError(path, error);
