@@ -5,10 +5,9 @@ import { boundHeap } from "./host/heap-bounds.js";
 
 // Node since 22.8 keeps compiled scripts in its cache directory, so that a second start need not parse us again: 0.03 s of 0.23.
 (modules as { enableCompileCache?: () => void }).enableCompileCache?.();
-boundHeap();
 const { main } = await import("./main.js");
 
-const status = await main(process.argv.slice(2));
+const status = await main(process.argv.slice(2), process, boundHeap);
 const flushed = (stream: NodeJS.WriteStream): Promise<void> => new Promise((resolve) => stream.write("", () => resolve()));
 // A second interrupt does not wait for a reader that never reads.
 process.on("SIGINT", () => process.exit(130));

@@ -39,12 +39,17 @@ const VERBS: Readonly<Record<string, VerbEntry>> = {
 const LATER_VERBS = ["trace", "gdb", "snapshot", "record", "replay"];
 const KNOWN = [...Object.keys(VERBS), "help"];
 
-/** Runs the command line; never throws and never ends the process. */
-export async function main(argv: readonly string[], io: ProcessIo = process): Promise<ExitStatus> {
+/**
+ * Runs the command line; never throws and never ends the process.
+ *
+ * @param guestStarts - called when a guest is about to run and all code has been loaded, for what belongs to whoever owns the process
+ */
+export async function main(argv: readonly string[], io: ProcessIo = process, guestStarts?: () => void): Promise<ExitStatus> {
   let messages = createMessages({ level: "info", json: argv.includes("--json"), write: (text) => io.stderr.write(text) });
   let status: ExitStatus = ExitStatus.ok;
   const context: VerbContext = {
     io,
+    guestStarts,
     useOptions(options) {
       const level = options.quiet ? "error" : parseWord("--log-level", options.logLevel ?? "info", LOG_LEVELS);
       messages = createMessages({

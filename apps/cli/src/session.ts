@@ -30,6 +30,8 @@ export interface SessionOptions {
   /** With the keyboard (run) or without (boot). */
   readonly interactive: boolean;
   readonly steps: readonly Step[];
+  /** Called when the guest is about to run. */
+  readonly guestStarts?: (() => void) | undefined;
   /** One more watcher of the machine; the core is there once the machine is made. */
   readonly watch?: (core: () => Core | undefined) => Taps;
 }
@@ -139,6 +141,7 @@ class Session {
         const machine = await this.#create(parts, boot);
         if (this.settings.timeoutMs !== undefined && boot === 1) this.#startTimeout(this.settings.timeoutMs);
         if (boot === 1) this.#expect.start();
+        if (boot === 1) this.options.guestStarts?.();
         started.firstInstruction ??= cpuTimes();
         const result = await this.#runMachine(machine);
         const stats = machine.stats();

@@ -9,7 +9,10 @@ const YOUNG_HALF_BYTES = 8 * MIB;
 /** How much the old generation grows between its collections, in per cent of what lives; V8 goes up to 300. */
 const OLD_GROWTH_PERCENT = 100;
 
-/** Bounds the heap of this process from here on. For whoever owns the process: V8's flags are all of its programs'. */
+/**
+ * Bounds the heap of this process from here on. For whoever owns the process, since V8's flags are for all of its programs; and once all code has been
+ * loaded, since V8 takes no compiled code out of a cache that was written with other flags.
+ */
 export function boundHeap(): void {
   setFlagsFromString(`--heap-growing-percent=${OLD_GROWTH_PERCENT}`);
   let growing = true;

@@ -56,7 +56,13 @@ async function session(guest: string | undefined, flags: MachineFlags, how: Sess
   }
   const settings = understand(raw);
   context.done(
-    await runSession(settings, how, await withBackends(installedParts(settings.engine), settings.backends, settings), context.io, messages),
+    await runSession(
+      settings,
+      { ...how, guestStarts: context.guestStarts },
+      await withBackends(installedParts(settings.engine), settings.backends, settings),
+      context.io,
+      messages,
+    ),
   );
 }
 

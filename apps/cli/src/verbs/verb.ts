@@ -15,6 +15,8 @@ export interface CommonOptions {
 /** What a verb works with. */
 export interface VerbContext {
   readonly io: ProcessIo;
+  /** To be called when a guest is about to run. */
+  readonly guestStarts: (() => void) | undefined;
   /** Messages as these options want them. */
   useOptions(options: CommonOptions): Messages;
   /** The exit status; 0 when never called. */
