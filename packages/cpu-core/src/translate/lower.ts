@@ -191,7 +191,7 @@ export class Lowering {
   family(uop: Uop, handler: Handler, entry: FamilyEntry): void {
     const { code } = this;
     const { shapes } = handler;
-    const operands: Node[] = [];
+    const operands = new Array<Node>(shapes.length);
     let pointer: Node | undefined;
     let first: { slot: number; bits: number; value: Node } | undefined;
     for (let i = 0; i < shapes.length; i++) {
@@ -215,20 +215,20 @@ export class Lowering {
           first ??= { slot, bits: shape.bits, value: operand };
         }
       }
-      operands.push(operand);
+      operands[i] = operand;
     }
     const bits = (handler.shapes[0]?.bits ?? 64) as Width;
     const { out, writeIf, flags, flagsIf } = entry.meaning<Node>(code, operands, bits, handler.widths);
     // All results are computed before any is written.
-    const results: Node[] = [];
-    if (out !== undefined) for (let i = 0; i < shapes.length; i++) if (out[i] !== undefined) results[i] = code.let(out[i]!);
+    const results = new Array<Node | undefined>(out === undefined ? 0 : shapes.length);
+    for (let i = 0; i < results.length; i++) if (out![i] !== undefined) results[i] = code.let(out![i]!);
     const isWritten = writeIf === undefined ? undefined : code.let(writeIf);
     const isChanged = flagsIf === undefined ? undefined : code.let(flagsIf);
     if (flags !== undefined) code.flags.set(flags, bits, isChanged);
     for (let i = results.length - 1; i >= 0; i--) {
       const value = results[i];
-      const shape = shapes[i];
-      if (value === undefined || shape === undefined) continue;
+      const shape = shapes[i]!;
+      if (value === undefined) continue;
       if (shape.kind === "m") code.store(pointer!, shape.bits, value);
       else this.#writeRegister(uop, shape, value, isWritten);
     }

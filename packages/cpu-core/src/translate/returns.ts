@@ -28,12 +28,10 @@ export function followers(region: Blocks, { ending, targets }: RegionBlock): rea
 
 /** Those of the blocks at two offsets that the region has. */
 export function blocksAt(region: Blocks, first: number, second?: number): number[] {
-  const found: number[] = [];
   const one = region.at(first);
-  if (one !== undefined) found.push(one);
   const other = second === undefined ? undefined : region.at(second);
-  if (other !== undefined) found.push(other);
-  return found;
+  if (one === undefined) return other === undefined ? [] : [other];
+  return other === undefined ? [one] : [one, other];
 }
 
 /** For each block that ends with a return, the blocks after the calls through which it is reached, when they are few; all by number. */
