@@ -57,7 +57,7 @@ export declare function hostHot(cpu: usize, header: u32): void;
 /** A block that is part of a translation is no more. */
 @external("host", "dropped")
 export declare function hostDropped(header: u32): void;
-/** Unit `unit` (H_UNIT; its base is in EXIT_ARG) has left because something is not as it takes it to be (STRADDLES tells more). */
+/** Unit `unit` (H_UNIT; its base is in EXIT_ARG) has left because something is not as it takes it to be (APART_WHY tells more). */
 @external("host", "apart")
 export declare function hostApart(cpu: usize, unit: u32): void;
 /** One of the leaps from unit to unit, of which every so many is told: control goes from unit `from` (H_UNIT; its base is in EXIT_ARG) to unit `to`, whose entry is at RIP. */

@@ -3,7 +3,7 @@
 // A note: the kept bytes, padded to 8; u32 address; u32 size. A vCPU's state is kept as a whole, since it is written all the time.
 import {
   COUNT, EFLAGS, EXIT, FAULT, FAULT_ERROR, FAULT_HAS_ERROR, FLAG_KIND, HALTED, MODE, MODE_PLAIN, RESTART, RETIRED, SHADOW, STATE_BYTES, STORE_LOG_PTR,
-  STORE_SILENT_PTR, STRADDLES, UNIT_LOOK, VERIFY_BEFORE_PTR, VERIFY_CALLS_PTR, VERIFY_COMPARED_PTR, VERIFY_EVERY_PTR, VERIFY_FIRST_PTR, VERIFY_HIGH_PTR,
+  STORE_SILENT_PTR, APART_WHY, UNIT_LOOK, VERIFY_BEFORE_PTR, VERIFY_CALLS_PTR, VERIFY_COMPARED_PTR, VERIFY_EVERY_PTR, VERIFY_FIRST_PTR, VERIFY_HIGH_PTR,
   VERIFY_INTERPRETER, VERIFY_LOG_PTR, VERIFY_LOW_PTR, VERIFY_MASK_PTR, VERIFY_MOST_PTR, VERIFY_PHASE_PTR, VERIFY_RESULTS_PTR, VERIFY_RETIRED_PTR,
   VERIFY_RUNS_PTR, VERIFY_STORED_PTR, VERIFY_TRANSLATED_PTR, VERIFY_UNIT,
 } from "../src/layout";
@@ -192,7 +192,7 @@ export function verifyDiffers(cpu: usize, left: i32): bool {
   if (memoryDiffers(load<u32>(VERIFY_LOG_PTR), load<u32>(VERIFY_STORED_PTR), load<u32>(VERIFY_RESULTS_PTR), load<u32>(STORE_LOG_PTR))) return true;
   store<u32>(cpu, load<u32>(translated, SHADOW), SHADOW);
   // Why the unit left, where it says: the translator goes by it.
-  store<u32>(cpu, load<u32>(translated, STRADDLES), STRADDLES);
+  store<u32>(cpu, load<u32>(translated, APART_WHY), APART_WHY);
   // What a device asked for while the unit ran stays asked for.
   store<u32>(cpu, load<u32>(cpu, RESTART) | load<u32>(before, RESTART) | load<u32>(translated, RESTART), RESTART);
   return false;

@@ -4,21 +4,35 @@
  * nobody needs (mostly flags) is dropped before anything is written out.
  */
 import * as L from "../layout.js";
-import type { Flag, Leaf, Sem, Width } from "../isa/sem.js";
+import { type Flag, type Leaf, RSP, type Sem, type Width } from "../isa/sem.js";
 import { AS_ENTERED, FlagCode } from "./flag-code.js";
-import { CTX, exitAs, exitCode, FK, FLAG_REGISTERS, FR, FV, isWideRegister, REGISTER_COUNT, VECTOR_COUNT, XMM0 } from "./locals.js";
+import {
+  CTX,
+  exitAs,
+  exitCode,
+  FK,
+  FLAG_REGISTERS,
+  FR,
+  FV,
+  isWideRegister,
+  REGISTER_COUNT,
+  STACK_ADDEND,
+  STACK_PAGE,
+  VECTOR_COUNT,
+  XMM0,
+} from "./locals.js";
 import * as N from "./node.js";
 import type { Node, Variable } from "./node.js";
 import { type Places, tlbEntry } from "./places.js";
-import { MOST_BYTES, Origins, type Place, type Range, rangeFor } from "./probes.js";
+import { Origins, type Place, type Probing, type Range, rangeFor } from "./probes.js";
 import { type EngineFunction, Op, TYPE_I32, TYPE_I64 } from "./wasm.js";
 
 export type Statement =
   | { kind: "let"; target: Variable; value: Node }
   | { kind: "set"; register: number; value: Node }
   | { kind: "store"; op: number; address: Node; value: Node; offset: number }
-  /** Leaves with `code` when the condition is not zero, with flag registers `flags` still to be stored; `range` is for UNIT_APART. */
-  | { kind: "exitIf"; condition: Node; code: number; flags: number; range?: { at: Node; bytes: number } }
+  /** Leaves with `code` when the condition is not zero, with flag registers `flags` still to be stored; `by` and `range` are for UNIT_APART. */
+  | { kind: "exitIf"; condition: Node; code: number; flags: number; by?: ApartWay; range?: { at: Node; bytes: number } }
   /** Where a register was first read: becomes a copy when the value outlives the register's next write. */
   | { kind: "copy"; source: Variable }
   /** The interpreter's function for operation `u`, all registers in memory around it; `flags` are those that are not yet. */
@@ -40,6 +54,9 @@ export type Statement =
   /** What the block's end needs. */
   | { kind: "end"; value: Node | undefined }
   | undefined;
+
+/** How a unit leaves that tells why it should be written anew: bytes may lie in two pages, or the stack in another one. */
+export type ApartWay = "apart" | "stack";
 
 const ALL_REGISTERS = (1 << REGISTER_COUNT) - 1;
 const FLAGS = (1 << FR) | (1 << FV);
@@ -79,6 +96,8 @@ export class BlockCode implements Sem<Node> {
   #stored = FLAG_REGISTERS;
   /** FLAG_KIND in memory is not what it was on entering. */
   #kindStored = false;
+  /** It takes the page of the stack for granted. */
+  usesStack = false;
   /** Registers that any statement mentions, and those that some statement writes. */
   used = 0;
   written = 0;
@@ -91,11 +110,10 @@ export class BlockCode implements Sem<Node> {
     readonly long: boolean,
     readonly places: Places,
     /** No linear address has more than 32 bits, whoever used the TLB before. */
-    readonly shortTags = false,
+    readonly shortTags: boolean,
+    readonly probing: Probing,
     /** FLAG_KIND on entering, where it is known. */
     entered = AS_ENTERED,
-    /** Longest range of bytes that is asked for at once. */
-    readonly rangeBytes = MOST_BYTES,
   ) {
     this.flags = new FlagCode(this, entered);
     this.#origins = new Origins(long);
@@ -221,7 +239,7 @@ export class BlockCode implements Sem<Node> {
   pointer(linear: Node, bytes: number, access: Access, place?: Place): Node {
     const write = access !== "R";
     const root = place && this.#origins.root(place);
-    const known = root && rangeFor(this.#ranges, root, bytes, this.rangeBytes);
+    const known = root && rangeFor(this.#ranges, root, bytes, this.probing.rangeBytes);
     if (known !== undefined) {
       const { offset } = root!;
       if (offset < known.low || offset + bytes > known.high || (write && !known.write)) {
@@ -234,12 +252,14 @@ export class BlockCode implements Sem<Node> {
       return offset === known.first ? known.pointer : N.binary(Op.i32Add, false, 32, known.pointer, N.i32(offset - known.first));
     }
     const at = this.letNode(linear);
-    const entry = N.temp(false, 32);
+    const entry = root !== undefined && this.#isOnStack(root) ? undefined : N.temp(false, 32);
     const first = root?.offset ?? 0;
     const { base, index, scale, path } = root ?? { base: undefined, index: undefined, scale: 0, path: 0 };
-    const addend = N.loadNode(Op.i32Load, false, 32, entry, this.places.array + L.TLB_ADDEND);
+    const addend =
+      entry === undefined ? N.local(STACK_ADDEND, false) : N.loadNode(Op.i32Load, false, 32, entry, this.places.array + L.TLB_ADDEND);
     const pointer = N.temp(false, 32);
-    const statement = this.statements.length;
+    if (entry !== undefined) this.statements.push(undefined);
+    const statement = this.statements.push(undefined) - 1;
     const range = {
       base,
       index,
@@ -257,19 +277,37 @@ export class BlockCode implements Sem<Node> {
       flags: this.#leftWith(),
       shared: false,
     };
-    this.statements.push(undefined, undefined);
     this.#ask(range);
     this.statements.push({ kind: "let", target: pointer, value: N.binary(Op.i32Add, false, 32, addend, N.wrap(at)) });
     if (root !== undefined) this.#ranges.push(range);
     return pointer;
   }
+  /** Is the place one of the stack, of which the unit knows the page? */
+  #isOnStack({ base, index, path }: ReturnType<Origins["root"]>): boolean {
+    return base?.op === N.REG && index === undefined && path === 0 && (this.probing.stack & (1 << (base.value as number))) !== 0;
+  }
   /** Writes the statements that ask for the whole of a range. */
   #ask({ low, high, first, at, entry, write, statement, side, flags, shared }: Range): void {
     const lowest = low === first ? at : N.add(at, N.i64(low - first));
-    this.statements[statement] = { kind: "let", target: entry, value: tlbEntry(this.places, N.wrap(lowest)) };
+    if (entry === undefined) {
+      this.usesStack = true;
+      this.used |= 1 << RSP;
+      const offset = N.xor(this.long ? lowest : N.truncate(lowest, 32), N.local(STACK_PAGE, true));
+      const condition = N.binary(Op.i64GtU, false, 1, offset, N.i64(4096 - (high - low)));
+      this.statements[statement] = { kind: "exitIf", condition, code: exitAs(side, L.UNIT_APART), flags, by: "stack" };
+      return;
+    }
+    this.statements[statement - 1] = { kind: "let", target: entry, value: tlbEntry(this.places, N.wrap(lowest)) };
     const condition = this.#unlessTag(entry, N.add(at, N.i64(high - first - 1)), write ? L.TLB_W : L.TLB_R);
-    this.statements[statement + 1] = shared
-      ? { kind: "exitIf", condition, code: exitAs(side, L.UNIT_APART), flags, range: { at: N.wrap(lowest), bytes: high - low } }
+    this.statements[statement] = shared
+      ? {
+          kind: "exitIf",
+          condition,
+          code: exitAs(side, L.UNIT_APART),
+          flags,
+          by: "apart",
+          range: { at: N.wrap(lowest), bytes: high - low },
+        }
       : { kind: "exitIf", condition, code: side, flags };
   }
   /** Is a tag of `entry` not that of the page of linear address `last`? */

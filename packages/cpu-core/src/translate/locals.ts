@@ -22,8 +22,11 @@ export const CTX = REGISTERS + REGISTER_COUNT;
 export const COUNT = CTX + 1;
 /** Where to go on after leaving. */
 export const TARGET = COUNT + 1;
-export const TLB = TARGET + 1;
-export const EXIT = TLB + 1;
+/** The page of the stack: its linear address, or -1, and what makes a host address of one in it. */
+export const STACK_PAGE = TARGET + 1;
+export const TLB = STACK_PAGE + 1;
+export const STACK_ADDEND = TLB + 1;
+export const EXIT = STACK_ADDEND + 1;
 /** Where a range of bytes that is asked for at once begins (the low half of its address), and how many they are. */
 export const RANGE = EXIT + 1;
 export const RANGE_BYTES = RANGE + 1;

@@ -22,6 +22,14 @@ interface Origin {
   readonly offset: number;
 }
 
+/** What is taken for granted of the memory that a block uses. */
+export interface Probing {
+  /** Longest range of bytes that is asked for at once. */
+  readonly rangeBytes: number;
+  /** Registers, one bit each, through which it finds its stack, which lies in one page. */
+  readonly stack: number;
+}
+
 /** Bytes `low` to `high` from what the addresses of a range have in common. */
 export interface Range {
   readonly base: Node | undefined;
@@ -37,8 +45,9 @@ export interface Range {
   readonly first: number;
   readonly at: Node;
   readonly pointer: Variable;
-  /** The TLB's entry, and the statements that find and ask it. */
-  readonly entry: Variable;
+  /** The TLB's entry, which the statement before `statement` finds; none where it is the stack's page. */
+  readonly entry: Variable | undefined;
+  /** What leaves unless the range can be used. */
   readonly statement: number;
   readonly side: number;
   /** Flag registers that are to be stored when the first access leaves. */

@@ -10,6 +10,7 @@ import { type Ending, Lowering } from "./lower.js";
 import { BASE, MAX_DELTA } from "./locals.js";
 import * as N from "./node.js";
 import { type Places, placesOf } from "./places.js";
+import type { Probing } from "./probes.js";
 import { VectorCode } from "./vector-code.js";
 import { NOTHING_KNOWN, type VectorKnown } from "./vector-known.js";
 
@@ -46,8 +47,8 @@ export interface BlockSource {
   runs(header: number): number;
   /** The addresses in a table at a linear address, as far as it is mapped for reading; none for lack of it. */
   table(linear: bigint, long: boolean): readonly bigint[];
-  /** Does the block use memory so that accesses near one another are to be asked for one by one? */
-  apart(header: number): boolean;
+  /** How the block's memory is asked for. */
+  probing(header: number): Probing;
   /** Are its floating-point numbers to be looked at one by one? */
   plain(header: number): boolean;
   /** Is MXCSR.PE set whenever the block runs, or never? */
@@ -207,16 +208,7 @@ export function formRegion(
   ): { code: VectorCode; ending: Ending } => {
     const plain = source.plain(header);
     const inexact = plain ? undefined : source.inexact(header);
-    const code = new VectorCode(
-      long,
-      places,
-      (mode & L.MODE_LMA) === 0,
-      entered,
-      source.apart(header) ? 0 : undefined,
-      plain,
-      inexact,
-      known,
-    );
+    const code = new VectorCode(long, places, (mode & L.MODE_LMA) === 0, source.probing(header), entered, plain, inexact, known);
     return { code, ending: new Lowering(code, long, N.local(BASE, true)).block(view, header, delta, source.handlers, end) };
   };
   /** Where block `p` runs into the first block of a loop, it ends and goes there: else the loop would have a second way in, behind that block. */

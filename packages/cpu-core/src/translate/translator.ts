@@ -8,7 +8,9 @@ import * as L from "../layout.js";
 import type { Handler } from "../interp/handlers.js";
 import { Assumptions, type Mistake } from "./assumptions.js";
 import { type BlockSource, formRegion, type RegionLimits, type Root } from "./region.js";
+import { RBP, RSP } from "../isa/sem.js";
 import { MAX_DELTA } from "./locals.js";
+import { MOST_BYTES } from "./probes.js";
 import { PE } from "./vector-code.js";
 import { type UnitBlock, writeUnit } from "./unit.js";
 import { type FunctionBody, writeModule } from "./wasm.js";
@@ -40,6 +42,8 @@ const LEAP_SAMPLES = 8;
 const MISTAKES = 100;
 /** It should when they come more often than once in so many instructions. */
 const MISTAKE_WORTH = 2000;
+/** Bytes between a frame pointer and the stack pointer, less than. */
+const FRAME_REACH = 0x800n;
 /** Entries of a table of addresses that are looked at. */
 const MOST_CASES = 64;
 const FIRST_LIMITS: RegionLimits = { blocks: 96, instructions: 300 };
@@ -237,8 +241,8 @@ export class Translator {
 
   /** Something is not as a unit takes it to be: when that comes often, writes it anew without; see hostApart. */
   apart(cpu: number, number: number): void {
-    const straddles = this.#view.getUint32(cpu + L.STRADDLES, true) !== 0;
-    this.#view.setUint32(cpu + L.STRADDLES, 0, true);
+    const why = this.#view.getUint32(cpu + L.APART_WHY, true);
+    this.#view.setUint32(cpu + L.APART_WHY, 0, true);
     const unit = this.#bySlot.get((number >>> L.UNIT_SHIFT) & (L.UNIT_SLOTS - 1));
     if (unit === undefined || unit.leaving) return;
     const counter = (at: number): number => Number(this.#view.getBigInt64(cpu + at, true));
@@ -248,7 +252,7 @@ export class Translator {
     unit.mistakes = 0;
     if (retired - unit.mistakesSince > MISTAKES * MISTAKE_WORTH) return;
     const misjudged = this.#inexact(cpu) !== unit.inexact && unit.blocks.some(({ header }) => this.#assumptions.mayJudge(header));
-    const mistake: Mistake = straddles ? "bytes" : misjudged ? "inexact" : "numbers";
+    const mistake: Mistake = why === L.APART_BYTES ? "bytes" : why === L.APART_STACK ? "stack" : misjudged ? "inexact" : "numbers";
     for (const { header } of unit.blocks) this.#assumptions.wrong(header, mistake);
     const limits = { blocks: unit.blocks.length, instructions: unit.instructions };
     const base = this.#view.getBigUint64(cpu + L.EXIT_ARG, true);
@@ -326,6 +330,9 @@ export class Translator {
     const assumptions = this.#assumptions;
     const inexact = this.#inexact(cpu);
     const hot = this.#heat;
+    const near = view.getBigUint64(cpu + L.GPR + RBP * 8, true) - view.getBigUint64(cpu + L.GPR + RSP * 8, true);
+    // A frame pointer is not far from the stack pointer.
+    const stack = (1 << RSP) | (BigInt.asUintN(64, near + FRAME_REACH) < 2n * FRAME_REACH ? 1 << RBP : 0);
     const tlb = view.getUint32(cpu + L.TLB, true);
     const context = view.getBigUint64(cpu + L.CTX, true);
     const entryOf = (linear: bigint): number => tlb + ((Number((linear >> 12n) & 0xffffffn) & (L.TLB_ENTRIES - 1)) << L.TLB_SHIFT);
@@ -347,7 +354,10 @@ export class Translator {
         const at = Array.from({ length: count }, (_, i) => first + i * bytes);
         return at.map((host) => (long ? view.getBigUint64(host, true) : BigInt(view.getUint32(host, true))));
       },
-      apart: (header) => assumptions.apart(header),
+      probing: (header) => ({
+        rangeBytes: assumptions.apart(header) ? 0 : MOST_BYTES,
+        stack: assumptions.roaming(header) ? 0 : stack,
+      }),
       plain: (header) => assumptions.plain(header),
       inexact: (header) => (assumptions.mayJudge(header) ? inexact : undefined),
       runs(header) {

@@ -1,7 +1,9 @@
 /**
  * What every part of a unit's writer stands on: the open blocks, expressions, and the registers on their way between the vCPU's block and locals.
  */
+import { RSP } from "../isa/sem.js";
 import * as L from "../layout.js";
+import type { ApartWay } from "./block-code.js";
 import { ExpressionWriter } from "./expressions.js";
 import {
   COUNT,
@@ -14,13 +16,15 @@ import {
   isWideRegister,
   REGISTER_COUNT,
   REGISTERS,
+  STACK_ADDEND,
+  STACK_PAGE,
   TARGET,
   TLB,
   VECTOR_COUNT,
   XMM0,
 } from "./locals.js";
-import { type Node, OR_ELSE, unary } from "./node.js";
-import type { Places } from "./places.js";
+import { add, and, binary, extend, i64, loadNode, local, type Node, OR_ELSE, truncate, unary, wrap, xor } from "./node.js";
+import { type Places, tlbEntry } from "./places.js";
 import type { Region } from "./region.js";
 import { Vector } from "./vector-opcodes.js";
 import { ByteWriter, type EngineFunction, Op, TYPE_I32 } from "./wasm.js";
@@ -30,7 +34,7 @@ const SETTLE_FLAGS: EngineFunction = { name: "settleFlags", parameters: [TYPE_I3
 
 /** An open block or loop; `target` is the region block that a branch to it reaches, or the flag registers that a way out has to store. */
 interface Label {
-  readonly kind: "forward" | "loop" | "dispatch" | "apart" | "side" | "leave";
+  readonly kind: "forward" | "loop" | "dispatch" | ApartWay | "side" | "leave";
   readonly target: number;
 }
 
@@ -88,7 +92,7 @@ export class UnitFrame {
     this.expressions.write(node);
   }
   /** Leaves with `code` when the i32 on the stack is not zero. */
-  protected exitOnTop(code: number, flags = 0, by: "side" | "apart" = "side"): void {
+  protected exitOnTop(code: number, flags = 0, by: "side" | ApartWay = "side"): void {
     this.exitCode(code);
     this.out.op(Op.brIf);
     this.out.u32(this.#wayOut(by, flags));
@@ -98,10 +102,10 @@ export class UnitFrame {
     this.out.op(Op.br);
     this.out.u32(this.#wayOut("side", flags));
   }
-  #wayOut(kind: "side" | "apart", flags: number): number {
+  #wayOut(kind: "side" | ApartWay, flags: number): number {
     return this.depth(kind, flags)!;
   }
-  protected exitIf(condition: Node, code: number, flags = 0, by?: "apart"): void {
+  protected exitIf(condition: Node, code: number, flags = 0, by?: ApartWay): void {
     const choice = condition.op === Op.i32Eqz && condition.a!.op === OR_ELSE ? condition.a! : undefined;
     if (choice === undefined) {
       this.expression(condition);
@@ -187,9 +191,29 @@ export class UnitFrame {
     this.loadVectors();
     this.loadField(Op.i64Load, L.COUNT, COUNT);
     this.selectTranslations();
+    if (this.region.blocks.some(({ code }) => code.usesStack)) this.#findStack();
     this.expression(this.places.cpu);
     this.out.i32Const(0);
     this.out.memory(Op.i32Store, L.PROVEN);
+  }
+  /** Which page the stack is in, if stores to it are allowed: while the unit runs nothing takes that back. */
+  #findStack(): void {
+    const { out, places } = this;
+    const { long } = this.region;
+    // What is pushed next is in the page below where the pointer stands at the beginning of one.
+    const pointer = local(REGISTERS + RSP, long);
+    const last = long ? add(pointer, i64(-1)) : truncate(add(extend(pointer), i64(-1)), 32);
+    const entry = local(EXIT, false);
+    this.expression(tlbEntry(places, wrap(last)));
+    out.local(Op.localSet, EXIT);
+    this.expression(loadNode(Op.i32Load, false, 32, entry, places.array + L.TLB_ADDEND));
+    out.local(Op.localSet, STACK_ADDEND);
+    const page = and(last, i64(-4096));
+    this.expression(page);
+    this.expression(i64(-1));
+    this.expression(binary(Op.i64Eq, false, 1, loadNode(Op.i64Load, true, 64, entry, places.array + L.TLB_W), xor(page, local(CTX, true))));
+    out.op(Op.select);
+    out.local(Op.localSet, STACK_PAGE);
   }
   protected selectTranslations(): void {
     this.loadField(Op.i64Load, L.CTX, CTX);

@@ -60,8 +60,8 @@ class UnitWriter extends UnitFlow {
   readonly #settles: boolean;
   /** FLAG_KIND where blocks begin. */
   readonly #kinds: readonly number[];
-  /** Ways out of ranges that are taken, by the flags that they store. */
-  readonly #apart = new Set<number>();
+  /** Ways out with UNIT_APART that are taken, by the flags that they store. */
+  readonly #taken = { apart: new Set<number>(), stack: new Set<number>() };
 
   constructor(region: Region, number: number) {
     super(region, number);
@@ -97,17 +97,19 @@ class UnitWriter extends UnitFlow {
     this.enter(this.#settles);
     this.open(Op.block, { kind: "leave", target: -1 });
     for (const flags of EXIT_FLAGS) this.open(Op.block, { kind: "side", target: flags });
-    for (const flags of EXIT_FLAGS) this.open(Op.block, { kind: "apart", target: flags });
+    for (const kind of ["apart", "stack"] as const) for (const flags of EXIT_FLAGS) this.open(Op.block, { kind, target: flags });
     this.open(Op.loop, { kind: "dispatch", target: -1 });
     this.#sequence(this.structure.items, true);
     this.close();
     out.op(Op.unreachable); // every block leaves or branches
-    for (const flags of [...EXIT_FLAGS].reverse()) {
-      this.close();
-      if (!this.#apart.has(flags)) continue;
-      this.#tellApart();
-      this.branchToSide(flags);
-    }
+    for (const kind of ["stack", "apart"] as const)
+      for (const flags of [...EXIT_FLAGS].reverse()) {
+        this.close();
+        if (!this.#taken[kind].has(flags)) continue;
+        if (kind === "stack") this.#tellWhy(L.APART_STACK);
+        else this.#tellApart();
+        this.branchToSide(flags);
+      }
     for (let way = EXIT_FLAGS.length - 1; way > 0; way--) {
       this.close();
       this.storeRegisters(EXIT_FLAGS[way]! & ~EXIT_FLAGS[way - 1]!);
@@ -200,10 +202,13 @@ class UnitWriter extends UnitFlow {
     this.expression(both(Op.i32Xor, N.local(EXIT, false), N.i32(L.UNIT_APART ^ L.UNIT_SIDE)));
     this.out.local(Op.localSet, EXIT);
     this.out.op(Op.else);
-    this.expression(this.places.cpu);
-    this.out.i32Const(1);
-    this.out.memory(Op.i32Store, L.STRADDLES);
+    this.#tellWhy(L.APART_BYTES);
     this.out.op(Op.end);
+  }
+  #tellWhy(why: number): void {
+    this.expression(this.places.cpu);
+    this.out.i32Const(why);
+    this.out.memory(Op.i32Store, L.APART_WHY);
   }
   #block(number: number, following: number | undefined): void {
     this.exit = -1;
@@ -251,18 +256,16 @@ class UnitWriter extends UnitFlow {
         break;
     }
   }
-  #exitIf({ condition, code, flags, range }: Extract<Statement, { kind: "exitIf" }>): void {
+  #exitIf({ condition, code, flags, by, range }: Extract<Statement, { kind: "exitIf" }>): void {
     const { out } = this;
-    if (range === undefined) {
-      this.exitIf(condition, code, flags);
-      return;
+    if (by !== undefined) this.#taken[by].add(flags);
+    if (range !== undefined) {
+      this.expression(range.at);
+      out.local(Op.localSet, RANGE);
+      out.i32Const(range.bytes);
+      out.local(Op.localSet, RANGE_BYTES);
     }
-    this.#apart.add(flags);
-    this.expression(range.at);
-    out.local(Op.localSet, RANGE);
-    out.i32Const(range.bytes);
-    out.local(Op.localSet, RANGE_BYTES);
-    this.exitIf(condition, code, flags, "apart");
+    this.exitIf(condition, code, flags, by);
   }
   #system({ u, flags, next }: Extract<Statement, { kind: "system" }>): void {
     const { out } = this;

@@ -21,6 +21,7 @@ import { exitAs, XMM0 } from "./locals.js";
 import * as N from "./node.js";
 import type { Node } from "./node.js";
 import type { Places } from "./places.js";
+import type { Probing } from "./probes.js";
 import { SystemCode } from "./system-code.js";
 import { EXTRACT, FLOAT_EXTRACT, FLOAT_OPS, FLOAT_REPLACE, REINTERPRET, REPLACE, SPLAT, Vector, VECTOR_OPS } from "./vector-opcodes.js";
 import { knownOf, NOTHING_KNOWN, type Ranges, type VectorKnown } from "./vector-known.js";
@@ -77,16 +78,16 @@ export class VectorCode extends SystemCode implements VectorSem<Node> {
   constructor(
     long: boolean,
     places: Places,
-    shortTags?: boolean,
+    shortTags: boolean,
+    probing: Probing,
     entered?: number,
-    rangeBytes?: number,
     /** Numbers are looked at one by one. */
     readonly plain = false,
     /** MXCSR.PE, when it is to be taken for granted; what shows that it is otherwise leaves. */
     readonly inexact?: boolean,
     known = NOTHING_KNOWN,
   ) {
-    super(long, places, shortTags, entered, rangeBytes);
+    super(long, places, shortTags, probing, entered);
     this.#entered = known.registers;
     this.#controls = known.controls;
   }
