@@ -40,8 +40,9 @@ const LEAPS = 50_000;
 const LEAP_SAMPLES = 8;
 /** Exits of a unit over what it takes for granted after which it is asked whether it should be written anew. */
 const MISTAKES = 100;
-/** It should when they come more often than once in so many instructions. */
+/** It should when they come more often than once in so many instructions; less is gained by knowing the stack's page. */
 const MISTAKE_WORTH = 2000;
+const STACK_WORTH = 20_000;
 /** Bytes between a frame pointer and the stack pointer, less than. */
 const FRAME_REACH = 0x800n;
 /** Entries of a table of addresses that are looked at. */
@@ -250,7 +251,7 @@ export class Translator {
     if (unit.mistakes === 0) unit.mistakesSince = retired;
     if (++unit.mistakes < MISTAKES) return;
     unit.mistakes = 0;
-    if (retired - unit.mistakesSince > MISTAKES * MISTAKE_WORTH) return;
+    if (retired - unit.mistakesSince > MISTAKES * (why === L.APART_STACK ? STACK_WORTH : MISTAKE_WORTH)) return;
     const misjudged = this.#inexact(cpu) !== unit.inexact && unit.blocks.some(({ header }) => this.#assumptions.mayJudge(header));
     const mistake: Mistake = why === L.APART_BYTES ? "bytes" : why === L.APART_STACK ? "stack" : misjudged ? "inexact" : "numbers";
     for (const { header } of unit.blocks) this.#assumptions.wrong(header, mistake);
