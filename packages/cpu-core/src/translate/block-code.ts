@@ -6,8 +6,10 @@
 import * as L from "../layout.js";
 import { type Flag, type Leaf, RSP, type Sem, type Width } from "../isa/sem.js";
 import { AS_ENTERED, FlagCode } from "./flag-code.js";
+import { type FlagUse, type Recipe, constantRecipe, generalRecipe } from "./flag-recipes.js";
 import {
   CTX,
+  ENTERED_SHIFT,
   exitAs,
   exitCode,
   FK,
@@ -98,6 +100,13 @@ export class BlockCode implements Sem<Node> {
   #kindStored = false;
   /** It takes the page of the stack for granted. */
   usesStack = false;
+  /** Flag registers that are as on entering, and those of them that something finds in memory. */
+  #kept = FLAG_REGISTERS;
+  #demanded = 0;
+  /** General registers that have changed, and for each flag register those that had before a way out wanted it as on entering. */
+  #changes = 0;
+  readonly #exposed: [number, number, number] = [0, 0, 0];
+  #counts = false;
   /** Registers that any statement mentions, and those that some statement writes. */
   used = 0;
   written = 0;
@@ -129,10 +138,42 @@ export class BlockCode implements Sem<Node> {
   get unstored(): number {
     return FLAG_REGISTERS & ~this.#stored;
   }
-  /** As unstored, at the block's end, when FLAG_KIND is `entered` on entering. */
-  unstoredAtEnd(entered: number): number {
-    const isThere = entered >= 0 && entered === this.flags.kind && !this.#kindStored;
-    return this.unstored & ~(isThere ? 1 << FK : 0);
+  /** What the whole block does with flag registers; `entered`: FLAG_KIND on entering, where it is one number. */
+  flagUse(entered: number): FlagUse {
+    const { flags } = this;
+    return {
+      demanded: this.#demanded,
+      exposed: this.#exposed,
+      changed: this.#changes,
+      kept: this.#kept,
+      stored: FLAG_REGISTERS & this.#stored & ~this.#kept,
+      dead: flags.ignoresSecond ? 1 << FV : 0,
+      set: [this.#recipe(FR), this.#recipe(FV), flags.kind >= 0 ? constantRecipe(N.i64(flags.kind)) : undefined],
+      sameKind: entered >= 0 && entered === flags.kind && !this.#kindStored,
+      counts: this.#counts,
+    };
+  }
+  /** How what flag register `register` holds at the end can be made of general registers. */
+  #recipe(register: number): Recipe | undefined {
+    const value = this.#heldBy(register);
+    const bits = this.flags.waitingBits(register);
+    if (value === undefined || value.op === N.CONST) return value && constantRecipe(value);
+    if (bits === undefined || (bits === 64 && !this.long)) return undefined;
+    const wanted = this.#origins.low(value, bits);
+    let found: Recipe | undefined;
+    for (let general = 0; general < FR; general++) {
+      const held = this.#heldBy(general);
+      if (held === undefined || held.op === N.CONST) continue;
+      const { root, offset } = this.#origins.low(held, bits);
+      if (root !== wanted.root) continue;
+      const recipe = generalRecipe(general, this.long, wanted.offset - offset, bits);
+      if (wanted.offset === offset) return recipe;
+      found ??= recipe;
+    }
+    return found;
+  }
+  #heldBy(register: number): Node | undefined {
+    return this.#current[register] ?? this.#origin[register];
   }
 
   // -- registers ------------------------------------------------------------------------------------------------------------------------
@@ -175,6 +216,8 @@ export class BlockCode implements Sem<Node> {
     this.#current[register] = undefined;
     this.#origin[register] = undefined;
     if (register < XMM0) this.#stored &= ~(1 << register);
+    if (register < FR) this.#changes |= 1 << register;
+    else if (register < XMM0) this.#kept &= ~(1 << register);
   }
   /** As write, for a vector register. */
   protected setVector(register: number, value: Node): void {
@@ -216,13 +259,15 @@ export class BlockCode implements Sem<Node> {
     if (condition.op === N.CONST && condition.value === 0) return;
     this.statements.push({ kind: "exitIf", condition, code, flags: this.#leftWith() });
   }
-  /** What an exit has to store of the flags: FR and FK go together, and FV with both. */
+  /** What an exit has to store of the flags: FR and FK go together, and FV with both; above them what is as on entering. */
   #leftWith(): number {
     const { unstored } = this;
-    if (unstored === 0) return 0;
-    const flags = unstored & (1 << FV) ? FLAG_REGISTERS : (1 << FR) | (1 << FK);
+    const wanted = FLAG_REGISTERS & ~(this.flags.ignoresSecond ? 1 << FV : 0);
+    const flags = unstored === 0 ? 0 : wanted & (unstored & (1 << FV) ? FLAG_REGISTERS : (1 << FR) | (1 << FK));
     this.used |= flags & ~this.written;
-    return flags;
+    const entered = this.#kept & wanted & ~flags;
+    for (const register of [FR, FV, FK]) if (entered & (1 << register)) this.#exposed[register - FR]! |= this.#changes;
+    return flags | (entered << ENTERED_SHIFT);
   }
   /** A field of the vCPU's block. */
   field(op: number, wide: boolean, bits: number, offset: number): Node {
@@ -230,6 +275,7 @@ export class BlockCode implements Sem<Node> {
   }
   /** Writes a field of the vCPU's block; `op` is a store of an i64's low bits. */
   setField(op: number, offset: number, value: Node): void {
+    if (offset === L.COUNT) this.#counts = true;
     this.statements.push({ kind: "store", op, address: this.places.cpu, value, offset });
   }
   /**
@@ -335,6 +381,8 @@ export class BlockCode implements Sem<Node> {
   /** Has the interpreter's function carry out operation `u`. */
   cold(u: number, blockDelta: number, abandoned: number, restarted: number): void {
     this.flags.settle();
+    this.#demanded |= this.#kept;
+    this.#counts = true;
     const flags = this.unstored;
     this.#forget(ALL_REGISTERS, true);
     this.statements.push({ kind: "cold", u, flags, blockDelta, abandoned, restarted });
@@ -349,6 +397,7 @@ export class BlockCode implements Sem<Node> {
   call(name: string, args: readonly Node[], effect: CallEffect): Node | undefined {
     const { reads = 0, writes = 0, vectors = false, returns = false, resultBits = 0, translations = false } = effect;
     if ((reads | writes) & FLAGS && name !== "settleFlags") this.flags.settle();
+    this.#demanded |= (reads | writes) & this.#kept;
     const spilled = (reads | writes) & ~this.#stored;
     this.used |= (reads | writes) & ~FLAG_REGISTERS;
     const typeOf = (node: Node): number => (node.wide ? TYPE_I64 : TYPE_I32);
@@ -363,6 +412,7 @@ export class BlockCode implements Sem<Node> {
   /** Ends the block with an operation that may change anything; `next` is the address behind it. */
   system(u: number, next: Node): void {
     this.flags.settle();
+    this.#demanded |= this.#kept;
     this.statements.push({ kind: "system", u, flags: this.unstored, next });
     this.#stored |= FLAG_REGISTERS;
   }
@@ -376,7 +426,7 @@ export class BlockCode implements Sem<Node> {
     if (leaf.op === N.CONST || leaf.op === N.TEMP || leaf.op === N.REG || leaf.op === N.LOCAL) return a;
     // A load's address may be shared by copies of its node: the temporary is what everybody uses.
     const target = N.tempFor(a);
-    if (leaf.op === Op.i64Add || leaf.op === Op.i32WrapI64) this.#origins.note(target, a);
+    if (leaf.op === Op.i64Add || leaf.op === Op.i32WrapI64 || leaf.op === Op.i64And) this.#origins.note(target, a);
     this.statements.push({ kind: "let", target, value: a });
     return target;
   }

@@ -41,12 +41,27 @@ const hasCarry = (kind: number): boolean => kind === 0 || (kind > 0 && (ruleOf(k
 export class FlagCode {
   #source: FlagSource | undefined;
   needs = NOTHING;
+  /** CF was put into FV for whoever follows. */
+  #carries = false;
 
   constructor(
     readonly code: BlockCode,
     /** FLAG_KIND at this place of the block. */
     public kind: number,
   ) {}
+
+  /** FV is neither one of the values that wait nor has CF for anybody. */
+  get ignoresSecond(): boolean {
+    return this.kind > 0 && ruleOf(this.kind) === "logic" && !this.#carries;
+  }
+
+  /** So many low bits of what flag register `register` holds are looked at; undefined where all of them may be, or nothing is known. */
+  waitingBits(register: number): Width | undefined {
+    if (this.kind <= 0) return undefined;
+    const rule = ruleOf(this.kind);
+    const both = rule === "sub" || rule === "add" || rule === "logic";
+    return register === FR || (both && !this.#carries) ? widthOfKind(this.kind) : undefined;
+  }
 
   /** A called function has written the words. */
   forget(): void {
@@ -239,6 +254,7 @@ export class FlagCode {
     const end = code.statements.pop();
     if (this.settlesFor(need)) this.settle();
     else {
+      this.#carries = true;
       const source = this.#known()!;
       const carry = N.shift(Op.i64Shl, this.#carry(source)!, N.i64(63));
       code.write(FV, code.let(source.logic ? carry : N.or(code.read(FV), carry)));

@@ -12,6 +12,9 @@ export const FK = 18;
 export const REGISTER_COUNT = 19;
 /** The flag registers, one bit each. Where a block begins or ends they are in the vCPU's block: their locals are copies. */
 export const FLAG_REGISTERS = (1 << FR) | (1 << FV) | (1 << FK);
+/** Of a way out: flag registers that are as they were where the block began, by bits so much higher than those of which it stores the locals. */
+export const ENTERED_SHIFT = 4;
+export const ALL_ENTERED = FLAG_REGISTERS << ENTERED_SHIFT;
 /** Is a register's local an i64? */
 export const isWideRegister = (register: number, long: boolean): boolean => (register < FR ? long : register !== FK);
 /** Numbers of the vector registers, which follow. Only those that a unit uses have locals, after all others. */

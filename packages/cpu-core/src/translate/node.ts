@@ -183,6 +183,8 @@ function lowMask(value: number | bigint): number {
   const bits = bitsOf(value);
   return value === 2 ** bits - 1 ? bits : -1;
 }
+/** Is `n` a constant of ones, at least the low `bits` of them, and zeroes above? */
+export const isLowMask = (n: Node, bits: number): boolean => n.op === CONST && lowMask(n.value) >= bits;
 export function and(a: Node, b: Node): Node {
   if (a === b) return a;
   if (a.op === CONST) return folded(Op.i64And, a, b) ?? and(b, a);

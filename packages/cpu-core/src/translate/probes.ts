@@ -79,6 +79,19 @@ export class Origins {
     const origin = this.of(value);
     if (origin.root !== target) this.#known.set(target, origin);
   }
+  /** The low `bits` bits of a value as another one's and a constant. */
+  low(value: Node, bits: number): Origin {
+    let offset = 0;
+    for (let node = value; ; ) {
+      const origin = this.of(node);
+      offset = this.#cut(offset + origin.offset);
+      node = origin.root;
+      const { op } = node;
+      const extends32 = (op === Op.i64ExtendI32U || op === Op.i32WrapI64) && bits <= 32;
+      if (!extends32 && !(op === Op.i64And && N.isLowMask(node.b!, bits))) return { root: node, offset };
+      node = node.a!;
+    }
+  }
   #cut(offset: number): number {
     return this.long ? offset : offset | 0;
   }

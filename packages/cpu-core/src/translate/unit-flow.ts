@@ -3,7 +3,8 @@
  * only the guest knows; and out of it.
  */
 import * as L from "../layout.js";
-import { BASE, COUNT, CTX, EXIT, exitCode, NEXT, TARGET } from "./locals.js";
+import { type FlagUse, type JoinedRecipes, storedOnEdge } from "./flag-recipes.js";
+import { ALL_ENTERED, BASE, COUNT, CTX, EXIT, exitCode, FLAG_REGISTERS, NEXT, TARGET } from "./locals.js";
 import * as N from "./node.js";
 import type { Node } from "./node.js";
 import { tlbEntry } from "./places.js";
@@ -45,6 +46,11 @@ export class UnitFlow extends UnitFrame {
   protected readonly outer: number;
   /** So many of them, the first ones, take the flags as they come: to these the unit's own jumps go without leaving it. */
   #open: number;
+  /** What blocks do with the flags, and what they know of them. */
+  protected flagUses: readonly FlagUse[] = [];
+  protected recipes: JoinedRecipes = { entering: [], fresh: new Set() };
+  /** Flag registers that the end of the block in hand has stored for all ways on. */
+  #common = 0;
   readonly #returns: ReadonlyMap<number, readonly number[]>;
   readonly #entryNumber = new Map<number, number>();
   /** Pages by number and host address. */
@@ -69,6 +75,39 @@ export class UnitFlow extends UnitFrame {
     this.entries = [...outer, ...this.structure.entries.filter(isInner)];
     this.outer = outer.length;
     this.#open = outer.length;
+  }
+
+  /** Stores what of the flags is not in memory behind block `from` and must be at block `to`, or outside. */
+  #storeFlags(from: number, to: number | undefined): void {
+    this.#storeAtEnd(from, this.#storedTo(from, to) & ~this.#common);
+  }
+  #storeAtEnd(from: number, stored: number): void {
+    const { kept } = this.flagUses[from]!;
+    this.storeRecipes(this.recipes.entering[from]!, stored & kept);
+    this.storeRegisters(stored & ~kept);
+  }
+  #storedTo(from: number, to: number | undefined): number {
+    const { entering } = this.recipes;
+    return storedOnEdge(this.flagUses[from]!, entering[from]!, to === undefined ? undefined : entering[to]);
+  }
+  /** Ways out are those of block `number`; `counted`: its instructions have been counted. */
+  protected enterFlags(number: number, counted: boolean): void {
+    this.entering = this.recipes.entering[number]!;
+    this.fresh = counted && this.recipes.fresh.has(number) ? this.region.blocks[number]!.count : 0;
+  }
+  /** Where control may go at the end of a block; undefined is out of the unit. */
+  #waysOn({ ending }: RegionBlock, number: number): readonly (number | undefined)[] {
+    switch (ending.kind) {
+      case "goto":
+      case "call":
+        return [this.region.at(ending.target)];
+      case "branch":
+        return [this.region.at(ending.taken), this.region.at(ending.next)];
+      case "system":
+        return [];
+      default:
+        return [...this.successors[number]!, undefined];
+    }
   }
 
   /** Gives the entries their numbers; `settled` are those that want settled flags. */
@@ -102,6 +141,7 @@ export class UnitFlow extends UnitFrame {
   protected goto(from: number, delta: number, following: number | undefined): void {
     const to = this.region.at(delta);
     if (to === undefined) {
+      this.#storeFlags(from, undefined);
       this.expression(N.add(N.local(BASE, true), N.i64(delta)));
       this.cut();
       this.leaveForTarget();
@@ -114,7 +154,11 @@ export class UnitFlow extends UnitFrame {
     const { out } = this;
     const target = this.region.blocks[to]!;
     const here = this.region.blocks[from]!;
-    if (target.page !== here.page) this.#proveOnce(target, here);
+    this.#storeFlags(from, to);
+    if (target.page !== here.page) {
+      this.enterFlags(to, false);
+      this.#proveOnce(target, here);
+    }
     if (to === following) return;
     const back = this.structure.isBackEdge(from, to);
     const depth = this.depth(back ? "loop" : "forward", to);
@@ -215,6 +259,8 @@ export class UnitFlow extends UnitFrame {
     out.op(Op.i32GeU);
     out.op(Op.brIf);
     out.u32(0);
+    // An entry that is reached so is as good as one from outside.
+    if (this.recipes.fresh.size > 0) this.storeField(Op.i64Store, L.COUNT, COUNT);
     this.expression(N.sub(N.local(TARGET, true), N.local(BASE, true)));
     this.expression(field(Op.i32Load, false, L.JUMP_DELTA));
     out.op(Op.i64ExtendI32S);
@@ -266,8 +312,8 @@ export class UnitFlow extends UnitFrame {
     const tag = N.loadNode(Op.i64Load, true, 64, entry, array + L.TLB_X);
     const wanted = N.xor(N.and(linear, N.i64(-4096)), N.local(CTX, true));
     const mapped = N.binary(Op.i32Add, false, 32, N.loadNode(Op.i32Load, false, 32, entry, array + L.TLB_ADDEND), N.wrap(linear));
-    this.exitIf(N.binary(Op.i64Ne, false, 1, tag, wanted), code);
-    this.exitIf(N.binary(Op.i32Ne, false, 1, mapped, N.i32(host)), code);
+    this.exitIf(N.binary(Op.i64Ne, false, 1, tag, wanted), code, ALL_ENTERED);
+    this.exitIf(N.binary(Op.i32Ne, false, 1, mapped, N.i32(host)), code, ALL_ENTERED);
   }
   /** An instruction that crosses into another page: the engine does not tell when its bytes change, so they are compared. */
   #proveCrossing({ crossing, delta, host, count }: RegionBlock): void {
@@ -285,7 +331,7 @@ export class UnitFlow extends UnitFrame {
       const op = size === 4 ? Op.i32Load : size === 2 ? Op.i32Load16u : Op.i32Load8u;
       const expected = size === 4 ? view.getInt32(at, true) : size === 2 ? view.getUint16(at, true) : view.getUint8(at);
       const found = N.loadNode(op, false, size * 8, N.i32(host + at), 0);
-      this.exitIf(N.binary(Op.i32Ne, false, 1, found, N.i32(expected)), code);
+      this.exitIf(N.binary(Op.i32Ne, false, 1, found, N.i32(expected)), code, ALL_ENTERED);
       at += size;
     }
   }
@@ -302,7 +348,7 @@ export class UnitFlow extends UnitFrame {
     out.byte(Op.i64Const);
     out.s64(0);
     out.op(Op.i64LtS);
-    this.exitOnTop(exitCode(block.delta, block.count, L.UNIT_SIDE));
+    this.exitOnTop(exitCode(block.delta, block.count, L.UNIT_SIDE), ALL_ENTERED);
     this.#proveCrossing(block);
   }
   /** The end of block `number`; `following`: the block whose code comes next. */
@@ -310,6 +356,9 @@ export class UnitFlow extends UnitFrame {
     const { out } = this;
     const block = this.region.blocks[number]!;
     const { code, ending } = block;
+    const ways = this.#waysOn(block, number);
+    this.#common = ways.length === 0 ? 0 : ways.reduce<number>((all, to) => all & this.#storedTo(number, to), FLAG_REGISTERS);
+    this.#storeAtEnd(number, this.#common);
     switch (ending.kind) {
       case "goto":
       case "call":
@@ -333,6 +382,7 @@ export class UnitFlow extends UnitFrame {
         out.local(Op.localSet, TARGET);
         for (const back of this.#returns.get(number) ?? []) this.gotoIfTarget(number, back);
         this.#gotoOneOf(number, block.targets);
+        this.#storeFlags(number, undefined);
         if (block.closed) this.#leaveForKnownTarget();
         else this.jump();
         return;
@@ -341,7 +391,7 @@ export class UnitFlow extends UnitFrame {
       case "interpret":
         out.i32Const(code.side);
         out.local(Op.localSet, EXIT);
-        this.branchToSide(0);
+        this.branchToWay(0);
         return;
     }
   }

@@ -8,6 +8,7 @@ import { ExpressionWriter } from "./expressions.js";
 import {
   COUNT,
   CTX,
+  ENTERED_SHIFT,
   EXIT,
   FK,
   FLAG_REGISTERS,
@@ -23,6 +24,7 @@ import {
   VECTOR_COUNT,
   XMM0,
 } from "./locals.js";
+import { NO_RECIPES, type Recipes, WAITING_REGISTERS, wayOf } from "./flag-recipes.js";
 import { add, and, binary, extend, i64, loadNode, local, type Node, OR_ELSE, truncate, unary, wrap, xor } from "./node.js";
 import { type Places, tlbEntry } from "./places.js";
 import type { Region } from "./region.js";
@@ -32,7 +34,7 @@ import { ByteWriter, type EngineFunction, Op, TYPE_I32 } from "./wasm.js";
 /** Makes words of flags that wait: (cpu). */
 const SETTLE_FLAGS: EngineFunction = { name: "settleFlags", parameters: [TYPE_I32], result: undefined };
 
-/** An open block or loop; `target` is the region block that a branch to it reaches, or the flag registers that a way out has to store. */
+/** An open block or loop; `target` is the region block that a branch to it reaches, or the number of a way out. */
 interface Label {
   readonly kind: "forward" | "loop" | "dispatch" | ApartWay | "side" | "leave";
   readonly target: number;
@@ -46,6 +48,14 @@ export interface UsedRegisters {
   readonly writtenVectors: number;
 }
 
+/** What a way out does with the flags: stores the locals of `flags`, and the recipes. */
+interface WayOut {
+  readonly flags: number;
+  readonly recipes: Recipes;
+  /** The recipes do not hold, and memory does, when no more than so many instructions were counted since the unit was entered; 0 if never. */
+  readonly fresh: number;
+}
+
 /** Where register `register` (0-15, FR, FV, FK) lies in the vCPU's block. */
 const registerField = (register: number): number =>
   register === FR ? L.FR : register === FV ? L.FV : register === FK ? L.FLAG_KIND : L.GPR + register * 8;
@@ -57,12 +67,19 @@ export class UnitFrame {
   /** Calls to the engine, by where they stand in the code. */
   protected readonly calls: { at: number; callee: EngineFunction }[] = [];
   protected registers: UsedRegisters = { used: 0, written: 0, usedVectors: 0, writtenVectors: 0 };
+  /** Ways out by what they do with the flags; the first three have no recipes, and each stores besides what the one before it stores. */
+  readonly #wayNumbers = new Map<string, number>();
+  protected readonly ways: WayOut[] = [];
+  /** Flags on entering the block in hand, and its instructions if memory may have them all the same, else 0. */
+  protected entering: Recipes = NO_RECIPES;
+  protected fresh = 0;
   /** What EXIT holds here, or -1. */
   protected exit = -1;
   protected readonly places: Places;
 
   constructor(readonly region: Region) {
     this.places = region.places;
+    for (const flags of [0, (1 << FR) | (1 << FK), FLAG_REGISTERS]) this.wayOut(flags);
   }
 
   protected open(opcode: number, label: Label): void {
@@ -97,13 +114,51 @@ export class UnitFrame {
     this.out.op(Op.brIf);
     this.out.u32(this.#wayOut(by, flags));
   }
-  /** Leaves as EXIT says, with `flags` still to be stored. */
-  protected branchToSide(flags: number): void {
+  /** Leaves as EXIT says by a way out. */
+  protected branchToWay(way: number): void {
     this.out.op(Op.br);
-    this.out.u32(this.#wayOut("side", flags));
+    this.out.u32(this.depth("side", way)!);
   }
   #wayOut(kind: "side" | ApartWay, flags: number): number {
-    return this.depth(kind, flags)!;
+    const way = this.wayOut(flags);
+    return this.depth(kind, way)!;
+  }
+  /** The number of the way out that stores the locals of `flags`, and what of the rest its upper bits name. */
+  protected wayOut(flags: number): number {
+    const [fr, fv, fk] = this.entering.map((recipe, at) => (flags & (1 << (WAITING_REGISTERS[at]! + ENTERED_SHIFT)) ? recipe : undefined));
+    const recipes: Recipes = [fr, fv, fk];
+    const stored = flags & FLAG_REGISTERS;
+    const fresh = (fr ?? fv ?? fk) ? this.fresh : 0;
+    const key = `${stored} ${fresh} ${wayOf(recipes)}`;
+    const known = this.#wayNumbers.get(key);
+    if (known !== undefined) return known;
+    this.#wayNumbers.set(key, this.ways.length);
+    return this.ways.push({ flags: stored, recipes, fresh }) - 1;
+  }
+  /** Stores flags by those of `recipes` that `among` names. */
+  protected storeRecipes(recipes: Recipes, among = FLAG_REGISTERS): void {
+    WAITING_REGISTERS.forEach((register, at) => {
+      const recipe = recipes[at];
+      if (recipe === undefined || (among & (1 << register)) === 0) return;
+      this.expression(this.places.cpu);
+      this.expression(register === FK ? wrap(recipe.value) : recipe.value);
+      this.out.memory(register === FK ? Op.i32Store : Op.i64Store, registerField(register));
+    });
+  }
+  /** Behind a way out that has recipes. */
+  protected storeOnWay({ flags, recipes, fresh }: WayOut): void {
+    this.open(Op.block, { kind: "forward", target: -1 });
+    if (fresh > 0) {
+      this.expression(this.places.cpu);
+      this.out.memory(Op.i64Load, L.COUNT);
+      this.expression(add(local(COUNT, true), i64(fresh)));
+      this.out.op(Op.i64Eq);
+      this.out.op(Op.brIf);
+      this.out.u32(0);
+    }
+    this.storeRecipes(recipes);
+    this.close();
+    this.storeRegisters(flags);
   }
   protected exitIf(condition: Node, code: number, flags = 0, by?: ApartWay): void {
     const choice = condition.op === Op.i32Eqz && condition.a!.op === OR_ELSE ? condition.a! : undefined;
@@ -138,14 +193,14 @@ export class UnitFrame {
   }
 
   // -- state in and out -----------------------------------------------------------------------------------------------------------------------
-  protected loadField(opcode: number, offset: number, local: number): void {
+  protected loadField(opcode: number, offset: number, to: number): void {
     this.expression(this.places.cpu);
     this.out.memory(opcode, offset);
-    this.out.local(Op.localSet, local);
+    this.out.local(Op.localSet, to);
   }
-  protected storeField(opcode: number, offset: number, local: number): void {
+  protected storeField(opcode: number, offset: number, from: number): void {
     this.expression(this.places.cpu);
-    this.out.local(Op.localGet, local);
+    this.out.local(Op.localGet, from);
     this.out.memory(opcode, offset);
   }
   /** Fills the locals of registers. Outside 64-bit code the upper halves are not there (SDM Vol. 1 §3.4.1.1). */

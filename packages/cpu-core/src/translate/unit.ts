@@ -4,8 +4,10 @@
  */
 import type { Statement } from "./block-code.js";
 import { joinFlags } from "./flag-flow.js";
+import { joinRecipes } from "./flag-recipes.js";
 import { dropUnused } from "./liveness.js";
 import {
+  ALL_ENTERED,
   BASE,
   COUNT,
   EXIT,
@@ -23,7 +25,7 @@ import {
 import * as L from "../layout.js";
 import * as N from "./node.js";
 import type { Node } from "./node.js";
-import type { Region } from "./region.js";
+import type { Region, RegionBlock } from "./region.js";
 import { headOf, type Item } from "./structure.js";
 import { UnitFlow } from "./unit-flow.js";
 import { joinKnown } from "./vector-known.js";
@@ -35,8 +37,9 @@ const COLD_OP: EngineFunction = { name: "coldOp", parameters: [TYPE_I32, TYPE_I3
 /** The engine's function for an operation that ends a block: (cpu, u). */
 const SYSTEM_OP: EngineFunction = { name: "systemOp", parameters: [TYPE_I32, TYPE_I32], result: undefined };
 
-/** What ways out have to store of the flags, each besides what the one before it stores; see BlockCode. */
-const EXIT_FLAGS = [0, (1 << FR) | (1 << FK), FLAG_REGISTERS] as const;
+/** Ways out without recipes for flags, and most different sets of recipes. */
+const PLAIN_WAYS = 3;
+const MOST_RECIPES = 16;
 
 /** A block by where it was decoded to, and its offset from its unit's base. */
 export interface UnitBlock {
@@ -58,9 +61,7 @@ export interface UnitCode {
 class UnitWriter extends UnitFlow {
   /** Some entry wants flags that do not wait. */
   readonly #settles: boolean;
-  /** FLAG_KIND where blocks begin. */
-  readonly #kinds: readonly number[];
-  /** Ways out with UNIT_APART that are taken, by the flags that they store. */
+  /** Ways out with UNIT_APART that are taken. */
   readonly #taken = { apart: new Set<number>(), stack: new Set<number>() };
 
   constructor(region: Region, number: number) {
@@ -73,8 +74,9 @@ class UnitWriter extends UnitFlow {
     isEntry.fill(0);
     for (const entry of outer) isEntry[entry] = 1;
     const { kinds, settled } = joinFlags(blocks, this.successors, isEntry);
+    this.flagUses = blocks.map(({ code }, i) => code.flagUse(kinds[i]!));
+    this.recipes = joinRecipes(this.flagUses, this.successors, isEntry, MOST_RECIPES);
     this.#settles = settled.size > 0;
-    this.#kinds = kinds;
     this.numberEntries(settled);
     let used = 0;
     let written = 0;
@@ -89,6 +91,25 @@ class UnitWriter extends UnitFlow {
       this.expressions.assign(code.statements);
     }
     this.registers = { used, written, usedVectors, writtenVectors };
+    blocks.forEach((block, i) => {
+      this.#findWaysOut(block, i, this.successors[i]!);
+    });
+  }
+
+  /** Numbers the ways out that block `number` needs: they are written around all of the code. */
+  #findWaysOut({ code, page }: RegionBlock, number: number, successors: readonly number[]): void {
+    this.enterFlags(number, true);
+    this.wayOut(ALL_ENTERED);
+    for (const s of code.statements) {
+      if (s?.kind !== "exitIf") continue;
+      const way = this.wayOut(s.flags);
+      if (s.by !== undefined) this.#taken[s.by].add(way);
+    }
+    for (const to of successors) {
+      if (this.region.blocks[to]!.page === page) continue;
+      this.enterFlags(to, false);
+      this.wayOut(ALL_ENTERED);
+    }
   }
 
   write(): UnitCode {
@@ -96,23 +117,27 @@ class UnitWriter extends UnitFlow {
     const temporaries = this.expressions.declarations(this.registers.usedVectors);
     this.enter(this.#settles);
     this.open(Op.block, { kind: "leave", target: -1 });
-    for (const flags of EXIT_FLAGS) this.open(Op.block, { kind: "side", target: flags });
-    for (const kind of ["apart", "stack"] as const) for (const flags of EXIT_FLAGS) this.open(Op.block, { kind, target: flags });
+    for (const way of this.ways.keys()) this.open(Op.block, { kind: "side", target: way });
+    for (const kind of ["apart", "stack"] as const) for (const way of this.#taken[kind]) this.open(Op.block, { kind, target: way });
     this.open(Op.loop, { kind: "dispatch", target: -1 });
     this.#sequence(this.structure.items, true);
     this.close();
     out.op(Op.unreachable); // every block leaves or branches
     for (const kind of ["stack", "apart"] as const)
-      for (const flags of [...EXIT_FLAGS].reverse()) {
+      for (const way of [...this.#taken[kind]].reverse()) {
         this.close();
-        if (!this.#taken[kind].has(flags)) continue;
         if (kind === "stack") this.#tellWhy(L.APART_STACK);
         else this.#tellApart();
-        this.branchToSide(flags);
+        this.branchToWay(way);
       }
-    for (let way = EXIT_FLAGS.length - 1; way > 0; way--) {
+    for (let way = this.ways.length - 1; way >= PLAIN_WAYS; way--) {
       this.close();
-      this.storeRegisters(EXIT_FLAGS[way]! & ~EXIT_FLAGS[way - 1]!);
+      this.storeOnWay(this.ways[way]!);
+      this.branchToWay(0);
+    }
+    for (let way = PLAIN_WAYS - 1; way > 0; way--) {
+      this.close();
+      this.storeRegisters(this.ways[way]!.flags & ~this.ways[way - 1]!.flags);
     }
     this.close();
     // side: the constant says where and what is to be taken back
@@ -212,11 +237,11 @@ class UnitWriter extends UnitFlow {
   }
   #block(number: number, following: number | undefined): void {
     this.exit = -1;
+    this.enterFlags(number, true);
     this.count(number);
     const { code } = this.region.blocks[number]!;
     const { statements } = code;
     for (let at = 0; at < statements.length; at++) this.#statement(statements[at]);
-    this.storeRegisters(code.unstoredAtEnd(this.#kinds[number]!));
     this.leaveBlock(number, following);
   }
 
@@ -258,7 +283,6 @@ class UnitWriter extends UnitFlow {
   }
   #exitIf({ condition, code, flags, by, range }: Extract<Statement, { kind: "exitIf" }>): void {
     const { out } = this;
-    if (by !== undefined) this.#taken[by].add(flags);
     if (range !== undefined) {
       this.expression(range.at);
       out.local(Op.localSet, RANGE);
@@ -322,7 +346,7 @@ class UnitWriter extends UnitFlow {
     out.op(Op.i32Eq);
     out.op(Op.select);
     out.local(Op.localSet, EXIT);
-    this.branchToSide(0);
+    this.branchToWay(0);
     this.close();
   }
 }
