@@ -25,7 +25,7 @@ import {
 } from "./locals.js";
 import * as N from "./node.js";
 import type { Node, Variable } from "./node.js";
-import { type Places, tlbEntry } from "./places.js";
+import { type Places, tlbAddend, tlbEntry, tlbTag } from "./places.js";
 import { Origins, type Place, type Probing, type Range, rangeFor } from "./probes.js";
 import { type EngineFunction, Op, TYPE_I32, TYPE_I64 } from "./wasm.js";
 
@@ -301,8 +301,7 @@ export class BlockCode implements Sem<Node> {
     const entry = root !== undefined && this.#isOnStack(root) ? undefined : N.temp(false, 32);
     const first = root?.offset ?? 0;
     const { base, index, scale, path } = root ?? { base: undefined, index: undefined, scale: 0, path: 0 };
-    const addend =
-      entry === undefined ? N.local(STACK_ADDEND, false) : N.loadNode(Op.i32Load, false, 32, entry, this.places.array + L.TLB_ADDEND);
+    const addend = entry === undefined ? N.local(STACK_ADDEND, false) : tlbAddend(this.places, entry);
     const pointer = N.temp(false, 32);
     if (entry !== undefined) this.statements.push(undefined);
     const statement = this.statements.push(undefined) - 1;
@@ -362,10 +361,10 @@ export class BlockCode implements Sem<Node> {
       const page = N.binary(Op.i32And, false, 32, N.wrap(last), N.i32(-4096));
       const wanted = N.binary(Op.i32Xor, false, 32, page, N.wrap(N.local(CTX, true)));
       // As i64: V8 makes two loads of one that a comparison of the same width can read by itself.
-      return N.binary(Op.i64Ne, false, 1, N.loadNode(Op.i64Load32u, true, 64, entry, this.places.array + tag), N.extend(wanted));
+      return N.binary(Op.i64Ne, false, 1, tlbTag(this.places, entry, tag, true), N.extend(wanted));
     }
     const wanted = N.xor(N.and(last, N.i64(-4096)), N.local(CTX, true));
-    return N.binary(Op.i64Ne, false, 1, N.loadNode(Op.i64Load, true, 64, entry, this.places.array + tag), wanted);
+    return N.binary(Op.i64Ne, false, 1, tlbTag(this.places, entry, tag), wanted);
   }
   load(pointer: Node, bits: number): Node {
     const op = bits === 64 ? Op.i64Load : bits === 32 ? Op.i64Load32u : bits === 16 ? Op.i64Load16u : Op.i64Load8u;

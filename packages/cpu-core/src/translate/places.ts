@@ -28,9 +28,15 @@ export function placesOf(vcpus: number, mode: number): Places {
   };
 }
 
-/** The TLB's entry for the page of a linear address (its low half, an i32): `array` bytes behind what this gives. */
+/** The TLB's entry for the page of a linear address (its low half, an i32), for `tlbTag` and `tlbAddend`: `array` bytes behind what this gives. */
 export function tlbEntry({ needsTlb }: Places, linear: Node): Node {
   const page = N.binary(Op.i32ShrU, false, 32, linear, N.i32(12 - L.TLB_SHIFT));
   const index = N.binary(Op.i32And, false, 32, page, N.i32((L.TLB_ENTRIES - 1) << L.TLB_SHIFT));
   return needsTlb ? N.binary(Op.i32Add, false, 32, index, N.local(TLB, false)) : index;
 }
+
+/** A tag of an entry, TLB_R, TLB_W or TLB_X; outside long mode its low half says all. */
+export const tlbTag = ({ array }: Places, entry: Node, tag: number, short = false): Node =>
+  N.loadNode(short ? Op.i64Load32u : Op.i64Load, true, 64, entry, array + tag);
+/** What makes a host address of a linear one in the entry's page, an i32. */
+export const tlbAddend = ({ array }: Places, entry: Node): Node => N.loadNode(Op.i32Load, false, 32, entry, array + L.TLB_ADDEND);

@@ -27,7 +27,7 @@ export function followers(region: Blocks, { ending, targets }: RegionBlock): rea
 }
 
 /** Those of the blocks at two offsets that the region has. */
-export function blocksAt(region: Blocks, first: number, second?: number): number[] {
+function blocksAt(region: Blocks, first: number, second?: number): number[] {
   const one = region.at(first);
   const other = second === undefined ? undefined : region.at(second);
   if (one === undefined) return other === undefined ? [] : [other];

@@ -7,9 +7,9 @@ import { type FlagUse, type JoinedRecipes, storedOnEdge } from "./flag-recipes.j
 import { ALL_ENTERED, BASE, COUNT, CTX, EXIT, exitCode, FLAG_REGISTERS, NEXT, TARGET } from "./locals.js";
 import * as N from "./node.js";
 import type { Node } from "./node.js";
-import { tlbEntry } from "./places.js";
+import { tlbAddend, tlbEntry, tlbTag } from "./places.js";
 import type { Region, RegionBlock } from "./region.js";
-import { blocksAt, returnsOf } from "./returns.js";
+import { returnsOf } from "./returns.js";
 import { type Structure, structureOf } from "./structure.js";
 import { UnitFrame } from "./unit-frame.js";
 import { Op } from "./wasm.js";
@@ -38,6 +38,8 @@ export function spreadOf(deltas: readonly number[]): { shift: number; slots: rea
 }
 
 export class UnitFlow extends UnitFrame {
+  /** Where control may go at the end of each block; undefined is out of the unit. */
+  readonly #onward: readonly (readonly (number | undefined)[])[];
   /** Edges between blocks. */
   protected readonly successors: readonly (readonly number[])[];
   protected readonly structure: Structure;
@@ -68,7 +70,8 @@ export class UnitFlow extends UnitFrame {
     blocks.forEach(({ entry }, i) => {
       if (entry) entries.push(i);
     });
-    this.successors = blocks.map((block, i) => this.#successorsOf(block, i));
+    this.#onward = blocks.map((block, i) => this.#waysOn(block, i));
+    this.successors = this.#onward.map((ways) => ways.filter((to) => to !== undefined));
     this.structure = structureOf(this.successors, entries);
     const isInner = (entry: number): boolean => blocks[entry]!.inner;
     const outer = this.structure.entries.filter((entry) => !isInner(entry));
@@ -95,21 +98,6 @@ export class UnitFlow extends UnitFrame {
     this.entering = this.recipes.entering[number]!;
     this.fresh = counted && this.recipes.fresh.has(number) ? this.region.blocks[number]!.count : 0;
   }
-  /** Where control may go at the end of a block; undefined is out of the unit. */
-  #waysOn({ ending }: RegionBlock, number: number): readonly (number | undefined)[] {
-    switch (ending.kind) {
-      case "goto":
-      case "call":
-        return [this.region.at(ending.target)];
-      case "branch":
-        return [this.region.at(ending.taken), this.region.at(ending.next)];
-      case "system":
-        return [];
-      default:
-        return [...this.successors[number]!, undefined];
-    }
-  }
-
   /** Gives the entries their numbers; `settled` are those that want settled flags. */
   protected numberEntries(settled: ReadonlySet<number>): void {
     const outer = this.entries.slice(0, this.outer);
@@ -121,18 +109,20 @@ export class UnitFlow extends UnitFrame {
     });
   }
 
-  #successorsOf({ ending, targets }: RegionBlock, number: number): readonly number[] {
+  #waysOn({ ending, targets }: RegionBlock, number: number): readonly (number | undefined)[] {
     switch (ending.kind) {
       case "goto":
       case "call":
-        return blocksAt(this.region, ending.target);
+        return [this.region.at(ending.target)];
       case "branch":
-        return blocksAt(this.region, ending.taken, ending.next);
+        return [this.region.at(ending.taken), this.region.at(ending.next)];
       case "return":
-        return this.#returns.get(number) ?? [];
+        return [...(this.#returns.get(number) ?? []), undefined];
       case "indirect":
-        return targets;
-      default:
+        return [...targets, undefined];
+      case "interpret":
+        return [undefined];
+      case "system":
         return [];
     }
   }
@@ -308,11 +298,9 @@ export class UnitFlow extends UnitFrame {
     const at = N.add(N.local(BASE, true), N.i64(delta));
     const linear = this.region.long ? at : N.truncate(at, 32);
     const entry = tlbEntry(this.places, N.wrap(at));
-    const { array } = this.places;
-    const tag = N.loadNode(Op.i64Load, true, 64, entry, array + L.TLB_X);
     const wanted = N.xor(N.and(linear, N.i64(-4096)), N.local(CTX, true));
-    const mapped = N.binary(Op.i32Add, false, 32, N.loadNode(Op.i32Load, false, 32, entry, array + L.TLB_ADDEND), N.wrap(linear));
-    this.exitIf(N.binary(Op.i64Ne, false, 1, tag, wanted), code, ALL_ENTERED);
+    const mapped = N.binary(Op.i32Add, false, 32, tlbAddend(this.places, entry), N.wrap(linear));
+    this.exitIf(N.binary(Op.i64Ne, false, 1, tlbTag(this.places, entry, L.TLB_X), wanted), code, ALL_ENTERED);
     this.exitIf(N.binary(Op.i32Ne, false, 1, mapped, N.i32(host)), code, ALL_ENTERED);
   }
   /** An instruction that crosses into another page: the engine does not tell when its bytes change, so they are compared. */
@@ -356,7 +344,7 @@ export class UnitFlow extends UnitFrame {
     const { out } = this;
     const block = this.region.blocks[number]!;
     const { code, ending } = block;
-    const ways = this.#waysOn(block, number);
+    const ways = this.#onward[number]!;
     this.#common = ways.length === 0 ? 0 : ways.reduce<number>((all, to) => all & this.#storedTo(number, to), FLAG_REGISTERS);
     this.#storeAtEnd(number, this.#common);
     switch (ending.kind) {

@@ -25,8 +25,8 @@ import {
   XMM0,
 } from "./locals.js";
 import { NO_RECIPES, type Recipes, WAITING_REGISTERS, wayOf } from "./flag-recipes.js";
-import { add, and, binary, extend, i64, loadNode, local, type Node, OR_ELSE, truncate, unary, wrap, xor } from "./node.js";
-import { type Places, tlbEntry } from "./places.js";
+import { add, and, binary, extend, i64, local, type Node, OR_ELSE, truncate, unary, wrap, xor } from "./node.js";
+import { type Places, tlbAddend, tlbEntry, tlbTag } from "./places.js";
 import type { Region } from "./region.js";
 import { Vector } from "./vector-opcodes.js";
 import { ByteWriter, type EngineFunction, Op, TYPE_I32 } from "./wasm.js";
@@ -112,16 +112,12 @@ export class UnitFrame {
   protected exitOnTop(code: number, flags = 0, by: "side" | ApartWay = "side"): void {
     this.exitCode(code);
     this.out.op(Op.brIf);
-    this.out.u32(this.#wayOut(by, flags));
+    this.out.u32(this.depth(by, this.wayOut(flags))!);
   }
   /** Leaves as EXIT says by a way out. */
   protected branchToWay(way: number): void {
     this.out.op(Op.br);
     this.out.u32(this.depth("side", way)!);
-  }
-  #wayOut(kind: "side" | ApartWay, flags: number): number {
-    const way = this.wayOut(flags);
-    return this.depth(kind, way)!;
   }
   /** The number of the way out that stores the locals of `flags`, and what of the rest its upper bits name. */
   protected wayOut(flags: number): number {
@@ -261,12 +257,12 @@ export class UnitFrame {
     const entry = local(EXIT, false);
     this.expression(tlbEntry(places, wrap(last)));
     out.local(Op.localSet, EXIT);
-    this.expression(loadNode(Op.i32Load, false, 32, entry, places.array + L.TLB_ADDEND));
+    this.expression(tlbAddend(places, entry));
     out.local(Op.localSet, STACK_ADDEND);
     const page = and(last, i64(-4096));
     this.expression(page);
     this.expression(i64(-1));
-    this.expression(binary(Op.i64Eq, false, 1, loadNode(Op.i64Load, true, 64, entry, places.array + L.TLB_W), xor(page, local(CTX, true))));
+    this.expression(binary(Op.i64Eq, false, 1, tlbTag(places, entry, L.TLB_W), xor(page, local(CTX, true))));
     out.op(Op.select);
     out.local(Op.localSet, STACK_PAGE);
   }
