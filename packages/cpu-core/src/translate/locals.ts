@@ -38,8 +38,8 @@ export const TEMPS = RANGE_BYTES + 1;
 export const FIXED_I64 = TLB - REGISTERS;
 export const FIXED_I32 = TEMPS - TLB;
 
-/** Largest distance of an instruction from its region's base. */
-export const MAX_DELTA = 0x7fffff;
+/** Largest distance of a block from its region's base: what follows it is still reached with 24 bits. */
+export const MAX_DELTA = 0x7fefff;
 
 /** The same place and count with another UNIT_*. */
 export const exitAs = (code: number, kind: number): number => (code & ~3) | kind;

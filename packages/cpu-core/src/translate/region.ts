@@ -14,7 +14,7 @@ import type { Probing } from "./probes.js";
 import { VectorCode } from "./vector-code.js";
 import { NOTHING_KNOWN, type VectorKnown } from "./vector-known.js";
 
-/** Code to which a table leads is not farther from the region's base; whatever is, is no longer the table. */
+/** Code to which a table leads is not farther from the jump; whatever is, is no longer the table. */
 const MOST_DISTANT_CASE = 0x20000;
 
 /** Functions of more instructions are not copied to where they are called by pointer, nor are more than so many to one place, or in all. */
@@ -113,10 +113,10 @@ function targetsOf(ending: Ending): readonly number[] {
   }
 }
 
-/** Offsets of the code that a table of addresses leads to; it ends where something is far away. */
-function casesIn(table: readonly bigint[], base: bigint): readonly number[] {
+/** Offsets of the code that a table of addresses leads to from the block at `from`; it ends where something is far away. */
+function casesIn(table: readonly bigint[], base: bigint, from: number): readonly number[] {
   const offsets = table.map((target) => Number(BigInt.asIntN(64, target - base)));
-  const end = offsets.findIndex((offset) => Math.abs(offset) > MOST_DISTANT_CASE);
+  const end = offsets.findIndex((offset) => Math.abs(offset - from) > MOST_DISTANT_CASE);
   return [...new Set(end < 0 ? offsets : offsets.slice(0, end))];
 }
 
@@ -290,7 +290,7 @@ export function formRegion(
       case "indirect":
         if (ending.back !== undefined) go(ending.back, true);
         if (ending.table !== undefined) {
-          const targets = casesIn(source.table(BigInt(ending.table), long), base);
+          const targets = casesIn(source.table(BigInt(ending.table), long), base, delta);
           tables.set(here, targets);
           for (const target of targets) go(target, false);
         }

@@ -117,6 +117,14 @@ interface Module {
   live: number;
 }
 
+/** The middle of what lies too far from the base to be reached from there, in whole pages; 0 if all is near. */
+function centreOf(roots: readonly Root[]): number {
+  const deltas = roots.map(({ delta }) => delta);
+  const low = Math.min(...deltas);
+  const high = Math.max(...deltas);
+  return Math.max(-low, high) > MAX_DELTA ? Math.floor((low + high) / 8192) * 4096 : 0;
+}
+
 export class Translator {
   readonly #view: DataView;
   readonly #queue: Unit[] = [];
@@ -231,8 +239,10 @@ export class Translator {
       ...first.entries,
       ...second.entries.map(({ header, delta }) => ({ header, delta: delta + distance })).filter(({ delta }) => !deltas.has(delta)),
     ];
-    if (roots.length > JOINED_LIMITS.blocks || roots.some(({ delta }) => Math.abs(delta) > MAX_DELTA)) return;
-    this.#translate(cpu, entry.header, base, roots, JOINED_LIMITS, [first, second]);
+    const shift = centreOf(roots);
+    if (roots.length > JOINED_LIMITS.blocks || roots.some(({ delta }) => Math.abs(delta - shift) > MAX_DELTA)) return;
+    const centred = roots.map(({ header, delta }) => ({ header, delta: delta - shift }));
+    this.#translate(cpu, entry.header, base + BigInt(shift), centred, JOINED_LIMITS, [first, second]);
   }
 
   /** Is MXCSR.PE set? */
