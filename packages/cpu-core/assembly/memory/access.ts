@@ -398,6 +398,14 @@ export function sysRd64(cpu: usize, linear: u64): u64 {
   return at ? load<u64>(at) : 0;
 }
 
+/** Where `size` bytes of a descriptor table can be read, when the TLB knows; 0 otherwise. */
+// @ts-ignore: decorator
+@inline
+export function sysKnown(cpu: usize, linear: u64, size: u32): usize {
+  const entry = entryAt(cpu + TLB_OFFSET + SUPERVISOR * TLB_BYTES, linear);
+  return load<u64>(entry, TLB_R) == tagAs(cpu, linear, size, SUPERVISOR) ? load<u32>(entry, TLB_ADDEND) + <u32>linear : 0;
+}
+
 export function sysWr64(cpu: usize, linear: u64, value: u64): void {
   const at = prepareWrite(cpu, linear, 8, SUPERVISOR, IMPLICIT);
   if (!at) return;

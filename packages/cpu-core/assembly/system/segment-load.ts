@@ -20,7 +20,7 @@ import {
   TR,
 } from "../../src/layout";
 import { GP, NP, faulted, raiseError } from "../fault";
-import { sysRd64, sysWr8 } from "../memory/access";
+import { sysKnown, sysRd64, sysWr8 } from "../memory/access";
 import { canonical } from "../memory/segmentation";
 import { ACC_ACCESSED, ACC_CODE, ACC_CONFORMING, ACC_P, ACC_RW, ACC_S, TSS_BUSY, TYPE_LDT, TYPE_TSS16, TYPE_TSS32 } from "./bits";
 import {
@@ -91,29 +91,63 @@ export function loadDataSegment(cpu: usize, seg: u32, selector: u32, vector: i32
 const DATA_MASK: u32 = (ACC_P | ACC_S | ACC_CODE | ACC_ACCESSED) << 8;
 const DATA_PLAIN: u32 = (ACC_P | ACC_S | ACC_ACCESSED) << 8;
 
+/** Where the descriptor of a non-null selector lies in the GDT; 0 when it is not a selector of the GDT. */
+// @ts-ignore: decorator
+@inline
+function placeInGdt(cpu: usize, selector: u32, mode: u32): u64 {
+  if (selector & 4 || selector < 4 || (selector | 7) > load<u32>(cpu, GDTR_LIMIT)) return 0;
+  const at = load<u64>(cpu, GDTR_BASE) + <u64>(selector & 0xfff8);
+  return mode & MODE_LMA ? at : at & 0xffffffff;
+}
+
 /**
- * ES, DS, FS or GS in protected mode from a data segment of the GDT to which loadDataSegment would have nothing to say: what kernels load when
- * they are entered and left. False: nothing has happened, or a fault is pending that loadDataSegment would raise.
+ * ES, DS, FS or GS in protected mode from a data segment of the GDT with descriptor `text` to which loadDataSegment would have nothing to say: what
+ * kernels load when they are entered and left. False: nothing has happened; so with `same`, too, when the mode key might change.
  */
 // @ts-ignore: decorator
 @inline
-function loadPlainSegment(cpu: usize, seg: u32, selector: u32, mode: u32): bool {
-  if (selector & 4 || selector < 4 || (selector | 7) > load<u32>(cpu, GDTR_LIMIT)) return false;
-  const at = load<u64>(cpu, GDTR_BASE) + <u64>(selector & 0xfff8);
-  const text = sysRd64(cpu, mode & MODE_LMA ? at : at & 0xffffffff);
-  if (faulted(cpu)) return false;
+function putPlainSegment(cpu: usize, seg: u32, selector: u32, mode: u32, text: u64, same: bool): bool {
   const low = <u32>text;
   const high = <u32>(text >> 32);
   if ((high & DATA_MASK) != DATA_PLAIN || max(selector & 3, load<u32>(cpu, CPL)) > dplOf(high >> 8)) return false;
   const segment = segmentAt(cpu, seg);
   const base = <u64>baseOf(low, high);
   const form = formOf(limitOf(low, high), (high >> 8) & 0xf0ff);
+  const keyed = !(mode & MODE_64) && seg < <u32>FS;
+  const changes = load<u64>(segment, SEG_BASE) != base || load<u64>(segment, SEG_LIMIT) != form;
+  if (same && changes && keyed) return false;
   store<u32>(segment, selector, SEG_SELECTOR);
-  if (load<u64>(segment, SEG_BASE) == base && load<u64>(segment, SEG_LIMIT) == form) return true;
+  if (!changes) return true;
   store<u64>(segment, base, SEG_BASE);
   setForm(segment, form);
-  if (!(mode & MODE_64) && seg < <u32>FS) updateMode(cpu);
+  if (keyed) updateMode(cpu);
   return true;
+}
+
+/** The same for a descriptor that has to be read first. False: a fault may be pending that loadDataSegment would raise. */
+// @ts-ignore: decorator
+@inline
+function loadPlainSegment(cpu: usize, seg: u32, selector: u32, mode: u32): bool {
+  const at = placeInGdt(cpu, selector, mode);
+  if (!at) return false;
+  const text = sysRd64(cpu, at);
+  return !faulted(cpu) && putPlainSegment(cpu, seg, selector, mode, text, false);
+}
+
+/**
+ * For translations, which run in protected mode: loads ES, DS, FS or GS as kernels mostly do, without a fault or another mode key. False: nothing
+ * has happened, and loadSegment is to be asked.
+ */
+export function loadPlainly(cpu: usize, seg: u32, selector: u32): bool {
+  if (selector < 4 && seg >= <u32>FS) {
+    setNullDataSegment(cpu, seg, selector);
+    return true;
+  }
+  const mode = load<u32>(cpu, MODE);
+  const at = placeInGdt(cpu, selector, mode);
+  if (!at) return false;
+  const host = sysKnown(cpu, at, 8);
+  return host != 0 && putPlainSegment(cpu, seg, selector, mode, load<u64>(host), true);
 }
 
 /**

@@ -293,7 +293,7 @@ function importedFunctions(handlers: readonly Handler[]): string[] {
 /** Engine functions that translated units call: those of all handlers that do not end a block, and what surrounds them. */
 export function unitCalls(handlers: readonly Handler[]): string[] {
   const names = handlers.flatMap((h) => (h.class !== "sys" && h.entry.type === "outlined" ? [h.entry.fn] : []));
-  return [...new Set(["mmxEnter", ...names])].sort();
+  return [...new Set(["loadPlainly", "mmxEnter", ...names])].sort();
 }
 
 /** The whole generated module; `sourceOf` names the assembly file that exports a function. */

@@ -28,6 +28,8 @@ export interface EntryOptions {
   translations?: boolean;
   /** What a "stay" function mostly does, in words: both tiers do that themselves, and call the function for the rest. */
   common?: CommonCase;
+  /** A "stay" function loads this segment register from the stack, or the one of ModRM.reg from its operand: translations try `loadPlainly`. */
+  loads?: number | "reg";
   /** LOCK is allowed with a memory destination. */
   lock?: boolean;
   /** An x87 control instruction: no check for pending exceptions. */

@@ -8,7 +8,7 @@ import * as L from "../layout.js";
 import type { Access } from "./block-code.js";
 import type { SystemCode } from "./system-code.js";
 import { COUNT, exitCode, FR, FV } from "./locals.js";
-import type { Lowering, Uop } from "./lower.js";
+import { canAddress, type Lowering, type Uop } from "./lower.js";
 import * as N from "./node.js";
 import type { Node } from "./node.js";
 import { Op } from "./wasm.js";
@@ -50,7 +50,7 @@ export class EngineCalls {
     let implicit = 0;
     for (const register of options.general ?? []) implicit |= 1 << register;
     if (options.flags) implicit |= (1 << FR) | (1 << FV);
-    if (entry.kind === "stay" && this.#common(uop, entry)) return;
+    if (entry.kind === "stay" && (this.#common(uop, entry) || this.#segment(uop, entry))) return;
     if (entry.kind === "stay") this.#stay(uop, entry, implicit, left);
     else if (entry.kind === "fpu" || entry.kind === "fpuLoad" || entry.kind === "fpuStore") this.#fpu(uop, handler, entry, implicit);
     else if (entry.kind === "modify") {
@@ -86,6 +86,28 @@ export class EngineCalls {
     if (common === undefined || (common.stack && (uop.u32(L.U_AUX) & wide) === 0)) return false;
     const flags = common.meaning<Node>(this.#code);
     if (flags !== undefined) this.#code.flags.set(flags, 32, undefined);
+    return true;
+  }
+
+  /** A load of a segment register in its common case; the interpreter calls the function for the others. */
+  #segment(uop: Uop, { options: { loads } }: OutlinedEntry): boolean {
+    if (loads === undefined) return false;
+    const code = this.#code;
+    const aux = uop.u32(L.U_AUX);
+    const segment = loads === "reg" ? (aux >> L.AUX_REG_SHIFT) & 7 : loads;
+    if (segment === L.CS || segment === L.SS || segment > L.GS) return false;
+    let selector: Node;
+    if (loads !== "reg") {
+      if ((aux & (this.lowering.long ? L.AUX_OP64 : L.AUX_OP32)) === 0) return false;
+      selector = code.top();
+    } else if ((aux & L.AUX_MEM) === 0) selector = code.readSlot(uop.slot(0), 16);
+    else if (canAddress(uop, this.lowering.long))
+      selector = code.load(code.pointer(this.lowering.linear(uop), 2, "R", this.lowering.place(uop)), 16);
+    else return false;
+    const word = N.wrap(N.and(selector, N.i64(0xffff)));
+    const done = code.call("loadPlainly", [code.places.cpu, N.i32(segment), word], { returns: true, resultBits: 1 });
+    code.exitIf(N.unary(Op.i32Eqz, false, 1, done!));
+    if (loads !== "reg") code.drop();
     return true;
   }
 

@@ -113,7 +113,7 @@ export function treatmentOf(handler: Handler | undefined, uop: Uop, long: boolea
 }
 
 /** Plain operands; FS and GS with a base. Everything else (other widths, limits to check) is for the interpreter. */
-function canAddress(uop: Uop, long: boolean): boolean {
+export function canAddress(uop: Uop, long: boolean): boolean {
   const path = uop.u8(L.U_SEG);
   if ((path & 8) === 0) return true;
   return !long && (path & 7) >= L.FS && path >> 4 === 1;

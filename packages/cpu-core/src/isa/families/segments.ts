@@ -1,10 +1,11 @@
 /** Segment registers, descriptors and descriptor-table registers. SDM Vol. 2. */
+import { DS, ES, FS, GS } from "../../layout.js";
 import { type Entry, outlined } from "../define.js";
 import { RSP } from "../sem.js";
 import { pushSegmentCommon } from "./system-flags.js";
 
 export const segments: readonly Entry[] = [
-  outlined("MOV", "stay", "movToSegment", [["8E /r", "Sw,Ew"]]),
+  outlined("MOV", "stay", "movToSegment", [["8E /r", "Sw,Ew"]], { loads: "reg" }),
   outlined("MOV", "stay", "movFromSegment", [["8C /r", "Ev,Sw"]]),
   outlined("PUSH", "stay", "pushEs", [["06 i64"]], { general: [RSP], common: pushSegmentCommon("ES") }),
   outlined("PUSH", "stay", "pushCs", [["0E i64"]], { general: [RSP], common: pushSegmentCommon("CS") }),
@@ -12,11 +13,11 @@ export const segments: readonly Entry[] = [
   outlined("PUSH", "stay", "pushDs", [["1E i64"]], { general: [RSP], common: pushSegmentCommon("DS") }),
   outlined("PUSH", "stay", "pushFs", [["0F A0 d64"]], { general: [RSP], common: pushSegmentCommon("FS") }),
   outlined("PUSH", "stay", "pushGs", [["0F A8 d64"]], { general: [RSP], common: pushSegmentCommon("GS") }),
-  outlined("POP", "stay", "popEs", [["07 i64"]], { general: [RSP] }),
+  outlined("POP", "stay", "popEs", [["07 i64"]], { general: [RSP], loads: ES }),
   outlined("POP", "stay", "popSs", [["17 i64"]], { general: [RSP] }),
-  outlined("POP", "stay", "popDs", [["1F i64"]], { general: [RSP] }),
-  outlined("POP", "stay", "popFs", [["0F A1 d64"]], { general: [RSP] }),
-  outlined("POP", "stay", "popGs", [["0F A9 d64"]], { general: [RSP] }),
+  outlined("POP", "stay", "popDs", [["1F i64"]], { general: [RSP], loads: DS }),
+  outlined("POP", "stay", "popFs", [["0F A1 d64"]], { general: [RSP], loads: FS }),
+  outlined("POP", "stay", "popGs", [["0F A9 d64"]], { general: [RSP], loads: GS }),
   outlined("LES", "stay", "les", [["C4 /r i64 mem", "Gv,M"]]),
   outlined("LDS", "stay", "lds", [["C5 /r i64 mem", "Gv,M"]]),
   outlined("LSS", "stay", "lss", [["0F B2 /r mem", "Gv,M"]]),
