@@ -83,7 +83,7 @@ import {
   useDescriptor,
 } from "./descriptor";
 import { innerHigh, innerLow, innerSp, innerSs, readInnerStack, readInnerStack64 } from "./inner-stack";
-import { updateMode } from "./mode";
+import { updateModeOfCode } from "./mode";
 import { stackCommit, stackCommitSwitch, stackCurrent, stackPush, stackSwitch, stackSwitch64 } from "./stack";
 import { TASK_INTERRUPT, TASK_SOFTWARE, taskSwitch } from "./task";
 
@@ -371,7 +371,7 @@ function deliver(cpu: usize, vector: u32, kind: u32, error: u32): void {
   store<u32>(cpu, 0, HALTED);
   store<u32>(cpu, 0, SHADOW);
   store<u32>(cpu, 0, STEP_TF);
-  updateMode(cpu);
+  updateModeOfCode(cpu);
   store<u32>(cpu, 1, RESTART);
 }
 

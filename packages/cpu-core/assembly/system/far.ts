@@ -59,7 +59,7 @@ import {
 } from "./descriptor";
 import { innerHigh, innerLow, innerSp, innerSs, readInnerStack, readInnerStack64 } from "./inner-stack";
 import { checkReturnCode, checkReturnIp, checkReturnStack, dropInnerSegments, returnStack } from "./iret";
-import { updateMode } from "./mode";
+import { updateModeOfCode } from "./mode";
 import { stackCommit, stackCommitSwitch, stackCurrent, stackPop, stackPush, stackSkip, stackSwitch, stackSwitch64 } from "./stack";
 import { TASK_CALL, TASK_JMP, taskSwitch } from "./task";
 
@@ -237,7 +237,7 @@ function far(cpu: usize, selector: u32, offset: u64, size: u32, call: bool): voi
     else if (descAccess & ACC_S) raiseSelector(cpu, GP, selector);
     else farSystem(cpu, selector, call);
   }
-  if (!faulted(cpu)) updateMode(cpu);
+  if (!faulted(cpu)) updateModeOfCode(cpu);
 }
 
 function sizeOf(u: usize): u32 {
@@ -331,5 +331,5 @@ export function retFar(cpu: usize, u: usize): void {
   if (faulted(cpu)) return;
   if (load<u32>(cpu, MODE) & MODE_PE) retFarProtected(cpu, cs, ip, size, release);
   else retFarReal(cpu, cs, ip, release);
-  if (!faulted(cpu)) updateMode(cpu);
+  if (!faulted(cpu)) updateModeOfCode(cpu);
 }

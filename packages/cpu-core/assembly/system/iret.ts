@@ -50,7 +50,7 @@ import {
   useDescriptor,
 } from "./descriptor";
 import { checkStackSegment, innerHigh, innerLow } from "./inner-stack";
-import { updateMode } from "./mode";
+import { updateModeOfCode } from "./mode";
 import { stackCommit, stackCurrent, stackPop } from "./stack";
 import { taskReturn } from "./task";
 
@@ -257,6 +257,6 @@ export function iret(cpu: usize, u: usize): void {
   if (load<u32>(cpu, MODE) & MODE_PE) iretProtected(cpu, size);
   else iretReal(cpu, size);
   if (faulted(cpu)) return;
-  updateMode(cpu);
+  updateModeOfCode(cpu);
   store<u32>(cpu, 1, RESTART);
 }

@@ -104,3 +104,42 @@ export function updateMode(cpu: usize): void {
   if (mode != old) store<u32>(cpu, 1, RESTART);
   tlbSelect(cpu);
 }
+
+const FLAT_32: u32 = MODE_PE | MODE_FLAT | MODE_CS32 | MODE_SS32;
+
+/** In what the code segment differs from a flat one of 32-bit code. */
+// @ts-ignore: decorator
+@inline
+function unlikeFlatCode(cpu: usize): u64 {
+  const segment = cpu + SEG + CS * SEG_SIZE;
+  const mask = 0xffffffff | (<u64>(ACC_P | ACC_RW | ACC_CODE | ACC_CONFORMING | ACC_DB | ACC_L) << 32);
+  const flat = 0xffffffff | (<u64>(ACC_P | ACC_RW | ACC_CODE | ACC_DB) << 32);
+  return load<u64>(segment, SEG_BASE) | ((load<u64>(segment, SEG_LIMIT) & mask) ^ flat);
+}
+
+/**
+ * As updateMode when of all that the key depends on no more than segments, CPL and EFLAGS.VM may have changed. Mostly one kind of code, flat 32-bit or
+ * 64-bit, has given way to the same at another CPL.
+ */
+export function updateModeOfCode(cpu: usize): void {
+  const old = load<u32>(cpu, MODE);
+  let alike: bool;
+  if (old & MODE_64) alike = (load<u32>(cpu + CS * SEG_SIZE, SEG + SEG_ACCESS) & ACC_L) != 0;
+  else {
+    const unlike = unlikeFlatCode(cpu) | unlikeFlat(cpu, SS) | unlikeFlat(cpu, DS) | unlikeFlat(cpu, ES);
+    alike = (old & FLAT_32) == FLAT_32 && !unlike && (load<u32>(cpu + SS * SEG_SIZE, SEG + SEG_ACCESS) & ACC_DB) != 0;
+  }
+  if (!alike || load<u32>(cpu, EFLAGS) & VM) {
+    updateMode(cpu);
+    return;
+  }
+  const cpl = load<u32>(cpu, CPL);
+  let mode = old & 0xffff & ~(MODE_CPL0 | MODE_CPL3 | MODE_SMAP);
+  if (cpl == 0) mode |= MODE_CPL0;
+  else if (cpl == 3) mode |= MODE_CPL3;
+  if (cpl < 3 && load<u32>(cpu, CR4) & CR4_SMAP) mode |= MODE_SMAP;
+  mode |= interceptMode(cpu);
+  store<u32>(cpu, mode, MODE);
+  if (mode != old) store<u32>(cpu, 1, RESTART);
+  tlbSelect(cpu);
+}

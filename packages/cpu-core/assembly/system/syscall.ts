@@ -34,7 +34,7 @@ import { raise, UD } from "../fault";
 import { getFlags, IF, RF, setFlags, TF, VM } from "../flags";
 import { canonical } from "../memory/segmentation";
 import { formOf, setForm } from "./descriptor";
-import { updateMode } from "./mode";
+import { updateModeOfCode } from "./mode";
 import { CX, DX, isAmd, privileged, R11, refuse, SP } from "./privilege";
 
 const EFER_SCE: u32 = 1;
@@ -57,7 +57,7 @@ function enterKernel(cpu: usize, selector: u32, code: u32): void {
   flatSegment(cpu, CS, selector & 0xfffc, code);
   flatSegment(cpu, SS, ((selector & 0xfffc) + 8) & 0xffff, DATA_32);
   store<u32>(cpu, 0, CPL);
-  updateMode(cpu);
+  updateModeOfCode(cpu);
 }
 
 /**
@@ -125,7 +125,7 @@ export function sysret(cpu: usize, u: usize): void {
     store<u32>(ss, load<u32>(ss, SEG_ACCESS) | DPL_3, SEG_ACCESS);
   } else flatSegment(cpu, SS, stack, DATA_32 | DPL_3);
   store<u32>(cpu, 3, CPL);
-  updateMode(cpu);
+  updateModeOfCode(cpu);
   stepBoundary(cpu);
 }
 
@@ -172,5 +172,5 @@ export function sysexit(cpu: usize, u: usize): void {
   flatSegment(cpu, CS, (code & 0xffff) | 3, (wide ? CODE_LONG : CODE_32) | DPL_3);
   flatSegment(cpu, SS, ((code + 8) & 0xffff) | 3, DATA_32 | DPL_3);
   store<u32>(cpu, 3, CPL);
-  updateMode(cpu);
+  updateModeOfCode(cpu);
 }

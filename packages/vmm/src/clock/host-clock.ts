@@ -12,9 +12,9 @@
  * All of the guest's timers are functions of this one clock, so they agree with one another at every instant, lag or not.
  * Host clocks may be coarse (100 µs in some browsers): between two of their ticks lag is paid back per instruction.
  *
- * Asking the host costs as much as hundreds of instructions, and kernels read the TSC at each entry: for the next 1,000 instructions after a
+ * Asking the host costs as much as hundreds of instructions, and kernels read the TSC at each entry: for the next 4,000 instructions after a
  * reading a vCPU may take each for half of what instructions took of late. The next reading is not behind that, and where the guess was
- * too high time stands still until the host's has caught up: 1,000 instructions' worth at most, since nothing is guessed while it is ahead.
+ * too high time stands still until the host's has caught up: 20 µs at most, since nothing is guessed while it is ahead.
  */
 import type { Alarm, Ns, TscGuess } from "@paravane/paravirt-ops";
 import { AlarmQueue } from "./alarm-queue.js";
@@ -24,9 +24,10 @@ import { MAX_NAP_NS, type MachineClock, type RetiredSource } from "./machine-clo
 const EXPLAINED_NS = 1_000;
 /** What each instruction explains: a slow one on a slow host. */
 const EXPLAINED_NS_PER_INSTRUCTION = 20;
-const GUESSED_INSTRUCTIONS = 1_000;
-/** The part of the pace of late that is guessed, in 1/256. */
+const GUESSED_INSTRUCTIONS = 4_000;
+/** The part of the pace of late that is guessed, in 1/256, and the most that an instruction is taken for, in 1/256 ns. */
 const GUESSED_PACE = 128;
+const MOST_GUESSED = 5 * 256;
 const MAX_LAG_NS = 10_000_000_000;
 const MIN_BUDGET = 2_000;
 const MAX_BUDGET = 4_000_000;
@@ -61,7 +62,7 @@ export class HostClock implements MachineClock {
   readonly tscGuess: TscGuess = {
     instructions: GUESSED_INSTRUCTIONS,
     pace: () => {
-      this.#guessed = this.lagNs < 0 ? 0 : Math.floor(this.#pace * GUESSED_PACE);
+      this.#guessed = this.lagNs < 0 ? 0 : Math.min(Math.floor(this.#pace * GUESSED_PACE), MOST_GUESSED);
       return this.#guessed;
     },
   };
