@@ -49,8 +49,8 @@ const LOOP_ROUNDS = 10;
 const BOOT_ROUNDS = 3;
 const MAX_ROUNDS = 1000;
 const MEMORY = "256M";
-const PLAN: RoundPlan = { rounds: 5, sectionSeconds: 0.4, warmShare: 0.05, warmSections: 4 };
-const QUICK: RoundPlan = { rounds: 3, sectionSeconds: 0.15, warmShare: 0.1, warmSections: 2 };
+const PLAN: RoundPlan = { rounds: 5, sectionSeconds: 0.4, warmShare: 0.05, warmPatience: 3, warmSections: 12 };
+const QUICK: RoundPlan = { rounds: 3, sectionSeconds: 0.15, warmShare: 0.1, warmPatience: 1, warmSections: 2 };
 
 /** Checks the words; the first mistake is a usage error. Without a suite all of them run; `--vs` leaves out the one that has no rivals. */
 export function understandBench(suite: string | undefined, raw: RawBenchOptions): BenchOptions {

@@ -488,7 +488,7 @@ export function interpret(cpu: usize, mode: u32): i32 {
     } else {
       const heat = load<u32>(h, ${L.H_HEAT}) - 1;
       store<u32>(h, heat, ${L.H_HEAT});
-      if (heat == 0) {
+      if (heat <= load<u32>(${L.HOT_PTR})) {
         store<u64>(cpu, rip, ${L.RIP});
         hostHot(cpu, <u32>h);
       }

@@ -12,6 +12,7 @@ import { RBP, RSP } from "../isa/sem.js";
 import { MAX_DELTA } from "./locals.js";
 import { MOST_BYTES } from "./probes.js";
 import { PE } from "./vector-code.js";
+import { Repetition } from "./repetition.js";
 import { type UnitBlock, writeUnit } from "./unit.js";
 import { type FunctionBody, writeModule } from "./wasm.js";
 import type { UnitFunction } from "../verify/gate.js";
@@ -19,7 +20,7 @@ import type { Verifier } from "../verify/verifier.js";
 
 /** When blocks are translated. */
 export interface TranslationTuning {
-  /** Runs of a block in the interpreter before it is translated. */
+  /** Runs of a block in the interpreter before it is translated; fewer are enough while the interpreter repeats itself. */
   readonly heat?: number;
   /** Runs of a block before a neighbour's translation takes it along. */
   readonly leastRuns?: number;
@@ -34,6 +35,8 @@ export interface TranslationTuning {
 }
 
 const HEAT = 5000;
+/** The same while the interpreter repeats itself, mostly by what does not run twice before the host's caches have forgotten it. */
+const REPEATED_HEAT = 200;
 const LEAST_RUNS = 100;
 const LEAPS = 50_000;
 /** How many of those the translator is told of, on average: the engine counts all leaps together. */
@@ -134,6 +137,7 @@ export class Translator {
   readonly #bySlot = new Map<number, Unit>();
   readonly #freeSlots: number[] = [];
   readonly #assumptions = new Assumptions();
+  readonly #repetition = new Repetition();
   /** Numbers of the modes in which something was translated. */
   readonly #modes = new Map<number, number>();
   #generation = 0;
@@ -210,6 +214,7 @@ export class Translator {
 
   /** Block `header`, which begins at vCPU `cpu`'s RIP, has run often: writes its region, to be compiled by the next `pump`. */
   hot(cpu: number, header: number): void {
+    this.#view.setUint32(header + L.H_HEAT, 0, true); // The next run takes it below zero: it does not ask again.
     // The interpreter follows a link to a block before it sees that its bytes have changed.
     if (this.#view.getUint32(header + L.H_STATE, true) & L.BLOCK_STALE) return;
     for (const unit of this.#byBlock.get(header) ?? [])
@@ -256,8 +261,7 @@ export class Translator {
     this.#view.setUint32(cpu + L.APART_WHY, 0, true);
     const unit = this.#bySlot.get((number >>> L.UNIT_SHIFT) & (L.UNIT_SLOTS - 1));
     if (unit === undefined || unit.leaving) return;
-    const counter = (at: number): number => Number(this.#view.getBigInt64(cpu + at, true));
-    const retired = counter(L.RETIRED) - counter(L.COUNT);
+    const retired = this.#retired(cpu);
     if (unit.mistakes === 0) unit.mistakesSince = retired;
     if (++unit.mistakes < MISTAKES) return;
     unit.mistakes = 0;
@@ -381,6 +385,7 @@ export class Translator {
 
   /** Between two runs: compiles what was written. */
   pump(): void {
+    this.#setHeat();
     this.#makeRoom();
     if (this.#queue.length === 0 || this.#compiling > 0) return;
     const batch = this.#queue.splice(0, BATCH).filter((unit) => !unit.dead);
@@ -412,6 +417,20 @@ export class Translator {
         results.map(({ instance }) => instance),
       );
     });
+  }
+
+  /** Blocks are hot sooner while the interpreter repeats itself. */
+  #setHeat(): void {
+    const view = this.#view;
+    let interpreted = -Number(view.getBigUint64(L.UNIT_INSTRUCTIONS_PTR, true));
+    for (let id = 0; id < view.getUint32(L.VCPU_COUNT_PTR, true); id++) interpreted += this.#retired(L.VCPU_BASE + id * L.VCPU_STRIDE);
+    this.#repetition.look(interpreted, view.getUint32(L.CODE_BLOCKS_PTR, true));
+    view.setUint32(L.HOT_PTR, this.#repetition.found ? Math.max(0, this.#heat - REPEATED_HEAT) : 0, true);
+  }
+
+  /** Instructions that a vCPU has retired. */
+  #retired(cpu: number): number {
+    return Number(this.#view.getBigInt64(cpu + L.RETIRED, true)) - Number(this.#view.getBigInt64(cpu + L.COUNT, true));
   }
 
   /** What is compiled of a module: itself, and for verification a second time. */

@@ -5,7 +5,7 @@ import { geometricMean, programMetrics } from "./columns.js";
 import { type Measured, measure, NATIVE, type Runner } from "./rounds.js";
 import { markdownTable, programTables } from "./tables.js";
 
-const plan = { rounds: 3, sectionSeconds: 0.4, warmShare: 0.05, warmSections: 4 };
+const plan = { rounds: 3, sectionSeconds: 0.4, warmShare: 0.05, warmPatience: 2, warmSections: 6 };
 const [program] = PROGRAMS;
 
 /** A machine that takes `unitSeconds` a unit, and `cold` times as long for the first sections. */
@@ -46,6 +46,20 @@ describe("rounds", () => {
     const { count } = await measure(program!, new Map([["ours", tiering.runner]]), undefined, plan);
     expect(count).toBeGreaterThan(2000);
     expect(count).toBeLessThan(6000);
+  });
+
+  test("one slow section in between does not end the warming up", async () => {
+    const seconds = [0.4, 0.4, 0.3, 0.5, 0.2, 0.2, 0.2];
+    const taken: number[] = [];
+    const runner: Runner = {
+      run: async () => {
+        const thread = seconds[taken.length] ?? 0.2;
+        taken.push(thread);
+        return { thread, process: thread, checksum: "c" };
+      },
+    };
+    await measure(program!, new Map([["ours", runner]]), undefined, { ...plan, sectionSeconds: 0.2 });
+    expect(taken).toEqual([...seconds, 0.2, 0.2, 0.2, 0.2]);
   });
 
   test("a unit that takes longer than a section is one section", async () => {

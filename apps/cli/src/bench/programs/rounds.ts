@@ -12,9 +12,11 @@ export interface RoundPlan {
   readonly rounds: number;
   /** A section on the slowest machine. */
   readonly sectionSeconds: number;
-  /** Warming up ends when a section is not this much faster than the one before, */
+  /** Warming up ends when no section is this much faster than the fastest so far, */
   readonly warmShare: number;
-  /** or after so many sections. */
+  /** for so many sections, since translating makes single ones slow, */
+  readonly warmPatience: number;
+  /** or after so many in all. */
   readonly warmSections: number;
 }
 
@@ -84,18 +86,18 @@ async function calibrate(name: string, all: readonly [string, Runner][], from: n
   }
 }
 
-/** Runs sections until they get no faster; what the slowest machine took at last. */
+/** Runs sections until they get no faster; the slowest machine's fastest. */
 async function warmUp(name: string, all: readonly [string, Runner][], count: number, plan: RoundPlan): Promise<number> {
   let slowest = 0;
   for (const [, machine] of all) {
-    let last = Number.POSITIVE_INFINITY;
-    for (let section = 0; section < plan.warmSections; section++) {
+    let fastest = Number.POSITIVE_INFINITY;
+    let waited = 0;
+    for (let section = 0; section < plan.warmSections && waited < plan.warmPatience; section++) {
       const { thread } = await machine.run(name, count);
-      const settled = thread > last * (1 - plan.warmShare);
-      last = thread;
-      if (settled) break;
+      waited = thread > fastest * (1 - plan.warmShare) ? waited + 1 : 0;
+      fastest = Math.min(fastest, thread);
     }
-    slowest = Math.max(slowest, last);
+    slowest = Math.max(slowest, fastest);
   }
   return slowest;
 }
