@@ -47,7 +47,7 @@ export class UnitFlow extends UnitFrame {
   protected entries: readonly number[];
   protected readonly outer: number;
   /** So many of them, the first ones, take the flags as they come: to these the unit's own jumps go without leaving it. */
-  #open: number;
+  protected openEntries: number;
   /** What blocks do with the flags, and what they know of them. */
   protected flagUses: readonly FlagUse[] = [];
   protected recipes: JoinedRecipes = { entering: [], fresh: new Set() };
@@ -77,7 +77,7 @@ export class UnitFlow extends UnitFrame {
     const outer = this.structure.entries.filter((entry) => !isInner(entry));
     this.entries = [...outer, ...this.structure.entries.filter(isInner)];
     this.outer = outer.length;
-    this.#open = outer.length;
+    this.openEntries = outer.length;
   }
 
   /** Stores what of the flags is not in memory behind block `from` and must be at block `to`, or outside. */
@@ -103,7 +103,7 @@ export class UnitFlow extends UnitFrame {
     const outer = this.entries.slice(0, this.outer);
     const open = outer.filter((entry) => !settled.has(entry));
     this.entries = [...open, ...outer.filter((entry) => settled.has(entry)), ...this.entries.slice(this.outer)];
-    this.#open = open.length;
+    this.openEntries = open.length;
     this.entries.forEach((block, number) => {
       this.#entryNumber.set(block, number);
     });
@@ -225,7 +225,7 @@ export class UnitFlow extends UnitFrame {
   /** Goes to TARGET: inside the unit when the jump cache knows it as one of its entries that take the flags as they come. */
   protected jump(): void {
     const { out } = this;
-    if (this.#open === 0) {
+    if (this.openEntries === 0) {
       this.#leaveForKnownTarget();
       return;
     }
@@ -245,7 +245,7 @@ export class UnitFlow extends UnitFrame {
     out.u32(0);
     this.expression(N.binary(Op.i32Sub, false, 32, field(Op.i32Load, false, L.JUMP_UNIT), N.i32(this.number)));
     out.local(Op.localTee, NEXT);
-    out.i32Const(this.#open);
+    out.i32Const(this.openEntries);
     out.op(Op.i32GeU);
     out.op(Op.brIf);
     out.u32(0);

@@ -15,6 +15,7 @@ import {
   FR,
   FV,
   isWideRegister,
+  NEXT,
   REGISTER_COUNT,
   REGISTERS,
   STACK_ADDEND,
@@ -225,10 +226,17 @@ export class UnitFrame {
       if (this.registers.writtenVectors & (1 << vector))
         this.storeField(Vector.store, L.XMM + vector * 16, this.expressions.register(XMM0 + vector));
   }
-  /** `settles`: some entry wants flags that do not wait. */
-  protected enter(settles: boolean): void {
-    if (settles) {
+  /** `settledFrom`: the first entry that wants flags that do not wait, if there is one; those before it take them as they come. */
+  protected enter(settledFrom: number | undefined): void {
+    if (settledFrom !== undefined) {
       this.open(Op.block, { kind: "forward", target: -1 });
+      if (settledFrom > 0) {
+        this.out.local(Op.localGet, NEXT);
+        this.out.i32Const(settledFrom);
+        this.out.op(Op.i32LtU);
+        this.out.op(Op.brIf);
+        this.out.u32(0);
+      }
       this.expression(this.places.cpu);
       this.out.memory(Op.i32Load, L.FLAG_KIND);
       this.out.op(Op.i32Eqz);

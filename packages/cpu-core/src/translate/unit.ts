@@ -59,8 +59,6 @@ export interface UnitCode {
 }
 
 class UnitWriter extends UnitFlow {
-  /** Some entry wants flags that do not wait. */
-  readonly #settles: boolean;
   /** Ways out with UNIT_APART that are taken. */
   readonly #taken = { apart: new Set<number>(), stack: new Set<number>() };
 
@@ -76,7 +74,6 @@ class UnitWriter extends UnitFlow {
     const { kinds, settled } = joinFlags(blocks, this.successors, isEntry);
     this.flagUses = blocks.map(({ code }, i) => code.flagUse(kinds[i]!));
     this.recipes = joinRecipes(this.flagUses, this.successors, isEntry, MOST_RECIPES);
-    this.#settles = settled.size > 0;
     this.numberEntries(settled);
     let used = 0;
     let written = 0;
@@ -115,7 +112,7 @@ class UnitWriter extends UnitFlow {
   write(): UnitCode {
     const { region, out } = this;
     const temporaries = this.expressions.declarations(this.registers.usedVectors);
-    this.enter(this.#settles);
+    this.enter(this.openEntries < this.outer ? this.openEntries : undefined);
     this.open(Op.block, { kind: "leave", target: -1 });
     for (const way of this.ways.keys()) this.open(Op.block, { kind: "side", target: way });
     for (const kind of ["apart", "stack"] as const) for (const way of this.#taken[kind]) this.open(Op.block, { kind, target: way });
