@@ -5,20 +5,21 @@ const M = 1_000_000;
 
 test("an interpreter that runs millions of instructions of few new blocks repeats itself", () => {
   const repetition = new Repetition();
-  repetition.look(3 * M, 100);
+  repetition.look(7 * M, 100);
   expect(repetition.found).toBe(false);
-  repetition.look(5 * M, 700);
+  repetition.look(9 * M, 1500);
   expect(repetition.found).toBe(true);
 });
 
 test("many new blocks end it at once, and it takes millions of instructions again", () => {
   const repetition = new Repetition();
-  repetition.look(5 * M, 0);
-  repetition.look(5 * M + 10_000, 900);
+  repetition.look(9 * M, 0);
+  expect(repetition.found).toBe(true);
+  repetition.look(9 * M + 10_000, 1700);
   expect(repetition.found).toBe(false);
-  repetition.look(8 * M, 1000);
+  repetition.look(16 * M, 1800);
   expect(repetition.found).toBe(false);
-  repetition.look(10 * M, 1000);
+  repetition.look(18 * M, 1800);
   expect(repetition.found).toBe(true);
 });
 

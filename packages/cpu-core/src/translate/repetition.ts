@@ -4,9 +4,9 @@
  */
 
 /** Instructions in the interpreter, */
-const INSTRUCTIONS = 4_000_000;
+const INSTRUCTIONS = 8_000_000;
 /** and blocks decoded: what comes first tells. Boots decode one in 700 to 3,000 instructions, a series of forks or execs one in 7,000 to 10,000. */
-const BLOCKS = 800;
+const BLOCKS = 1600;
 
 export class Repetition {
   #instructions = 0;

@@ -55,7 +55,7 @@ const FIRST_LIMITS: RegionLimits = { blocks: 96, instructions: 300 };
 const JOINED_MOST = 800;
 const JOINED_LIMITS: RegionLimits = { blocks: 240, instructions: 1200 };
 /** Bytes of WebAssembly that are kept at most, so that a guest that writes code forever finds a bound: the host has about eight for each. */
-const MAX_CODE_BYTES = 12 << 20;
+const MAX_CODE_BYTES = 6 << 20;
 /** Mode keys in which code is translated, at most; H_UNIT has eight bits for their number. */
 const MAX_MODES = 255;
 /** Units written before a run is over are compiled together, this many at most to a module. */

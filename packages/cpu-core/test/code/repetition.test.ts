@@ -29,8 +29,8 @@ function units(bench: Bench, turns: number): number {
 describe("work that is repeated", () => {
   it("is translated long before its blocks have run often", async () => {
     const bench = await circle();
-    expect(units(bench, 300)).toBe(0);
-    expect(units(bench, 100)).toBeGreaterThan(0);
+    expect(units(bench, 600)).toBe(0);
+    expect(units(bench, 200)).toBeGreaterThan(0);
     expect(bench.core.stats()["blocksDecoded"]).toBeLessThan(800);
   });
 });
