@@ -35,7 +35,7 @@ export interface TranslationTuning {
 }
 
 const HEAT = 5000;
-/** The same while the interpreter repeats itself, mostly by what does not run twice before the host's caches have forgotten it. */
+/** The same while the interpreter repeats itself: such code runs so seldom that the host's caches have forgotten it each time. */
 const REPEATED_HEAT = 200;
 const LEAST_RUNS = 100;
 const LEAPS = 50_000;
